@@ -1,0 +1,151 @@
+//! The closed vocabulary of causes: what was found, whose matter that usually is, and what to do. Data only.
+//!
+//! A cause is stable: it stands in statuses, events and metrics, and people alert on it. The vocabulary is extended,
+//! never renamed. `docs/causes.md` is generated from this table, and a test holds the two together.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use super::layer::Layer;
+
+macro_rules! causes {
+    ($($(#[doc = $summary:literal])+ $name:ident => $layer:ident, $remedy:literal;)+) => {
+        /// Why a probe is not healthy.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Cause {
+            $($(#[doc = $summary])+ $name,)+
+        }
+
+        impl Cause {
+            /// Every cause, in the order of the path.
+            pub const ALL: &'static [Cause] = &[$(Cause::$name),+];
+
+            /// The name used in status, events and metrics.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Cause::$name => stringify!($name),)+ }
+            }
+
+            /// One sentence on what was found.
+            pub fn summary(self) -> &'static str {
+                match self { $(Cause::$name => concat!($($summary),+).trim_start(),)+ }
+            }
+
+            /// What to do next.
+            pub const fn remedy(self) -> &'static str {
+                match self { $(Cause::$name => $remedy,)+ }
+            }
+
+            /// The layer it points to when nothing else is known. Diagnosis may say better.
+            pub const fn usual_layer(self) -> Layer {
+                match self { $(Cause::$name => Layer::$layer,)+ }
+            }
+        }
+    };
+}
+
+causes! {
+    /// The DNS server says that the name does not exist (NXDOMAIN, RFC 1035).
+    NameNotFound => Network, "Check the spelling of the host, and that the private DNS zone is attached to the network of the vantage.";
+    /// The name exists, but has no address or no record of the type asked for (NODATA, RFC 2308).
+    NoAddress => Network, "Add an A or AAAA record for the name, or ask for a record type that it has.";
+    /// No DNS server answered in time.
+    ResolverTimeout => Network, "Check that the resolver is reachable from the vantage: UDP and TCP port 53, firewall rules, and the DNS server policy of the network.";
+    /// The DNS server answered that it could not resolve the name (SERVFAIL, REFUSED or a malformed answer).
+    ResolverFailed => Network, "Look at the DNS server's own logs and forwarding targets; a private zone's forwarder may be unreachable.";
+    /// The host answered that nothing listens on the port (TCP RST).
+    ConnectionRefused => Application, "Check that the server process runs and listens on this address and port.";
+    /// Nothing answered the connection attempt.
+    ConnectTimeout => Network, "Check, along the path, the VPC connector or Direct VPC egress, firewall rules, routes and peering, and that the target's address is still the one configured.";
+    /// A router or the host itself reported that the host can't be reached (ICMP host unreachable, EHOSTUNREACH).
+    HostUnreachable => Network, "Check that the host is up and its address is right, and look for a firewall rule that rejects.";
+    /// There is no route to the target's network (ICMP network unreachable, ENETUNREACH).
+    NetworkUnreachable => Network, "Check routes, VPC peering and, for IPv6, that the vantage has IPv6 at all.";
+    /// The connection was reset in the middle of the exchange (TCP RST).
+    ConnectionReset => Network, "Look at the server's log for a crash or a limit, and for a firewall or proxy that cuts connections.";
+    /// The peer closed the connection before it had answered.
+    ConnectionClosed => Application, "Look at the server's log: it accepted the connection and then hung up.";
+    /// The server does not speak TLS on this port, although the check demands it.
+    TlsNotOffered => Application, "Turn TLS on at the server, or lower the check's TLS mode if plain text is meant.";
+    /// The TLS handshake did not finish in time.
+    TlsTimeout => Application, "The port answers TCP but not TLS: check that it is a TLS port and that the server is not overloaded.";
+    /// The TLS handshake failed: alert, version or cipher mismatch, or bytes that are not TLS.
+    TlsProtocolError => Application, "Check that the port speaks TLS 1.2 or 1.3, and look at the server's log for the other side of the failure.";
+    /// The peer's certificate has expired.
+    CertificateExpired => Application, "Renew the server's certificate.";
+    /// The peer's certificate is not valid yet.
+    CertificateNotYetValid => Application, "Check the server's certificate dates, and the clocks on both sides.";
+    /// The peer's certificate was not issued by a trusted CA.
+    CertificateUntrusted => Application, "Give the check the right CA bundle with caSecretRef (for Cloud SQL: the instance's server CA), or fix the chain that the server sends.";
+    /// The peer's certificate is for another name.
+    CertificateNameMismatch => Application, "Set serverName to a name that is in the certificate, or reissue the certificate with this name.";
+    /// The peer's certificate expires sooner than minValidity allows.
+    CertificateExpiresSoon => Application, "Renew the server's certificate before it expires.";
+    /// The server demands a client certificate that it was not given, or did not accept.
+    ClientCertificateRequired => Application, "Set clientCertSecretRef to a certificate that the server trusts.";
+    /// What answered does not speak the expected protocol.
+    ProtocolMismatch => Application, "Check host and port: another service listens there, or a proxy answers in its place.";
+    /// The server accepted the connection but did not answer the protocol's first message in time.
+    HandshakeTimeout => Database, "The server accepts connections but does not serve them: look at its load, its connection limit, and any proxy in front of it.";
+    /// The database is starting up or recovering and takes no connections yet (SQLSTATE 57P03).
+    ServerStarting => Database, "Wait for the start or recovery to finish; if it does not, look at the database's log.";
+    /// The database is shutting down (SQLSTATE 57P01, 57P02).
+    ServerShuttingDown => Database, "Find out who stops it: maintenance, a failover or a restart; look at the instance's operations.";
+    /// The database has no connection left (SQLSTATE 53300).
+    TooManyConnections => Database, "Find what holds the connections (pg_stat_activity), bound the services' pools, or raise max_connections.";
+    /// The server refused the credentials (SQLSTATE 28P01).
+    AuthenticationFailed => Application, "Check the user and the password in the Secret: it may have been rotated on one side only.";
+    /// The server asks for an authentication method that can't be served with what the check has.
+    AuthenticationMethodUnsupported => Application, "Give the check what the method needs (a password, say), or change the server's rule for this role (pg_hba.conf).";
+    /// The server did not decide on the credentials in time.
+    AuthenticationTimeout => Database, "The server answers but authentication hangs: look at its load, and at LDAP, PAM or another service that it asks.";
+    /// The server lets this role in from nowhere, or not in this way (SQLSTATE 28000, 42501).
+    AccessDenied => Application, "Check the role's privileges and the server's access rules (pg_hba.conf, authorized networks, TLS required).";
+    /// The database does not exist (SQLSTATE 3D000).
+    DatabaseNotFound => Application, "Check the database name, or create the database.";
+    /// The server refused the query.
+    QueryFailed => Application, "Read the SQLSTATE and message: the query, the schema or the role's privileges don't fit.";
+    /// The query did not finish in time.
+    QueryTimeout => Database, "Look for locks and load on the database, and at the query's plan.";
+    /// The server does not accept writes (SQLSTATE 25006, in recovery): a replica, or an endpoint that failed over.
+    ReadOnly => Database, "Point the service to the primary, or find out why a failover has not finished.";
+    /// The answer is not the expected one.
+    UnexpectedResult => Application, "Compare the answer with the check's expectation: one of the two is out of date.";
+    /// The HTTP status is not among those expected.
+    StatusUnexpected => Application, "Look at the service's log for this request; a 5xx may be the symptom of a failing dependency.";
+    /// The response's header did not arrive in time.
+    ResponseTimeout => Application, "The service accepts connections but does not answer: look at its load, and at what it waits for.";
+    /// The response's body does not match.
+    BodyMismatch => Application, "Compare the body with expectBody: the service answers, but not what the check expects.";
+    /// The answer is larger than allowed.
+    ResponseTooLarge => Application, "Raise maxBodyBytes, or point the check to a smaller answer.";
+    /// The redirects did not end within followRedirects.
+    TooManyRedirects => Application, "Look for a redirect loop, or raise followRedirects.";
+    /// The probe succeeded, but was slower than maxLatency.
+    LatencyExceeded => Network, "See in the stages where the time went: connect speaks of the path, query or request of the server.";
+    /// The path answers, but takes longer than the service grants itself to come up.
+    StartupBudgetExceeded => Application, "Raise the service's start-up limit, or make the slow stage faster: until then the service fails to start.";
+    /// The Secret that the probe needs does not exist.
+    SecretNotFound => Application, "Create the Secret in the check's namespace; it is picked up at once.";
+    /// The Secret exists, but lacks the key.
+    SecretKeyMissing => Application, "Add the key to the Secret, or name a key that it has.";
+    /// The spec can't be carried out.
+    InvalidSpec => Application, "Correct the field that the message names.";
+    /// runready could not carry out the probe: no sockets, no memory, or a defect.
+    ProberError => Prober, "Look at the operator's log, limits (file descriptors, memory) and its own network policy; nothing is known about the path.";
+}
+
+impl Cause {
+    /// Whether the cause says that *we* could not tell, which is Unknown: never healthy, never guilty.
+    pub const fn is_unknown(self) -> bool {
+        matches!(
+            self,
+            Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec | Cause::ProberError
+        )
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

@@ -1,0 +1,143 @@
+//! Condition types and reasons, after the Kubernetes API conventions and kstatus. Data only.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use super::cause::Cause;
+
+/// The conditions that a check can have, in the order in which they stand in the status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ConditionType {
+    /// The path can carry the service's traffic.
+    Ready,
+    /// The current spec has not been observed yet (kstatus).
+    Reconciling,
+    /// The current spec can't run as it stands (kstatus).
+    Stalled,
+    /// The check's database probes.
+    DatabaseReachable,
+    /// The check's network probes: tcp, tls and dns.
+    NetworkReachable,
+    /// The check's http probes.
+    EndpointsServing,
+}
+
+impl ConditionType {
+    /// Every type, in order.
+    pub const ALL: [ConditionType; 6] = [
+        ConditionType::Ready,
+        ConditionType::Reconciling,
+        ConditionType::Stalled,
+        ConditionType::DatabaseReachable,
+        ConditionType::NetworkReachable,
+        ConditionType::EndpointsServing,
+    ];
+
+    /// The name used in status.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ConditionType::Ready => "Ready",
+            ConditionType::Reconciling => "Reconciling",
+            ConditionType::Stalled => "Stalled",
+            ConditionType::DatabaseReachable => "DatabaseReachable",
+            ConditionType::NetworkReachable => "NetworkReachable",
+            ConditionType::EndpointsServing => "EndpointsServing",
+        }
+    }
+
+    /// The type of that name, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// A condition's status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// It can't be told.
+    Unknown,
+}
+
+impl ConditionStatus {
+    /// The name used in status.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ConditionStatus::True => "True",
+            ConditionStatus::False => "False",
+            ConditionStatus::Unknown => "Unknown",
+        }
+    }
+}
+
+impl fmt::Display for ConditionStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Why a condition has its status: a cause, or one of a few words of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Everything that was observed is healthy.
+    Healthy,
+    /// A first observation is under way.
+    Probing,
+    /// A failure was seen, but not often enough in a row yet.
+    Confirming,
+    /// `suspend` is set.
+    Suspended,
+    /// What a probe depends on fails, and nothing else is known.
+    DependencyFailing,
+    /// The cause speaks for itself.
+    Because(Cause),
+}
+
+impl Reason {
+    /// The name used in status and events.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Reason::Healthy => "Healthy",
+            Reason::Probing => "Probing",
+            Reason::Confirming => "Confirming",
+            Reason::Suspended => "Suspended",
+            Reason::DependencyFailing => "DependencyFailing",
+            Reason::Because(cause) => cause.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One aspect of the check's state (the shape of `metav1.Condition`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// Ready, Reconciling, Stalled, DatabaseReachable, NetworkReachable or EndpointsServing.
+    #[serde(rename = "type")]
+    #[schemars(length(min = 1, max = 316))]
+    pub type_: String,
+    /// True, False or Unknown.
+    pub status: ConditionStatus,
+    /// The generation that was observed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// When the status last changed.
+    #[schemars(schema_with = "super::status::time")]
+    pub last_transition_time: Time,
+    /// A word for programs: a cause such as ConnectTimeout, or Healthy, Probing, Confirming, Suspended, DependencyFailing.
+    #[schemars(length(min = 1, max = 1024))]
+    pub reason: String,
+    /// A sentence for people.
+    #[schemars(length(max = 32768))]
+    pub message: String,
+}

@@ -1,0 +1,217 @@
+//! `ConnectivityCheck`: the path whose readiness matters, as a team declares it. Types and schema only.
+
+use kube::core::Duration;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::probes::{DnsProbe, HttpProbe, PostgresProbe, TcpProbe, TlsProbe};
+use super::schema;
+use super::status::ConnectivityCheckStatus;
+
+/// A path from a Cloud Run service to what it depends on, probed again and again, stage by stage.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "runready.dev",
+    version = "v1alpha1",
+    kind = "ConnectivityCheck",
+    plural = "connectivitychecks",
+    shortname = "cc",
+    category = "runready",
+    namespaced,
+    status = "ConnectivityCheckStatus",
+    derive = "PartialEq",
+    doc = "A path whose readiness matters: its probes are observed again and again, and the status says whether the path is ready, which stage failed, which layer is to blame and what to do.",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether the path can carry the service's traffic"),
+    printcolumn(name = "Verdict", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "The cause, or Healthy"),
+    printcolumn(name = "Layer", type_ = "string", json_path = ".status.verdict.layer", description = "The layer to blame"),
+    printcolumn(name = "Latency", type_ = "string", json_path = ".status.latency", description = "The slowest probe's latency"),
+    printcolumn(name = "Last Probe", type_ = "date", json_path = ".status.lastProbeTime", description = "When the path was last observed (at the last status write)"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Message", type_ = "string", priority = 1, json_path = ".status.conditions[?(@.type==\"Ready\")].message", description = "What was seen, and what to do")
+)]
+#[x_kube(
+    validation = Rule::new("!(has(self.interval) && has(self.schedule))").message("interval and schedule exclude each other: keep interval for a steady beat, or schedule for cron times").field_path(".schedule"),
+    validation = Rule::new("!has(self.timeZone) || has(self.schedule)").message("timeZone has a meaning only together with schedule").field_path(".timeZone"),
+    validation = Rule::new(TIMEOUT_WITHIN_INTERVAL).message("timeout must not be longer than the interval (default 30s): a probe must end before the next one is due").field_path(".timeout")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectivityCheckSpec {
+    /// The Cloud Run service whose readiness this is. Optional: without it, the verdict speaks of the path alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceRef>,
+
+    /// Time between two runs, such as 30s or 1m30s; at least 1s. Default 30s. Excludes `schedule`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::interval")]
+    pub interval: Option<Duration>,
+
+    /// Cron expression with five fields (minute hour day-of-month month day-of-week), such as "*/5 * * * *", instead of `interval`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub schedule: Option<String>,
+
+    /// IANA time zone in which `schedule` is read, such as Europe/Berlin. Default UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub time_zone: Option<String>,
+
+    /// Limit for each probe as a whole: it bounds the sum of its stages. Default: the lesser of 20s and the interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub timeout: Option<Duration>,
+
+    /// What the service grants itself to come up. A path slower than this is not ready, even if it answers in the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub startup_budget: Option<Duration>,
+
+    /// How many observations in a row must be worse before a probe's state gets worse. Default 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::threshold")]
+    pub failure_threshold: Option<u32>,
+
+    /// How many observations in a row must be better before a probe's state gets better. Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::threshold")]
+    pub success_threshold: Option<u32>,
+
+    /// Stops probing while true. The last status stays, with Ready=Unknown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
+
+    /// What to observe. Each entry has a name and exactly one kind.
+    #[schemars(length(min = 1, max = 32))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    #[x_kube(
+        validation = Rule::new(DEPENDS_ON_KNOWN).message("dependsOn names a probe that this check does not have: use the name of another entry of probes"),
+        validation = Rule::new(DEPENDS_ON_EARLIER).message("dependsOn may only name probes listed before this one, never the probe itself or a later one: move what is depended on up (this rules out cycles)")
+    )]
+    pub probes: Vec<ProbeSpec>,
+}
+
+const TIMEOUT_WITHIN_INTERVAL: &str = concat!(
+    "has(self.schedule) || !has(self.timeout) || !",
+    schema::is_duration!("self.timeout"),
+    " || (has(self.interval) && !",
+    schema::is_duration!("self.interval"),
+    ") || duration(self.timeout) <= (has(self.interval) ? duration(self.interval) : duration('30s'))"
+);
+
+const DEPENDS_ON_KNOWN: &str =
+    "self.all(p, !has(p.dependsOn) || p.dependsOn.all(d, self.exists(q, q.name == d)))";
+
+const DEPENDS_ON_EARLIER: &str = concat!(
+    "self.all(p, !has(p.dependsOn) || p.dependsOn.all(d, !self.exists(q, q.name == d) || ",
+    "self.map(q, q.name).indexOf(d) < self.map(q, q.name).indexOf(p.name)))"
+);
+
+/// A Cloud Run service, named as Google Cloud names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceRef {
+    /// Project id, such as netra-staging.
+    #[schemars(length(min = 1, max = 63))]
+    pub project: String,
+    /// Region, such as us-central1.
+    #[schemars(length(min = 1, max = 63))]
+    pub region: String,
+    /// Service name.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+}
+
+/// One thing to observe: a name, exactly one kind, and how to judge it.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[x_kube(validation = Rule::new("[has(self.dns), has(self.tcp), has(self.tls), has(self.http), has(self.postgres)].filter(x, x).size() == 1")
+    .message("exactly one kind per probe: set one of dns, tcp, tls, http or postgres (use one entry of probes for each)"))]
+#[serde(rename_all = "camelCase")]
+pub struct ProbeSpec {
+    /// Name, unique within the check. It appears in status, metrics and `dependsOn`.
+    #[schemars(schema_with = "schema::probe_name")]
+    pub name: String,
+
+    /// Asks a DNS server, and compares the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<DnsProbe>,
+    /// Opens a TCP connection, and optionally sends and expects bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<TcpProbe>,
+    /// Opens a TLS connection, verifies the peer's certificate and records its facts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsProbe>,
+    /// Sends an HTTP request, and compares status, headers and body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpProbe>,
+    /// Logs in to a PostgreSQL server, such as Cloud SQL for PostgreSQL, and runs a query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<PostgresProbe>,
+
+    /// A probe slower than this is Degraded with LatencyExceeded, not failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub max_latency: Option<Duration>,
+
+    /// Tightens the deadline of single stages. A stage never gets more than what is left of `timeout`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage_timeouts: Option<StageTimeouts>,
+
+    /// Whether this probe decides on Ready. False: it informs only. Default true.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub required: bool,
+
+    /// Names of probes, listed before this one, without which this one makes no sense: it is skipped, with the reason, while one of them fails.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 63)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub depends_on: Vec<String>,
+}
+
+/// Deadlines for single stages, each a duration such as 5s. A stage that the probe's kind does not have is ignored.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StageTimeouts {
+    /// Name resolution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub resolve: Option<Duration>,
+    /// TCP connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub connect: Option<Duration>,
+    /// TLS handshake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub tls: Option<Duration>,
+    /// First exchange of the protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub handshake: Option<Duration>,
+    /// Authentication.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub authenticate: Option<Duration>,
+    /// Query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub query: Option<Duration>,
+    /// Request, up to the response's header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub request: Option<Duration>,
+    /// Response body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub body: Option<Duration>,
+    /// Bytes sent and expected over a plain connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub exchange: Option<Duration>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
+}

@@ -1,0 +1,65 @@
+//! The stages that a probe goes through. Data only.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// One step of a probe, with its own clock and its own deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Stage {
+    /// Name to addresses (DNS, RFC 1035).
+    Resolve,
+    /// TCP connection (RFC 9293).
+    Connect,
+    /// TLS handshake (RFC 8446, RFC 5246), with the protocol's own way of asking for it.
+    Tls,
+    /// The protocol's first exchange, up to the server's first answer.
+    Handshake,
+    /// Proof of identity, up to the server's acceptance.
+    Authenticate,
+    /// A query, up to its complete result.
+    Query,
+    /// A request, up to the response's header.
+    Request,
+    /// The response's body.
+    Body,
+    /// Bytes sent and bytes expected over a plain connection.
+    Exchange,
+}
+
+impl Stage {
+    /// Every stage.
+    pub const ALL: [Stage; 9] = [
+        Stage::Resolve,
+        Stage::Connect,
+        Stage::Tls,
+        Stage::Handshake,
+        Stage::Authenticate,
+        Stage::Query,
+        Stage::Request,
+        Stage::Body,
+        Stage::Exchange,
+    ];
+
+    /// The name used in spec, status, metrics and traces.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Stage::Resolve => "resolve",
+            Stage::Connect => "connect",
+            Stage::Tls => "tls",
+            Stage::Handshake => "handshake",
+            Stage::Authenticate => "authenticate",
+            Stage::Query => "query",
+            Stage::Request => "request",
+            Stage::Body => "body",
+            Stage::Exchange => "exchange",
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

@@ -1,0 +1,224 @@
+//! What an observation found: stages with their own clocks, the addresses tried, and facts the peer told. Data only: no I/O.
+//!
+//! A failed probe is data, not an `Err`. Evidence names where it was observed from, and holds no secret.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::api::{Cause, ProbeState, Stage};
+
+/// Longest message or fact that is kept, in characters.
+pub const MAX_TEXT: usize = 512;
+
+/// One observation of one probe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// Index of the probe in its plan.
+    pub probe: usize,
+    /// Where it was observed from, such as pod/runready/runready-0.
+    pub vantage: Arc<str>,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// From the start of the first stage to the end of the last.
+    pub latency: Duration,
+    /// The stages that were entered, in order.
+    pub stages: Vec<StageRecord>,
+    /// Every address that was tried.
+    pub addresses: Vec<AddressRecord>,
+    /// What the peer told about itself.
+    pub facts: Vec<(Fact, Box<str>)>,
+}
+
+/// What came of an observation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// As it should be.
+    Passed,
+    /// It works, with a flaw.
+    Degraded(Failure),
+    /// It does not work.
+    Failed(Failure),
+    /// Not carried out, because the probe with this index fails.
+    Skipped {
+        /// Index of the failing probe in the plan.
+        because_of: usize,
+    },
+    /// It can't be told.
+    Unknown(Failure),
+}
+
+impl Outcome {
+    /// The failure, if there is one.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Outcome::Degraded(failure) | Outcome::Failed(failure) | Outcome::Unknown(failure) => Some(failure),
+            Outcome::Passed | Outcome::Skipped { .. } => None,
+        }
+    }
+
+    /// The state that this single observation speaks for.
+    pub const fn state(&self) -> ProbeState {
+        match self {
+            Outcome::Passed => ProbeState::Healthy,
+            Outcome::Degraded(_) => ProbeState::Degraded,
+            Outcome::Failed(_) => ProbeState::Failing,
+            Outcome::Skipped { .. } => ProbeState::Skipped,
+            Outcome::Unknown(_) => ProbeState::Unknown,
+        }
+    }
+}
+
+impl From<Failure> for Outcome {
+    /// A failure is Unknown when its cause lies with us, and Failed otherwise.
+    fn from(failure: Failure) -> Self {
+        if failure.cause.is_unknown() { Outcome::Unknown(failure) } else { Outcome::Failed(failure) }
+    }
+}
+
+/// Why an observation is not what it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The cause.
+    pub cause: Cause,
+    /// The stage in which it showed. None when no stage was entered.
+    pub stage: Option<Stage>,
+    /// What was tried and what came back, without secrets.
+    pub message: Box<str>,
+}
+
+impl Failure {
+    /// A failure in a stage. The message is cut to [`MAX_TEXT`] characters.
+    pub fn new(cause: Cause, stage: Stage, message: impl AsRef<str>) -> Self {
+        Failure { cause, stage: Some(stage), message: clip(message.as_ref(), MAX_TEXT).into() }
+    }
+
+    /// A failure before any stage. The message is cut to [`MAX_TEXT`] characters.
+    pub fn before_start(cause: Cause, message: impl AsRef<str>) -> Self {
+        Failure { cause, stage: None, message: clip(message.as_ref(), MAX_TEXT).into() }
+    }
+}
+
+/// One stage of an observation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StageRecord {
+    /// The stage.
+    pub stage: Stage,
+    /// Since the observation's start.
+    pub start: Duration,
+    /// How long it took.
+    pub duration: Duration,
+    /// How long it was allowed to take.
+    pub limit: Duration,
+    /// Whether it passed.
+    pub passed: bool,
+}
+
+/// One address that was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressRecord {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// How long the attempt took.
+    pub duration: Duration,
+    /// Why it does not answer. None when it does.
+    pub cause: Option<Cause>,
+}
+
+/// What a peer tells about itself. The name is the key in `status.probes[].facts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Fact {
+    /// Version that the server reports.
+    ServerVersion,
+    /// Whether PostgreSQL is in recovery (`pg_is_in_recovery()`): a replica, or a failed-over primary.
+    InRecovery,
+    /// SQLSTATE of the server's error.
+    Sqlstate,
+    /// Authentication method that the server asked for.
+    AuthenticationMethod,
+    /// Number of rows that the query returned.
+    Rows,
+    /// HTTP status code.
+    HttpStatus,
+    /// Bytes of the HTTP body.
+    BodyBytes,
+    /// Where the redirects led.
+    FinalUrl,
+    /// Negotiated TLS version.
+    TlsVersion,
+    /// Negotiated TLS cipher suite.
+    TlsCipher,
+    /// Subject of the peer's certificate (RFC 5280).
+    CertificateSubject,
+    /// Issuer of the peer's certificate.
+    CertificateIssuer,
+    /// Subject alternative names of the peer's certificate.
+    CertificateNames,
+    /// When the peer's certificate becomes valid (RFC 3339).
+    CertificateNotBefore,
+    /// When the peer's certificate expires (RFC 3339).
+    CertificateNotAfter,
+    /// DNS response code (RFC 1035).
+    ResponseCode,
+    /// DNS records in the answer.
+    Records,
+    /// DNS server that was asked.
+    Resolver,
+}
+
+impl Fact {
+    /// The key in `status.probes[].facts`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Fact::ServerVersion => "serverVersion",
+            Fact::InRecovery => "inRecovery",
+            Fact::Sqlstate => "sqlstate",
+            Fact::AuthenticationMethod => "authenticationMethod",
+            Fact::Rows => "rows",
+            Fact::HttpStatus => "httpStatus",
+            Fact::BodyBytes => "bodyBytes",
+            Fact::FinalUrl => "finalUrl",
+            Fact::TlsVersion => "tlsVersion",
+            Fact::TlsCipher => "tlsCipher",
+            Fact::CertificateSubject => "certificateSubject",
+            Fact::CertificateIssuer => "certificateIssuer",
+            Fact::CertificateNames => "certificateNames",
+            Fact::CertificateNotBefore => "certificateNotBefore",
+            Fact::CertificateNotAfter => "certificateNotAfter",
+            Fact::ResponseCode => "responseCode",
+            Fact::Records => "records",
+            Fact::Resolver => "resolver",
+        }
+    }
+}
+
+/// Cuts text to at most `max` characters (never inside one), and marks the cut with an ellipsis.
+pub fn clip(text: &str, max: usize) -> std::borrow::Cow<'_, str> {
+    match text.char_indices().nth(max) {
+        None => text.into(),
+        Some(_) => {
+            let end = text.char_indices().nth(max.saturating_sub(1)).map_or(0, |(index, _)| index);
+            format!("{}…", &text[..end]).into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clip_counts_characters_not_bytes() {
+        assert_eq!(clip("äöü", 3), "äöü");
+        assert_eq!(clip("äöüß", 3), "äö…");
+        assert_eq!(clip("", 0), "");
+    }
+
+    #[test]
+    fn our_own_faults_are_unknown() {
+        let failure = Failure::new(Cause::ProberError, Stage::Connect, "no sockets left");
+        assert_eq!(Outcome::from(failure).state(), ProbeState::Unknown);
+        let failure = Failure::new(Cause::ConnectTimeout, Stage::Connect, "silence");
+        assert_eq!(Outcome::from(failure).state(), ProbeState::Failing);
+    }
+}

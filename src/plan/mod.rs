@@ -1,0 +1,119 @@
+//! Spec and resolved secrets in, [`CheckPlan`] out. Pure. From here on nobody reads the spec.
+//!
+//! A plan is total: what can't be carried out (a missing Secret, a bad regular expression) becomes a blocked probe and a
+//! [`Fault`], and the check's other probes go on.
+
+pub mod cadence;
+mod compile;
+pub mod kinds;
+pub mod secrets;
+pub mod trust;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::api::spec::ServiceRef;
+use crate::api::{Cause, Stage};
+use crate::evidence::Failure;
+
+pub use cadence::Cadence;
+pub use compile::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, compile};
+pub use kinds::{Action, Kind};
+pub use secrets::{SecretData, Secrets};
+
+/// Which check: its namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CheckId {
+    /// Namespace.
+    pub namespace: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+}
+
+impl CheckId {
+    /// The check of that namespace and name.
+    pub fn new(namespace: &str, name: &str) -> Self {
+        CheckId { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for CheckId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// What to do for one check, with everything resolved.
+#[derive(Clone, Debug)]
+pub struct CheckPlan {
+    /// Which check.
+    pub id: CheckId,
+    /// Unique id of the object (`metadata.uid`), or of the file it stands in.
+    pub uid: Arc<str>,
+    /// `metadata.generation` of the spec that this was made from.
+    pub generation: i64,
+    /// When it is due.
+    pub cadence: Cadence,
+    /// What the service grants itself to come up.
+    pub startup_budget: Option<Duration>,
+    /// Observations in a row before a state gets worse.
+    pub failure_threshold: u32,
+    /// Observations in a row before a state gets better.
+    pub success_threshold: u32,
+    /// Not to be probed for now.
+    pub suspend: bool,
+    /// The Cloud Run service whose readiness this is.
+    pub service: Option<ServiceRef>,
+    /// The probes, in the order of the spec.
+    pub probes: Box<[ProbePlan]>,
+    /// What in the spec can't be carried out. Not empty means Stalled.
+    pub faults: Box<[Fault]>,
+}
+
+/// What to do for one probe.
+#[derive(Clone, Debug)]
+pub struct ProbePlan {
+    /// Name, unique within the check.
+    pub name: Arc<str>,
+    /// Its kind.
+    pub kind: Kind,
+    /// What is observed, for people: such as postgres://app@10.20.0.3:5432/app. Holds no secret.
+    pub target: Arc<str>,
+    /// What to do, or why it can't be done.
+    pub action: Result<Arc<Action>, Failure>,
+    /// Limit for the whole.
+    pub timeout: Duration,
+    /// Tighter limits for single stages.
+    pub stage_limits: Box<[(Stage, Duration)]>,
+    /// Slower than this is Degraded.
+    pub max_latency: Option<Duration>,
+    /// Whether it decides on Ready.
+    pub required: bool,
+    /// Indices of the probes that this one depends on; all are less than its own.
+    pub depends_on: Box<[usize]>,
+}
+
+impl ProbePlan {
+    /// The limit of a stage, as far as the spec tightens it.
+    pub fn stage_limit(&self, stage: Stage) -> Option<Duration> {
+        self.stage_limits.iter().find(|(limited, _)| *limited == stage).map(|(_, limit)| *limit)
+    }
+}
+
+/// Something in the spec that can't be carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The field, such as spec.probes\[0\].postgres.passwordSecretRef.
+    pub field: String,
+    /// InvalidSpec, SecretNotFound, SecretKeyMissing or ProberError.
+    pub cause: Cause,
+    /// What is wrong with it, and what to do.
+    pub message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
