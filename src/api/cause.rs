@@ -137,10 +137,7 @@ causes! {
 impl Cause {
     /// Whether the cause says that *we* could not tell, which is Unknown: never healthy, never guilty.
     pub const fn is_unknown(self) -> bool {
-        matches!(
-            self,
-            Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec | Cause::ProberError
-        )
+        matches!(self, Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec | Cause::ProberError)
     }
 }
 

@@ -22,13 +22,44 @@ use super::status::ConnectivityCheckStatus;
     status = "ConnectivityCheckStatus",
     derive = "PartialEq",
     doc = "A path whose readiness matters: its probes are observed again and again, and the status says whether the path is ready, which stage failed, which layer is to blame and what to do.",
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether the path can carry the service's traffic"),
-    printcolumn(name = "Verdict", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "The cause, or Healthy"),
-    printcolumn(name = "Layer", type_ = "string", json_path = ".status.verdict.layer", description = "The layer to blame"),
-    printcolumn(name = "Latency", type_ = "string", json_path = ".status.latency", description = "The slowest probe's latency"),
-    printcolumn(name = "Last Probe", type_ = "date", json_path = ".status.lastProbeTime", description = "When the path was last observed (at the last status write)"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Whether the path can carry the service's traffic"
+    ),
+    printcolumn(
+        name = "Verdict",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "The cause, or Healthy"
+    ),
+    printcolumn(
+        name = "Layer",
+        type_ = "string",
+        json_path = ".status.verdict.layer",
+        description = "The layer to blame"
+    ),
+    printcolumn(
+        name = "Latency",
+        type_ = "string",
+        json_path = ".status.latency",
+        description = "The slowest probe's latency"
+    ),
+    printcolumn(
+        name = "Last Probe",
+        type_ = "date",
+        json_path = ".status.lastProbeTime",
+        description = "When the path was last observed (at the last status write)"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Message", type_ = "string", priority = 1, json_path = ".status.conditions[?(@.type==\"Ready\")].message", description = "What was seen, and what to do")
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        priority = 1,
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        description = "What was seen, and what to do"
+    )
 )]
 #[x_kube(
     validation = Rule::new("!(has(self.interval) && has(self.schedule))").message("interval and schedule exclude each other: keep interval for a steady beat, or schedule for cron times").field_path(".schedule"),
@@ -98,8 +129,7 @@ const TIMEOUT_WITHIN_INTERVAL: &str = concat!(
     ") || duration(self.timeout) <= (has(self.interval) ? duration(self.interval) : duration('30s'))"
 );
 
-const DEPENDS_ON_KNOWN: &str =
-    "self.all(p, !has(p.dependsOn) || p.dependsOn.all(d, self.exists(q, q.name == d)))";
+const DEPENDS_ON_KNOWN: &str = "self.all(p, !has(p.dependsOn) || p.dependsOn.all(d, self.exists(q, q.name == d)))";
 
 const DEPENDS_ON_EARLIER: &str = concat!(
     "self.all(p, !has(p.dependsOn) || p.dependsOn.all(d, !self.exists(q, q.name == d) || ",

@@ -121,13 +121,8 @@ pub enum ProbeState {
 
 impl ProbeState {
     /// Every state.
-    pub const ALL: [ProbeState; 5] = [
-        ProbeState::Healthy,
-        ProbeState::Degraded,
-        ProbeState::Failing,
-        ProbeState::Skipped,
-        ProbeState::Unknown,
-    ];
+    pub const ALL: [ProbeState; 5] =
+        [ProbeState::Healthy, ProbeState::Degraded, ProbeState::Failing, ProbeState::Skipped, ProbeState::Unknown];
 
     /// The name used in status and metrics.
     pub const fn as_str(self) -> &'static str {

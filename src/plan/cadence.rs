@@ -27,7 +27,9 @@ pub struct CronSchedule {
 #[derive(Debug, thiserror::Error)]
 pub enum CadenceError {
     /// The cron expression is not one.
-    #[error("{expression:?} is not a cron expression: {reason}. Write five fields (minute hour day-of-month month day-of-week), such as \"*/5 * * * *\"")]
+    #[error(
+        "{expression:?} is not a cron expression: {reason}. Write five fields (minute hour day-of-month month day-of-week), such as \"*/5 * * * *\""
+    )]
     Cron {
         /// What was written.
         expression: String,

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::header::{HeaderMap, HeaderName};
 use hyper::Method;
+use hyper::header::{HeaderMap, HeaderName};
 use secrecy::SecretString;
 use url::Url;
 

@@ -46,7 +46,10 @@ impl Secrets {
                 let keys: Vec<&str> = data.keys().map(String::as_str).collect();
                 fault(
                     Cause::SecretKeyMissing,
-                    format!("Secret {name:?} has no key {key:?}; it has: {}", crate::evidence::clip(&keys.join(", "), 200)),
+                    format!(
+                        "Secret {name:?} has no key {key:?}; it has: {}",
+                        crate::evidence::clip(&keys.join(", "), 200)
+                    ),
                 )
             }),
         }

@@ -1,0 +1,190 @@
+//! One attempt of one probe: the clock and deadline of each stage, and the evidence as it grows. No I/O of its own.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout_at;
+
+use super::Vantage;
+use super::net::connect::Stragglers;
+use crate::api::{Cause, Stage};
+use crate::evidence::{AddressRecord, Evidence, Fact, Failure, MAX_TEXT, Outcome, StageRecord, clip};
+use crate::plan::ProbePlan;
+
+/// One attempt: one deadline for the whole, one for each stage, no retry.
+pub struct Attempt<'a> {
+    /// What is carried out.
+    pub plan: &'a ProbePlan,
+    /// From where.
+    pub vantage: &'a Vantage,
+    started: Instant,
+    deadline: Instant,
+    stages: Vec<StageRecord>,
+    addresses: Vec<AddressRecord>,
+    facts: Vec<(Fact, Box<str>)>,
+    flaw: Option<Failure>,
+    stragglers: Option<Stragglers>,
+}
+
+impl<'a> Attempt<'a> {
+    /// Starts the clock.
+    pub fn start(plan: &'a ProbePlan, vantage: &'a Vantage) -> Self {
+        let started = Instant::now();
+        Attempt {
+            plan,
+            vantage,
+            started,
+            deadline: started + plan.timeout,
+            stages: Vec::with_capacity(4),
+            addresses: Vec::with_capacity(1),
+            facts: Vec::new(),
+            flaw: None,
+            stragglers: None,
+        }
+    }
+
+    /// When a stage that starts at `now` must have ended: within its own limit, and within the probe's.
+    pub fn stage_deadline(&self, stage: Stage, now: Instant) -> Instant {
+        self.plan.stage_limit(stage).map_or(self.deadline, |limit| self.deadline.min(now + limit))
+    }
+
+    /// Carries out one stage within its deadline and records it. When the time is up, the failure has the stage's
+    /// time-out cause, and `doing` (such as "connecting to 10.0.0.1:5432") stands in its message.
+    pub async fn stage<T, D: Display>(
+        &mut self,
+        stage: Stage,
+        doing: impl FnOnce() -> D,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let entered = Instant::now();
+        let deadline = self.stage_deadline(stage, entered);
+        let result = timeout_at(deadline.into(), work).await;
+        let limit = deadline.saturating_duration_since(entered);
+        let result = result.unwrap_or_else(|_| {
+            let bound = if deadline < self.deadline {
+                "the stage's own limit"
+            } else {
+                "all that was left of the probe's timeout"
+            };
+            let message = format!("{}: no answer within {} ({bound})", doing(), Shown(limit));
+            Err(Failure::new(timeout_cause(stage), stage, message))
+        });
+        self.record(stage, entered, entered.elapsed(), limit, result.is_ok());
+        result
+    }
+
+    /// Records a stage whose clock was kept elsewhere.
+    pub fn record(&mut self, stage: Stage, entered: Instant, duration: Duration, limit: Duration, passed: bool) {
+        let start = entered.saturating_duration_since(self.started);
+        self.stages.push(StageRecord { stage, start, duration, limit, passed });
+    }
+
+    /// Records what the peer told. The last value of a fact wins; it is cut to [`MAX_TEXT`] characters.
+    pub fn fact(&mut self, fact: Fact, value: impl AsRef<str>) {
+        let value = clip(value.as_ref(), MAX_TEXT).into();
+        match self.facts.iter_mut().find(|(known, _)| *known == fact) {
+            Some((_, known)) => *known = value,
+            None => self.facts.push((fact, value)),
+        }
+    }
+
+    /// Records what makes the probe Degraded if nothing fails. The first flaw stands.
+    pub fn flaw(&mut self, failure: Failure) {
+        self.flaw.get_or_insert(failure);
+    }
+
+    /// Records an address that was tried.
+    pub fn address(&mut self, record: AddressRecord) {
+        self.addresses.push(record);
+    }
+
+    /// The addresses that were tried so far.
+    pub fn addresses(&self) -> &[AddressRecord] {
+        &self.addresses
+    }
+
+    /// Leaves connection attempts to go on beside the later stages; [`Attempt::finish`] awaits them.
+    pub(super) fn leave_behind(&mut self, stragglers: Stragglers) {
+        self.stragglers = Some(stragglers);
+    }
+
+    /// Ends the attempt: judges latency and left-behind addresses, and returns the evidence.
+    pub async fn finish(mut self, probe: usize, result: Result<(), Failure>) -> Evidence {
+        let latency = self.stages.last().map_or_else(|| self.started.elapsed(), |stage| stage.start + stage.duration);
+        if let Some(stragglers) = self.stragglers.take() {
+            stragglers.await_all(&mut self).await;
+        }
+        let outcome = match result {
+            Err(failure) => failure.into(),
+            Ok(()) => match (self.flaw.take(), self.too_slow(latency)) {
+                (Some(flaw), _) | (None, Some(flaw)) => Outcome::Degraded(flaw),
+                (None, None) => Outcome::Passed,
+            },
+        };
+        Evidence {
+            probe,
+            vantage: self.vantage.name.clone(),
+            outcome,
+            latency,
+            stages: self.stages,
+            addresses: self.addresses,
+            facts: self.facts,
+        }
+    }
+
+    fn too_slow(&self, latency: Duration) -> Option<Failure> {
+        let most = self.plan.max_latency.filter(|most| latency > *most)?;
+        let slowest = self.stages.iter().max_by_key(|stage| stage.duration)?;
+        let message = format!(
+            "answered after {}, slower than maxLatency {}; the slowest stage was {} with {}",
+            Shown(latency),
+            Shown(most),
+            slowest.stage,
+            Shown(slowest.duration)
+        );
+        Some(Failure::new(Cause::LatencyExceeded, slowest.stage, message))
+    }
+}
+
+/// The cause of a stage that ran out of time.
+const fn timeout_cause(stage: Stage) -> Cause {
+    match stage {
+        Stage::Resolve => Cause::ResolverTimeout,
+        Stage::Connect => Cause::ConnectTimeout,
+        Stage::Tls => Cause::TlsTimeout,
+        Stage::Handshake => Cause::HandshakeTimeout,
+        Stage::Authenticate => Cause::AuthenticationTimeout,
+        Stage::Query => Cause::QueryTimeout,
+        Stage::Request | Stage::Body | Stage::Exchange => Cause::ResponseTimeout,
+    }
+}
+
+/// A duration for people: three significant digits, with its unit.
+pub struct Shown(pub Duration);
+
+impl Display for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let nanos = self.0.as_nanos();
+        let digits = nanos.checked_ilog10().unwrap_or(0);
+        let unit = 10_u128.pow(digits.saturating_sub(2));
+        let rounded = (nanos + unit / 2) / unit * unit;
+        let shown = Duration::from_nanos(u64::try_from(rounded).unwrap_or(u64::MAX));
+        write!(f, "{shown:?}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_shown_with_three_digits() {
+        let shown = |nanos| Shown(Duration::from_nanos(nanos)).to_string();
+        assert_eq!(shown(0), "0ns");
+        assert_eq!(shown(7), "7ns");
+        assert_eq!(shown(3_214_567), "3.21ms");
+        assert_eq!(shown(20_000_123_456), "20s");
+        assert_eq!(shown(999_999), "1ms");
+    }
+}

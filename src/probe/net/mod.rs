@@ -1,0 +1,22 @@
+//! Stages that several kinds share: name resolution, TCP connection, TLS. Does network I/O.
+
+pub mod connect;
+pub mod resolve;
+pub mod tls;
+
+use std::io::{Error, ErrorKind};
+
+use crate::api::Cause;
+
+/// The cause that an error of a socket stands for. Errors that are our own (no descriptors, no memory) are ProberError.
+pub fn io_cause(error: &Error) -> Cause {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => Cause::ConnectionRefused,
+        ErrorKind::TimedOut => Cause::ConnectTimeout,
+        ErrorKind::HostUnreachable => Cause::HostUnreachable,
+        ErrorKind::NetworkUnreachable => Cause::NetworkUnreachable,
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => Cause::ConnectionReset,
+        ErrorKind::UnexpectedEof => Cause::ConnectionClosed,
+        _ => Cause::ProberError,
+    }
+}

@@ -1,0 +1,262 @@
+//! The tls stage: a client handshake whose peer certificate is kept, whatever comes of it. Does network I/O.
+//!
+//! No session is resumed: every attempt sees the certificate that the server presents now.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, Resumption};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, SignatureScheme,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::io_cause;
+use crate::api::{Cause, Stage};
+use crate::evidence::{Fact, Failure};
+use crate::plan::trust::{self, TlsPlan, Verification};
+use crate::probe::Attempt;
+
+/// One TLS handshake to come: its settings, and what it sees of the peer.
+pub struct Session {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+    witness: Arc<Witness>,
+}
+
+/// What a certificate says that decides on more than trust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// When it becomes valid.
+    pub not_before: Timestamp,
+    /// When it expires.
+    pub not_after: Timestamp,
+}
+
+impl Session {
+    /// Prepares a handshake with `host`, offering the application protocols `alpn` (RFC 7301).
+    pub fn new(plan: &TlsPlan, host: &str, alpn: &[&[u8]]) -> Result<Self, Failure> {
+        let ours = |reason: String| Failure::new(Cause::ProberError, Stage::Tls, reason);
+        let name = match &plan.server_name {
+            Some(name) => name.clone(),
+            None => trust::server_name(host).map_err(|error| ours(error.to_string()))?,
+        };
+        let witness = Arc::new(Witness { plan: plan.clone(), leaf: Mutex::new(None), asked: AtomicBool::new(false) });
+        let mut config = ClientConfig::builder_with_provider(trust::provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| ours(error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(witness.clone())
+            .with_client_cert_resolver(witness.clone());
+        config.resumption = Resumption::disabled();
+        config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+        Ok(Session { connector: TlsConnector::from(Arc::new(config)), name, witness })
+    }
+
+    /// Shakes hands. Records nothing: [`Session::record`] does, also after a failure.
+    pub async fn handshake<S>(&self, stream: S) -> Result<TlsStream<S>, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.connector.connect(self.name.clone(), stream).await.map_err(|error| self.failure(&error))
+    }
+
+    /// What a broken TLS connection stands for, during the handshake or (TLS 1.3 client certificates) after it.
+    pub fn failure(&self, error: &io::Error) -> Failure {
+        let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) else {
+            let cause = io_cause(error);
+            return Failure::new(cause, Stage::Tls, format!("the connection broke during the TLS handshake: {error}"));
+        };
+        let (cause, message) = match tls {
+            TlsError::InvalidCertificate(bad) => {
+                (certificate_cause(bad), format!("the peer's certificate is not accepted: {tls}"))
+            }
+            TlsError::AlertReceived(alert) if self.wants_client_certificate(*alert) => {
+                let had = if self.witness.plan.client_cert.is_some() {
+                    "did not accept the one given"
+                } else {
+                    "none is configured"
+                };
+                (Cause::ClientCertificateRequired, format!("the server demands a client certificate and {had} ({tls})"))
+            }
+            TlsError::InvalidMessage(_) => {
+                (Cause::TlsProtocolError, format!("the peer answered with bytes that are not TLS ({tls})"))
+            }
+            other => (Cause::TlsProtocolError, format!("the TLS handshake failed: {other}")),
+        };
+        Failure::new(cause, Stage::Tls, message)
+    }
+
+    fn wants_client_certificate(&self, alert: AlertDescription) -> bool {
+        let asked = self.witness.asked.load(Ordering::Relaxed);
+        match alert {
+            AlertDescription::CertificateRequired => true,
+            AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            | AlertDescription::HandshakeFailure => asked,
+            _ => false,
+        }
+    }
+
+    /// Whether the server asked for a client certificate.
+    pub fn client_certificate_asked(&self) -> bool {
+        self.witness.asked.load(Ordering::Relaxed)
+    }
+
+    /// The dates of the peer's certificate, as far as it was seen and can be read.
+    pub fn validity(&self) -> Option<Validity> {
+        let leaf = self.witness.leaf.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, certificate) = X509Certificate::from_der(leaf.as_deref()?).ok()?;
+        let at = |seconds| Timestamp::from_second(seconds).ok();
+        let dates = certificate.validity();
+        Some(Validity { not_before: at(dates.not_before.timestamp())?, not_after: at(dates.not_after.timestamp())? })
+    }
+
+    /// Puts what was seen of the peer into the evidence; `stream` is the connection, if the handshake passed.
+    pub fn record<S>(&self, attempt: &mut Attempt<'_>, stream: Option<&TlsStream<S>>) {
+        if let Some(connection) = stream.map(|stream| stream.get_ref().1) {
+            if let Some(version) = connection.protocol_version().and_then(|version| version.as_str()) {
+                attempt.fact(Fact::TlsVersion, version);
+            }
+            if let Some(name) = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()) {
+                attempt.fact(Fact::TlsCipher, name);
+            }
+        }
+        let leaf = self.witness.leaf.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((_, certificate)) = leaf.as_deref().and_then(|der| X509Certificate::from_der(der).ok()) else {
+            return;
+        };
+        attempt.fact(Fact::CertificateSubject, certificate.subject().to_string());
+        attempt.fact(Fact::CertificateIssuer, certificate.issuer().to_string());
+        attempt.fact(Fact::CertificateNames, alternative_names(&certificate).join(", "));
+        drop(leaf);
+        if let Some(validity) = self.validity() {
+            attempt.fact(Fact::CertificateNotBefore, validity.not_before.to_string());
+            attempt.fact(Fact::CertificateNotAfter, validity.not_after.to_string());
+        }
+    }
+}
+
+/// The tls stage of a protocol that starts with TLS at once (https, and the tls kind).
+pub async fn tls<S>(
+    attempt: &mut Attempt<'_>,
+    session: &Session,
+    host: &str,
+    stream: S,
+) -> Result<TlsStream<S>, Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let result = attempt.stage(Stage::Tls, || format!("TLS handshake with {host}"), session.handshake(stream)).await;
+    session.record(attempt, result.as_ref().ok());
+    result
+}
+
+fn certificate_cause(error: &CertificateError) -> Cause {
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => Cause::CertificateExpired,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Cause::CertificateNotYetValid,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            Cause::CertificateNameMismatch
+        }
+        _ => Cause::CertificateUntrusted,
+    }
+}
+
+fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else { return Vec::new() };
+    let shown = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::URI(uri) => Some((*uri).to_owned()),
+        GeneralName::IPAddress(bytes) => <[u8; 4]>::try_from(*bytes)
+            .map(|octets| std::net::IpAddr::from(octets).to_string())
+            .or_else(|_| <[u8; 16]>::try_from(*bytes).map(|octets| std::net::IpAddr::from(octets).to_string()))
+            .ok(),
+        _ => None,
+    };
+    extension.value.general_names.iter().filter_map(shown).collect()
+}
+
+/// Verifies as the plan says, keeps the peer's certificate, and notes whether the peer asked for ours.
+#[derive(Debug)]
+struct Witness {
+    plan: TlsPlan,
+    leaf: Mutex<Option<Vec<u8>>>,
+    asked: AtomicBool,
+}
+
+impl ServerCertVerifier for Witness {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, TlsError> {
+        *self.leaf.lock().unwrap_or_else(PoisonError::into_inner) = Some(end_entity.as_ref().to_vec());
+        let verify = || match &self.plan.verifier {
+            Some(verifier) => verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now),
+            None => Err(TlsError::General("no CA to verify against".to_owned())),
+        };
+        match self.plan.verification {
+            Verification::Nothing => Ok(ServerCertVerified::assertion()),
+            Verification::ChainAndName => verify(),
+            // The name is compared after the chain, so a wrong name means that the chain is right.
+            Verification::Chain => match verify() {
+                Err(TlsError::InvalidCertificate(
+                    CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+                )) => Ok(ServerCertVerified::assertion()),
+                other => other,
+            },
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        rustls::crypto::verify_tls12_signature(message, cert, dss, &trust::provider().signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &trust::provider().signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        trust::provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl ResolvesClientCert for Witness {
+    fn resolve(&self, _root_hint_subjects: &[&[u8]], _sigschemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.asked.store(true, Ordering::Relaxed);
+        self.plan.client_cert.clone()
+    }
+
+    /// Always true: rustls does not call `resolve` otherwise, and the peer's question would go unseen.
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
