@@ -6,3 +6,4 @@ pub mod api;
 pub mod evidence;
 pub mod plan;
 pub mod probe;
+pub mod source;
