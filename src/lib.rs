@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 pub mod api;
+pub mod diagnosis;
 pub mod evidence;
 pub mod plan;
 pub mod probe;

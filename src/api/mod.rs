@@ -5,6 +5,7 @@
 
 pub mod cause;
 pub mod condition;
+pub mod kind;
 pub mod layer;
 pub mod probes;
 pub mod schema;
@@ -13,6 +14,7 @@ pub mod stage;
 pub mod status;
 
 pub use cause::Cause;
+pub use kind::Kind;
 pub use layer::{Confidence, Layer};
 pub use spec::{ConnectivityCheck, ConnectivityCheckSpec};
 pub use stage::Stage;

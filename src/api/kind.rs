@@ -1,0 +1,32 @@
+//! The kinds of probes. Data only.
+
+/// The kind of a probe. The name is a label in metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// A DNS question.
+    Dns,
+    /// A TCP connection.
+    Tcp,
+    /// A TLS connection.
+    Tls,
+    /// An HTTP request.
+    Http,
+    /// A PostgreSQL login and query.
+    Postgres,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 5] = [Kind::Dns, Kind::Tcp, Kind::Tls, Kind::Http, Kind::Postgres];
+
+    /// The name of the field in the spec, and of the label in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Dns => "dns",
+            Kind::Tcp => "tcp",
+            Kind::Tls => "tls",
+            Kind::Http => "http",
+            Kind::Postgres => "postgres",
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Rules about what the peer answered: its own state, credentials, TLS, an unexpected answer. Pure.
+
+use super::{Case, Finding, Observation};
+use crate::api::{Cause, Confidence, Kind, Layer};
+use crate::evidence::Fact;
+
+pub(super) const DATABASE_STATE: &str = "database/state";
+pub(super) const CREDENTIALS: &str = "application/credentials";
+pub(super) const TLS: &str = "application/tls";
+pub(super) const UNEXPECTED: &str = "application/answer";
+
+pub(super) fn database_state(case: &Case<'_>) -> Vec<Finding> {
+    let is = |cause| {
+        matches!(cause, Cause::ServerStarting | Cause::ServerShuttingDown | Cause::TooManyConnections | Cause::ReadOnly)
+    };
+    case.faults(is)
+        .map(|(index, observation, failure)| {
+            Finding::about(DATABASE_STATE, index, observation, failure, Layer::Database, Confidence::High)
+        })
+        .collect()
+}
+
+pub(super) fn credentials(case: &Case<'_>) -> Vec<Finding> {
+    let is = |cause| {
+        matches!(
+            cause,
+            Cause::AuthenticationFailed
+                | Cause::AuthenticationMethodUnsupported
+                | Cause::AccessDenied
+                | Cause::DatabaseNotFound
+        )
+    };
+    case.faults(is)
+        .map(|(index, observation, failure)| {
+            let mut finding =
+                Finding::about(CREDENTIALS, index, observation, failure, Layer::Application, Confidence::High);
+            finding.summary = format!("{}; the path to the server is healthy up to this answer", finding.summary);
+            finding
+        })
+        .collect()
+}
+
+pub(super) fn tls(case: &Case<'_>) -> Vec<Finding> {
+    let is = |cause| {
+        matches!(
+            cause,
+            Cause::TlsNotOffered
+                | Cause::TlsProtocolError
+                | Cause::CertificateExpired
+                | Cause::CertificateNotYetValid
+                | Cause::CertificateUntrusted
+                | Cause::CertificateNameMismatch
+                | Cause::CertificateExpiresSoon
+                | Cause::ClientCertificateRequired
+        )
+    };
+    case.faults(is)
+        .map(|(index, observation, failure)| {
+            let confidence =
+                if failure.cause == Cause::TlsProtocolError { Confidence::Medium } else { Confidence::High };
+            Finding::about(TLS, index, observation, failure, Layer::Application, confidence)
+        })
+        .collect()
+}
+
+pub(super) fn unexpected(case: &Case<'_>) -> Vec<Finding> {
+    let is = |cause| {
+        matches!(
+            cause,
+            Cause::ProtocolMismatch
+                | Cause::QueryFailed
+                | Cause::UnexpectedResult
+                | Cause::StatusUnexpected
+                | Cause::BodyMismatch
+                | Cause::ResponseTooLarge
+                | Cause::TooManyRedirects
+        )
+    };
+    case.faults(is)
+        .map(|(index, observation, failure)| {
+            let layer = if observation.kind == Kind::Dns { Layer::Network } else { Layer::Application };
+            let mut finding = Finding::about(UNEXPECTED, index, observation, failure, layer, Confidence::Medium);
+            if let Some(database) = failing_database(case).filter(|_| server_error(observation)) {
+                finding.summary =
+                    format!("{}; probably a symptom of {}, which fails too", finding.summary, database.name);
+                finding.remedy = format!("Mend {} first, then look again.", database.name);
+                finding.confidence = Confidence::Low;
+            }
+            finding
+        })
+        .collect()
+}
+
+fn server_error(observation: &Observation<'_>) -> bool {
+    let status = |evidence: &crate::evidence::Evidence| {
+        evidence.facts.iter().any(|(fact, value)| *fact == Fact::HttpStatus && value.starts_with('5'))
+    };
+    observation.evidence.is_some_and(status)
+}
+
+fn failing_database<'c>(case: &'c Case<'_>) -> Option<&'c Observation<'c>> {
+    case.observations.iter().find(|other| other.kind == Kind::Postgres && other.failing().is_some())
+}

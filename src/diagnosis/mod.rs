@@ -1,0 +1,171 @@
+//! Evidence in, findings and a verdict out. Pure: no I/O, no clock, no spec.
+//!
+//! Every rule of the table in [`rules`] looks at the whole case and may give findings; the first finding in the table's
+//! order, among those of the gravest kind, is the primary one. Rules are total: none relies on another having run.
+
+mod answer;
+mod own;
+mod path;
+mod rules;
+mod server;
+mod verdict;
+
+use std::net::SocketAddr;
+
+use crate::api::{Cause, Confidence, Kind, Layer, ProbeState, Stage};
+use crate::evidence::{Evidence, Failure};
+
+pub use rules::{RULES, Rule};
+pub use verdict::{Diagnosis, diagnose};
+
+/// Everything that is known about a check at one moment.
+#[derive(Clone, Debug)]
+pub struct Case<'a> {
+    /// One entry for each probe, in the plan's order.
+    pub observations: Vec<Observation<'a>>,
+    /// Whether the check speaks for a Cloud Run service, whose traffic takes that service's own egress.
+    pub speaks_for_service: bool,
+}
+
+impl<'a> Case<'a> {
+    /// The probes that are not healthy for a cause of that sort, with their index and failure.
+    fn faults<'c>(
+        &'c self,
+        is: impl Fn(Cause) -> bool + 'c,
+    ) -> impl Iterator<Item = (usize, &'c Observation<'a>, &'c Failure)> + 'c {
+        self.observations.iter().enumerate().filter_map(move |(index, observation)| {
+            let failure = observation.fault().filter(|failure| is(failure.cause))?;
+            Some((index, observation, failure))
+        })
+    }
+}
+
+/// What is known about one probe.
+#[derive(Clone, Debug)]
+pub struct Observation<'a> {
+    /// Name, as in spec.
+    pub name: &'a str,
+    /// Kind.
+    pub kind: Kind,
+    /// What is observed, for people.
+    pub target: &'a str,
+    /// Whether it decides on Ready.
+    pub required: bool,
+    /// State, after thresholds.
+    pub state: ProbeState,
+    /// Why it is not healthy: the failure that `state` rests on.
+    pub failure: Option<&'a Failure>,
+    /// The last observation. None before the first.
+    pub evidence: Option<&'a Evidence>,
+}
+
+impl Observation<'_> {
+    /// The failure, if the probe counts as not healthy for it.
+    pub fn fault(&self) -> Option<&Failure> {
+        match self.state {
+            ProbeState::Failing | ProbeState::Degraded | ProbeState::Unknown => self.failure,
+            ProbeState::Healthy | ProbeState::Skipped => None,
+        }
+    }
+
+    /// The failure, if the probe fails for it.
+    pub fn failing(&self) -> Option<&Failure> {
+        if self.state == ProbeState::Failing { self.failure } else { None }
+    }
+
+    /// Addresses that were tried.
+    pub fn tried(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.evidence.into_iter().flat_map(|evidence| evidence.addresses.iter().map(|record| record.address))
+    }
+
+    /// Addresses that accepted a connection.
+    pub fn answered(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        let accepted = |evidence: &'_ Evidence| {
+            evidence
+                .addresses
+                .iter()
+                .filter(|record| record.cause.is_none())
+                .map(|record| record.address)
+                .collect::<Vec<_>>()
+        };
+        self.evidence.map(accepted).unwrap_or_default().into_iter()
+    }
+
+    /// Whether that stage passed in the last observation.
+    pub fn passed(&self, stage: Stage) -> bool {
+        self.evidence
+            .is_some_and(|evidence| evidence.stages.iter().any(|record| record.stage == stage && record.passed))
+    }
+
+    /// The layer of the peer itself: a database for a database probe, otherwise the application.
+    pub const fn peer_layer(&self) -> Layer {
+        match self.kind {
+            Kind::Postgres => Layer::Database,
+            Kind::Dns => Layer::Network,
+            Kind::Tcp | Kind::Tls | Kind::Http => Layer::Application,
+        }
+    }
+
+    /// The probe and what was seen, as a piece of evidence for people.
+    pub fn cite(&self) -> String {
+        let vantage = self.evidence.map_or("", |evidence| &evidence.vantage);
+        match self.fault() {
+            Some(failure) => format!(
+                "{} from {vantage}: {} in stage {}: {}",
+                self.name,
+                failure.cause,
+                stage_name(failure),
+                failure.message
+            ),
+            None => format!("{} from {vantage}: {} ({})", self.name, self.state, self.target),
+        }
+    }
+}
+
+fn stage_name(failure: &Failure) -> &'static str {
+    failure.stage.map_or("none", Stage::as_str)
+}
+
+/// What one rule found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Id of the rule: stable, documented in docs/diagnosis.md.
+    pub rule: &'static str,
+    /// The layer that it points to.
+    pub layer: Layer,
+    /// The cause.
+    pub cause: Cause,
+    /// The stage in which it showed.
+    pub stage: Option<Stage>,
+    /// What was found, in a sentence.
+    pub summary: String,
+    /// What to do next.
+    pub remedy: String,
+    /// How sure it is.
+    pub confidence: Confidence,
+    /// Indices of the probes that it speaks of; not empty.
+    pub probes: Vec<usize>,
+}
+
+impl Finding {
+    /// A finding about one probe, in the words of its cause.
+    pub fn about(
+        rule: &'static str,
+        index: usize,
+        observation: &Observation<'_>,
+        failure: &Failure,
+        layer: Layer,
+        confidence: Confidence,
+    ) -> Self {
+        Finding {
+            rule,
+            layer,
+            cause: failure.cause,
+            stage: failure.stage,
+            summary: format!("{} ({}): {}", observation.name, observation.target, failure.message),
+            remedy: failure.cause.remedy().to_owned(),
+            confidence,
+            probes: vec![index],
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Rules about limits that the check sets itself, and about our own inability. Pure.
+
+use super::{Case, Finding};
+use crate::api::{Cause, Confidence, Layer, Stage};
+
+pub(super) const TOO_SLOW: &str = "latency/too-slow";
+pub(super) const SPEC: &str = "check/spec";
+pub(super) const PROBER: &str = "check/prober";
+
+pub(super) fn too_slow(case: &Case<'_>) -> Vec<Finding> {
+    case.faults(|cause| matches!(cause, Cause::LatencyExceeded | Cause::StartupBudgetExceeded))
+        .map(|(index, observation, failure)| {
+            let layer = match failure.stage {
+                Some(Stage::Resolve | Stage::Connect) => Layer::Network,
+                Some(
+                    Stage::Tls
+                    | Stage::Handshake
+                    | Stage::Authenticate
+                    | Stage::Query
+                    | Stage::Request
+                    | Stage::Body
+                    | Stage::Exchange,
+                ) => observation.peer_layer(),
+                None => failure.cause.usual_layer(),
+            };
+            Finding::about(TOO_SLOW, index, observation, failure, layer, Confidence::Medium)
+        })
+        .collect()
+}
+
+pub(super) fn spec(case: &Case<'_>) -> Vec<Finding> {
+    case.faults(|cause| matches!(cause, Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec))
+        .map(|(index, observation, failure)| {
+            Finding::about(SPEC, index, observation, failure, Layer::Application, Confidence::High)
+        })
+        .collect()
+}
+
+pub(super) fn prober(case: &Case<'_>) -> Vec<Finding> {
+    case.faults(|cause| cause == Cause::ProberError)
+        .map(|(index, observation, failure)| {
+            Finding::about(PROBER, index, observation, failure, Layer::Prober, Confidence::High)
+        })
+        .collect()
+}

@@ -1,0 +1,120 @@
+//! Rules about the way to the target: silence, unreachable networks, names. Pure.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::{Case, Finding, Observation};
+use crate::api::{Cause, Confidence, Layer, ProbeState, Stage};
+
+pub(super) const ALL_SILENT: &str = "egress/all-silent";
+pub(super) const ADDRESS_SILENT: &str = "network/address-silent";
+pub(super) const UNREACHABLE: &str = "network/unreachable";
+pub(super) const NAME: &str = "network/name";
+
+/// The addresses of a probe of which none answers.
+fn silent(observation: &Observation<'_>) -> Option<BTreeSet<IpAddr>> {
+    let failure = observation.fault()?;
+    (failure.cause == Cause::ConnectTimeout).then(|| observation.tried().map(|address| address.ip()).collect())
+}
+
+/// Something in the case that answers from the same vantage: an open connection, a refusal, a DNS server.
+fn something_answers<'c>(case: &'c Case<'_>, but_not: &BTreeSet<IpAddr>) -> Option<&'c Observation<'c>> {
+    case.observations.iter().find(|observation| {
+        let refused = observation.fault().is_some_and(|failure| failure.cause == Cause::ConnectionRefused);
+        let ips = || observation.tried().map(|address| address.ip());
+        let elsewhere = !but_not.is_empty() && ips().all(|ip| !but_not.contains(&ip));
+        let resolved = observation.passed(Stage::Resolve) && observation.tried().next().is_none();
+        (elsewhere && (refused || observation.answered().next().is_some())) || resolved
+    })
+}
+
+pub(super) fn all_silent(case: &Case<'_>) -> Vec<Finding> {
+    let silent_probes: Vec<(usize, BTreeSet<IpAddr>)> = case
+        .observations
+        .iter()
+        .enumerate()
+        .filter(|(_, observation)| observation.state == ProbeState::Failing)
+        .filter_map(|(index, observation)| silent(observation).map(|ips| (index, ips)))
+        .collect();
+    let addresses: BTreeSet<IpAddr> = silent_probes.iter().flat_map(|(_, ips)| ips.iter().copied()).collect();
+    if addresses.len() < 2 || something_answers(case, &addresses).is_some() {
+        return Vec::new();
+    }
+    let names: Vec<&str> = silent_probes.iter().map(|(index, _)| case.observations[*index].name).collect();
+    let seen: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    let summary =
+        format!("nothing answers from this vantage: {} got no answer from {}", names.join(", "), seen.join(", "));
+    vec![Finding {
+        rule: ALL_SILENT,
+        layer: Layer::Egress,
+        cause: Cause::ConnectTimeout,
+        stage: Some(Stage::Connect),
+        summary,
+        remedy: "Look first at what all of these have in common: the vantage's way out (VPC connector or Direct VPC egress, Cloud NAT, \
+                 egress firewall rules), then at the routes behind it."
+            .to_owned(),
+        confidence: Confidence::Medium,
+        probes: silent_probes.into_iter().map(|(index, _)| index).collect(),
+    }]
+}
+
+pub(super) fn address_silent(case: &Case<'_>) -> Vec<Finding> {
+    let mut findings: Vec<(BTreeSet<IpAddr>, Finding)> = Vec::new();
+    for (index, observation) in case.observations.iter().enumerate() {
+        let (Some(ips), Some(failure)) = (silent(observation), observation.fault()) else { continue };
+        match findings.iter_mut().find(|(known, _)| *known == ips && !ips.is_empty()) {
+            Some((_, finding)) => finding.probes.push(index),
+            None => {
+                let finding =
+                    Finding::about(ADDRESS_SILENT, index, observation, failure, Layer::Network, Confidence::Low);
+                findings.push((ips, finding));
+            }
+        }
+    }
+    findings.into_iter().map(|(ips, finding)| weigh(case, &ips, finding)).collect()
+}
+
+/// Another address that answers makes a silent one surer; several silent ports of it more so; an open port, less.
+fn weigh(case: &Case<'_>, ips: &BTreeSet<IpAddr>, mut finding: Finding) -> Finding {
+    let contrast = something_answers(case, ips);
+    let several = finding.probes.len() > 1;
+    let open = case.observations.iter().find(|other| other.answered().any(|address| ips.contains(&address.ip())));
+    finding.confidence = match (contrast.is_some(), several, open.is_some()) {
+        (_, _, true) => Confidence::Low,
+        (true, true, false) => Confidence::High,
+        (true, false, false) | (false, true, false) => Confidence::Medium,
+        (false, false, false) => Confidence::Low,
+    };
+    if several {
+        let names: Vec<&str> = finding.probes.iter().map(|index| case.observations[*index].name).collect();
+        finding.summary = format!("every probe of that address is silent ({}): {}", names.join(", "), finding.summary);
+    }
+    if let Some(contrast) = contrast {
+        finding.summary = format!("{}; {} answers from the same vantage", finding.summary, contrast.name);
+    }
+    if let Some(open) = open {
+        finding.summary = format!("{}; but {} reaches another port of it", finding.summary, open.name);
+        finding.remedy = "One port is silent while another answers: look for a firewall rule on that port, and for a full listen queue.".to_owned();
+    }
+    finding
+}
+
+pub(super) fn unreachable(case: &Case<'_>) -> Vec<Finding> {
+    let is = |cause| matches!(cause, Cause::HostUnreachable | Cause::NetworkUnreachable);
+    case.faults(is)
+        .map(|(index, observation, failure)| {
+            Finding::about(UNREACHABLE, index, observation, failure, Layer::Network, Confidence::High)
+        })
+        .collect()
+}
+
+pub(super) fn name(case: &Case<'_>) -> Vec<Finding> {
+    let is = |cause| {
+        matches!(cause, Cause::NameNotFound | Cause::NoAddress | Cause::ResolverTimeout | Cause::ResolverFailed)
+    };
+    case.faults(is)
+        .map(|(index, observation, failure)| {
+            Finding::about(NAME, index, observation, failure, Layer::Network, Confidence::Medium)
+        })
+        .collect()
+}

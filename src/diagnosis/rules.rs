@@ -1,0 +1,88 @@
+//! The ordered table of rules. An earlier rule's finding is nearer to the root than a later one's.
+
+use super::{Case, Finding, answer, own, path, server};
+
+/// One rule: a stable id, a line for the docs, and the function that looks at a case.
+pub struct Rule {
+    /// Stable id, `family/name`.
+    pub id: &'static str,
+    /// When it speaks, and what it says; a row of docs/diagnosis.md.
+    pub says: &'static str,
+    /// Looks at the case.
+    pub look: fn(&Case<'_>) -> Vec<Finding>,
+}
+
+/// Every rule, from the root of a path to its leaves.
+pub const RULES: &[Rule] = &[
+    Rule {
+        id: path::ALL_SILENT,
+        says: "Several addresses were tried, every connection attempt stayed unanswered, and nothing at all answers from this vantage: the way out (Egress).",
+        look: path::all_silent,
+    },
+    Rule {
+        id: path::ADDRESS_SILENT,
+        says: "Connections to an address stay unanswered: the Network on the way to it. The more ports of it are silent, and the more other addresses answer, the surer.",
+        look: path::address_silent,
+    },
+    Rule {
+        id: path::UNREACHABLE,
+        says: "A router, or the host, reported that there is no way (ICMP): the Network.",
+        look: path::unreachable,
+    },
+    Rule { id: path::NAME, says: "The name could not be resolved: the Network's DNS.", look: path::name },
+    Rule {
+        id: server::PORT_REFUSED,
+        says: "A port refuses while another port of the same host answers: the server process on that port, Database or Application by the probe's kind.",
+        look: server::port_refused,
+    },
+    Rule {
+        id: server::REFUSED,
+        says: "A port refuses and nothing else is known of the host: the server process on that port, Database or Application by the probe's kind.",
+        look: server::refused,
+    },
+    Rule {
+        id: answer::DATABASE_STATE,
+        says: "The database itself says that it is starting, shutting down, full of connections or read-only: the Database.",
+        look: answer::database_state,
+    },
+    Rule {
+        id: answer::CREDENTIALS,
+        says: "The path is healthy up to authentication, and the server refuses the role, its password or its database: the Application's configuration.",
+        look: answer::credentials,
+    },
+    Rule {
+        id: answer::TLS,
+        says: "The peer answers, but TLS fails: certificates, names, versions: the Application's configuration.",
+        look: answer::tls,
+    },
+    Rule {
+        id: server::HANGS,
+        says: "The server accepts connections but does not answer in time: the server, Database or Application by the probe's kind.",
+        look: server::hangs,
+    },
+    Rule {
+        id: server::CUTS,
+        says: "The connection is reset or closed before the answer: the server, or what stands in front of it.",
+        look: server::cuts,
+    },
+    Rule {
+        id: answer::UNEXPECTED,
+        says: "The peer answers, but not as expected: the Application. An HTTP 5xx beside a failing database is its symptom.",
+        look: answer::unexpected,
+    },
+    Rule {
+        id: own::TOO_SLOW,
+        says: "It works, but slower than allowed (maxLatency, startupBudget).",
+        look: own::too_slow,
+    },
+    Rule {
+        id: own::SPEC,
+        says: "The check can't be carried out as it is written: a Secret or a field of the spec.",
+        look: own::spec,
+    },
+    Rule {
+        id: own::PROBER,
+        says: "runready could not carry out the probe: nothing is known about the path.",
+        look: own::prober,
+    },
+];

@@ -1,0 +1,67 @@
+//! Rules about the server at the end of the path: it refuses, hangs or hangs up. Pure.
+
+use super::{Case, Finding, Observation};
+use crate::api::{Cause, Confidence, Layer, Stage};
+
+pub(super) const PORT_REFUSED: &str = "server/port-refused";
+pub(super) const REFUSED: &str = "server/refused";
+pub(super) const HANGS: &str = "server/hangs";
+pub(super) const CUTS: &str = "server/cuts";
+
+/// Another probe to which a port of the same host answers.
+fn neighbour<'c>(case: &'c Case<'_>, observation: &Observation<'_>) -> Option<&'c Observation<'c>> {
+    case.observations.iter().find(|other| {
+        other.answered().any(|open| observation.tried().any(|address| address.ip() == open.ip() && address != open))
+    })
+}
+
+pub(super) fn port_refused(case: &Case<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (index, observation, failure) in case.faults(|cause| cause == Cause::ConnectionRefused) {
+        let Some(neighbour) = neighbour(case, observation) else { continue };
+        let layer = observation.peer_layer();
+        let mut finding = Finding::about(PORT_REFUSED, index, observation, failure, layer, Confidence::High);
+        finding.summary = format!("{}; the host is up: {} answers on another port", finding.summary, neighbour.name);
+        findings.push(finding);
+    }
+    findings
+}
+
+pub(super) fn refused(case: &Case<'_>) -> Vec<Finding> {
+    case.faults(|cause| cause == Cause::ConnectionRefused)
+        .filter(|(_, observation, _)| neighbour(case, observation).is_none())
+        .map(|(index, observation, failure)| {
+            Finding::about(REFUSED, index, observation, failure, observation.peer_layer(), Confidence::Medium)
+        })
+        .collect()
+}
+
+pub(super) fn hangs(case: &Case<'_>) -> Vec<Finding> {
+    let is = |cause| {
+        matches!(
+            cause,
+            Cause::HandshakeTimeout
+                | Cause::AuthenticationTimeout
+                | Cause::QueryTimeout
+                | Cause::ResponseTimeout
+                | Cause::TlsTimeout
+        )
+    };
+    case.faults(is)
+        .map(|(index, observation, failure)| {
+            Finding::about(HANGS, index, observation, failure, observation.peer_layer(), Confidence::Medium)
+        })
+        .collect()
+}
+
+pub(super) fn cuts(case: &Case<'_>) -> Vec<Finding> {
+    case.faults(|cause| matches!(cause, Cause::ConnectionReset | Cause::ConnectionClosed))
+        .map(|(index, observation, failure)| {
+            let layer = match failure.stage {
+                Some(Stage::Connect | Stage::Resolve) => Layer::Network,
+                Some(_) | None => observation.peer_layer(),
+            };
+            Finding::about(CUTS, index, observation, failure, layer, Confidence::Medium)
+        })
+        .collect()
+}

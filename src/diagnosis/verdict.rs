@@ -1,0 +1,152 @@
+//! Findings in, one diagnosis out: the primary finding, the others, what is ruled out by which evidence, and what can't be
+//! told. Pure.
+
+use super::rules::RULES;
+use super::{Case, Finding, Observation};
+use crate::api::{Confidence, Layer, ProbeState, Stage};
+
+/// The weighed findings of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// The finding nearest to the root.
+    pub primary: Finding,
+    /// The other findings, nearest to the root first.
+    pub others: Vec<Finding>,
+    /// The observations that the primary finding rests on.
+    pub evidence: Vec<String>,
+    /// Layers that are not to blame, and what shows it.
+    pub ruled_out: Vec<(Layer, String)>,
+    /// What could not be told, and why.
+    pub unknown: Vec<String>,
+}
+
+/// Weighs all probes of a check. None when nothing is wrong.
+pub fn diagnose(case: &Case<'_>) -> Option<Diagnosis> {
+    let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| (rule.look)(case)).collect();
+    // Stable: within the same gravity the table's order stands.
+    findings.sort_by_key(|finding| gravity(case, finding));
+    let mut findings = without_repeats(findings).into_iter();
+    let mut primary = findings.next()?;
+    let others: Vec<Finding> = findings.collect();
+    let ruled_out = ruled_out(case, &primary);
+    let unknown = unknown(case, &primary);
+    if off_path(case, &primary) {
+        primary.confidence = lowered(primary.confidence);
+    }
+    let evidence =
+        primary.probes.iter().filter_map(|index| case.observations.get(*index)).map(Observation::cite).collect();
+    Some(Diagnosis { primary, others, evidence, ruled_out, unknown })
+}
+
+/// How much a finding matters for Ready: lower is graver.
+fn gravity(case: &Case<'_>, finding: &Finding) -> u8 {
+    let of_probe = |index: &usize| match case.observations.get(*index) {
+        None => 9,
+        Some(observation) => match (observation.required, observation.state) {
+            (true, ProbeState::Failing) => 0,
+            (true, ProbeState::Unknown) => 1,
+            (false, ProbeState::Failing) => 2,
+            (true, ProbeState::Degraded) => 3,
+            (false, ProbeState::Unknown | ProbeState::Degraded) => 4,
+            (_, ProbeState::Healthy | ProbeState::Skipped) => 9,
+        },
+    };
+    finding.probes.iter().map(of_probe).min().unwrap_or(9)
+}
+
+/// Drops a finding all of whose probes a finding nearer to the root has explained already.
+fn without_repeats(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut explained: Vec<usize> = Vec::new();
+    let mut kept = Vec::new();
+    for finding in findings {
+        if finding.probes.iter().all(|probe| explained.contains(probe)) {
+            continue;
+        }
+        explained.extend(&finding.probes);
+        kept.push(finding);
+    }
+    kept
+}
+
+/// Layers that the observations clear. The finding's own layer is never among them.
+fn ruled_out(case: &Case<'_>, primary: &Finding) -> Vec<(Layer, String)> {
+    let mut cleared: Vec<(Layer, String)> = Vec::new();
+    let mut clear = |layer: Layer, evidence: String| {
+        if layer != primary.layer && !cleared.iter().any(|(known, _)| *known == layer) {
+            cleared.push((layer, evidence));
+        }
+    };
+    let blamed = || primary.probes.iter().filter_map(|index| case.observations.get(*index));
+    if let Some(open) = blamed().find(|observation| observation.passed(Stage::Connect)) {
+        let at = open.answered().next().map(|address| address.to_string()).unwrap_or_default();
+        let evidence = format!("{} reached {at}: the TCP connection was accepted", open.name);
+        clear(Layer::Egress, evidence.clone());
+        clear(Layer::Network, evidence);
+    } else if primary.stage == Some(Stage::Connect) {
+        let refused = primary.cause == crate::api::Cause::ConnectionRefused;
+        let evidence = if refused {
+            clear(Layer::Egress, "the refusal itself came back over the path".to_owned());
+            clear(Layer::Network, "the refusal itself came back over the path".to_owned());
+            None
+        } else {
+            Some("no connection came about, so no credentials, query or request were ever sent")
+        };
+        if let Some(evidence) = evidence {
+            clear(Layer::Application, evidence.to_owned());
+        }
+    }
+    for observation in &case.observations {
+        let healthy = matches!(observation.state, ProbeState::Healthy | ProbeState::Degraded);
+        if healthy && observation.passed(Stage::Query) {
+            clear(Layer::Database, format!("{} logged in and ran its query", observation.name));
+        }
+        if healthy && observation.answered().next().is_some() {
+            clear(Layer::Prober, format!("{} is {} from the same vantage", observation.name, observation.state));
+        }
+    }
+    if blamed().any(|observation| observation.passed(Stage::Connect) || observation.passed(Stage::Resolve)) {
+        clear(Layer::Prober, "the probe itself got answers from the path".to_owned());
+    }
+    cleared
+}
+
+/// What the evidence at hand can't tell.
+fn unknown(case: &Case<'_>, primary: &Finding) -> Vec<String> {
+    let mut unknown = Vec::new();
+    if primary.cause == crate::api::Cause::ConnectTimeout {
+        unknown.push("silence alone does not tell a dropped packet from a host that is down".to_owned());
+    }
+    if off_path(case, primary) {
+        let vantage = vantage(case).unwrap_or("this vantage");
+        unknown.push(format!(
+            "observed from {vantage}, not from Cloud Run's own egress: the service's VPC connector was not on this path"
+        ));
+    }
+    for observation in &case.observations {
+        if observation.state == ProbeState::Skipped {
+            unknown.push(format!("{} was skipped, because what it depends on fails", observation.name));
+        }
+        if observation.state == ProbeState::Unknown && primary.layer != Layer::Prober {
+            let why = observation.failure.map_or("it was not observed yet", |failure| &failure.message);
+            unknown.push(format!("{}: {why}", observation.name));
+        }
+    }
+    unknown
+}
+
+/// Whether the check speaks for a Cloud Run service while the evidence about its way was gathered elsewhere.
+fn off_path(case: &Case<'_>, primary: &Finding) -> bool {
+    let about_the_way = matches!(primary.layer, Layer::Egress | Layer::Network);
+    about_the_way && case.speaks_for_service && !vantage(case).is_some_and(|name| name.starts_with("cloudrun/"))
+}
+
+fn vantage<'c>(case: &'c Case<'_>) -> Option<&'c str> {
+    case.observations.iter().find_map(|observation| observation.evidence).map(|evidence| &*evidence.vantage)
+}
+
+fn lowered(confidence: Confidence) -> Confidence {
+    match confidence {
+        Confidence::High => Confidence::Medium,
+        Confidence::Medium | Confidence::Low => Confidence::Low,
+    }
+}
