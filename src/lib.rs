@@ -4,7 +4,11 @@
 
 pub mod api;
 pub mod diagnosis;
+pub mod engine;
 pub mod evidence;
+pub mod metrics;
 pub mod plan;
 pub mod probe;
 pub mod source;
+pub mod status;
+pub mod telemetry;
