@@ -147,7 +147,7 @@ async fn controllers_run_when_asked() {
     let Some(api) = require(ApiServer::launch()) else {
         return;
     };
-    api.start_controller_manager();
+    let Some(()) = require(api.start_controller_manager()) else { return };
     let namespace = api.namespace("controlled");
     until(Duration::from_secs(60), "the namespace's default service account", || {
         api.kubectl(&["get", "serviceaccount", "default", "-n", &namespace])

@@ -71,8 +71,9 @@ impl ApiServer {
         }
     }
 
-    /// Starts a kube-controller-manager, which ends with the API server.
-    pub fn start_controller_manager(&self) {
+    /// Starts a kube-controller-manager, which ends with the API server. setup-envtest brings none: hence the `Err`.
+    pub fn start_controller_manager(&self) -> Result<(), String> {
+        tool("kube-controller-manager")?;
         let kubeconfig = self.kubeconfig().display().to_string();
         let path = |name| self.path(name).display().to_string();
         let process = self.spawn(
@@ -87,6 +88,7 @@ impl ApiServer {
             ],
         );
         self.running.lock().expect("one user at a time").push(process);
+        Ok(())
     }
 
     /// The administrator's kubeconfig.
@@ -109,7 +111,7 @@ impl ApiServer {
     }
 
     fn spawn(&self, program: &str, flags: &[String]) -> Process {
-        let program_path = tool(program).expect("seen at launch").display().to_string();
+        let program_path = tool(program).expect("seen before").display().to_string();
         let command: Vec<&str> =
             std::iter::once(program_path.as_str()).chain(flags.iter().map(String::as_str)).collect();
         let log = self.path(&format!("{program}.log"));
