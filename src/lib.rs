@@ -3,12 +3,15 @@
 #![warn(missing_docs)]
 
 pub mod api;
+pub mod controller;
 pub mod diagnosis;
 pub mod engine;
 pub mod evidence;
 pub mod metrics;
 pub mod plan;
 pub mod probe;
+pub mod resolve;
+pub mod serve;
 pub mod source;
 pub mod status;
 pub mod telemetry;

@@ -47,7 +47,8 @@ pub struct Inbox(mpsc::UnboundedSender<Command>);
 enum Command {
     Apply { plan: Arc<CheckPlan>, resume: Option<Box<ConnectivityCheckStatus>>, start: Start },
     Remove(CheckId),
-    Stop(oneshot::Sender<()>),
+    Ping(oneshot::Sender<()>),
+    Stop { flush: bool, done: oneshot::Sender<()> },
 }
 
 /// A running engine.
@@ -66,6 +67,13 @@ impl Inbox {
     /// A check is gone.
     pub fn remove(&self, id: CheckId) {
         let _ = self.0.send(Command::Remove(id));
+    }
+
+    /// Whether the engine answers within `patience`.
+    pub async fn is_alive(&self, patience: Duration) -> bool {
+        let (done, answered) = oneshot::channel();
+        let _ = self.0.send(Command::Ping(done));
+        matches!(tokio::time::timeout(patience, answered).await, Ok(Ok(())))
     }
 }
 
@@ -89,9 +97,18 @@ impl Engine {
     }
 
     /// Stops probing, and hands what a restart should resume to the outbox.
-    pub async fn stop(mut self) {
+    pub async fn stop(self) {
+        self.end(true).await;
+    }
+
+    /// Stops probing, and hands nothing on.
+    pub async fn abandon(self) {
+        self.end(false).await;
+    }
+
+    async fn end(mut self, flush: bool) {
         let (done, stopped) = oneshot::channel();
-        let _ = self.inbox.0.send(Command::Stop(done));
+        let _ = self.inbox.0.send(Command::Stop { flush, done });
         let _ = stopped.await;
         if let Some(thread) = self.thread.take() {
             // It has said that it is done; joining takes no time.
@@ -175,8 +192,9 @@ impl Shell {
                 command = commands.recv() => match command {
                     Some(Command::Apply { plan, resume, start }) => self.apply(plan, resume, start),
                     Some(Command::Remove(id)) => self.remove(&id),
-                    Some(Command::Stop(done)) => {
-                        self.stop();
+                    Some(Command::Ping(done)) => _ = done.send(()),
+                    Some(Command::Stop { flush, done }) => {
+                        self.stop(flush);
                         let _ = done.send(());
                         return;
                     }
@@ -256,13 +274,19 @@ impl Shell {
         self.free.push(index);
     }
 
-    fn stop(&mut self) {
+    fn stop(&mut self, flush: bool) {
         let now = self.now();
-        for index in 0..self.slots.len() as u32 {
+        for index in 0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX) {
             self.cancel(index);
-            self.step(index, Event::Flush, now);
-            self.cancel(index);
+            if flush {
+                self.step(index, Event::Flush, now);
+            }
+            if let Some(slot) = self.slot(index) {
+                let id = slot.state.plan().id.clone();
+                self.parts.metrics.remove(&id);
+            }
         }
+        self.waiting.clear();
     }
 
     fn step(&mut self, index: u32, event: Event, now: Now) {

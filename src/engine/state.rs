@@ -30,21 +30,14 @@ pub struct Settings {
     pub vantage: Arc<str>,
     /// A status whose meaning does not change is written no more often than this.
     pub heartbeat: Duration,
-    /// First probes of checks that exist at the start are spread over this, or over the interval if that is shorter.
-    pub spread: Duration,
     /// A new generation that has no result after this long gets a status that says so.
     pub announce_after: Duration,
 }
 
 impl Settings {
-    /// The defaults: heartbeat 5 min, spread 10 s, announcement after 500 ms.
+    /// The defaults: heartbeat 5 min, announcement after 500 ms.
     pub fn new(vantage: Arc<str>) -> Self {
-        Settings {
-            vantage,
-            heartbeat: Duration::from_secs(300),
-            spread: Duration::from_secs(10),
-            announce_after: Duration::from_millis(500),
-        }
+        Settings { vantage, heartbeat: Duration::from_secs(300), announce_after: Duration::from_millis(500) }
     }
 }
 
@@ -53,8 +46,8 @@ impl Settings {
 pub enum Start {
     /// At once: someone has just created or changed it.
     AtOnce,
-    /// Spread: it was there when we started, among many others.
-    Spread,
+    /// Within this time, or within its interval if that is shorter: it was there when we started, among many others.
+    Spread(Duration),
 }
 
 /// What happens to a check.
@@ -185,13 +178,13 @@ impl CheckState {
         }
         self.due = Some(match start {
             Start::AtOnce => now.mono,
-            Start::Spread => self.first_in_spread(now, settings.spread),
+            Start::Spread(spread) => self.first_in_spread(now, spread),
         });
         let unobserved = self.observed_generation != Some(self.plan.generation);
         self.announce_at = (unobserved && start == Start::AtOnce).then(|| now.mono + settings.announce_after);
         match start {
             Start::AtOnce => self.wake(now, settings, effects),
-            Start::Spread => self.ask_to_be_woken(effects),
+            Start::Spread(_) => self.ask_to_be_woken(effects),
         }
     }
 

@@ -32,6 +32,7 @@ enum Job {
     Status(Box<StatusUpdate>),
     Notice(Notice),
     Forget(CheckId),
+    Discard,
     Flush(oneshot::Sender<()>),
 }
 
@@ -56,6 +57,11 @@ impl Outbox {
     /// Drops what is still to be written of a check that is gone.
     pub fn forget(&self, id: CheckId) {
         self.send(Job::Forget(id));
+    }
+
+    /// Drops everything that is not written yet.
+    pub fn discard(&self) {
+        self.send(Job::Discard);
     }
 
     /// Waits until everything handed in so far is written, at most `patience`. False when the time was up.
@@ -144,6 +150,13 @@ impl Writer {
             Job::Forget(id) => {
                 self.waiting.remove(&id);
                 self.order.retain(|other| *other != id);
+            }
+            Job::Discard => {
+                self.waiting.clear();
+                self.order.clear();
+                self.notices.clear();
+                self.under_way.clear();
+                self.busy.clear();
             }
             Job::Flush(done) => self.flushes.push(done),
         }
