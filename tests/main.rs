@@ -4,4 +4,5 @@
 mod bed;
 mod bed_netns;
 mod bed_postgres;
+mod engine;
 mod support;

@@ -4,6 +4,7 @@
 pub mod apiserver;
 pub mod cert;
 pub mod cluster;
+pub mod kstatus;
 pub mod netns;
 pub mod pginstall;
 pub mod pgsetup;

@@ -1,0 +1,383 @@
+//! The state machine of a check, event by event: no I/O, and time is an argument.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use runready::api::condition::ConditionStatus;
+use runready::api::{Cause, ConnectivityCheckSpec, ConnectivityCheckStatus, ProbeState, Stage};
+use runready::engine::{CheckState, Effect, Event, Now, Settings, Start};
+use runready::evidence::{Evidence, Failure, Outcome, StageRecord};
+use runready::plan::{self, CheckId, CheckPlan, Secrets};
+use runready::source::{Notice, StatusUpdate};
+
+use crate::support::kstatus::{Kstatus, kstatus};
+
+/// A check with the clock in the test's hand.
+struct World {
+    state: CheckState,
+    settings: Settings,
+    now: Now,
+    runs: Vec<u64>,
+    cancelled: usize,
+    overruns: usize,
+    wake: Option<Duration>,
+    written: Vec<StatusUpdate>,
+    told: Vec<Notice>,
+}
+
+fn plan(generation: i64, spec: &str) -> Arc<CheckPlan> {
+    let spec: ConnectivityCheckSpec = serde_yaml::from_str(spec).expect("a spec");
+    Arc::new(plan::compile(CheckId::new("staging", "backend"), "uid-1".into(), generation, &spec, &Secrets::default()))
+}
+
+const ONE: &str = "{interval: 10s, probes: [{name: database, tcp: {host: 10.0.0.1, port: 5432}}]}";
+
+fn start_of_time() -> Now {
+    Now { mono: Duration::from_secs(100), wall: "2026-01-01T00:00:00Z".parse().expect("a time") }
+}
+
+impl World {
+    fn start(plan: Arc<CheckPlan>, resume: Option<&ConnectivityCheckStatus>) -> Self {
+        let settings = Settings::new("host/test".into());
+        let now = start_of_time();
+        let mut effects = Vec::new();
+        let state = CheckState::start(plan, resume, Start::AtOnce, now, &settings, &mut effects);
+        let mut world = World {
+            state,
+            settings,
+            now,
+            runs: Vec::new(),
+            cancelled: 0,
+            overruns: 0,
+            wake: None,
+            written: Vec::new(),
+            told: Vec::new(),
+        };
+        world.note(effects);
+        world
+    }
+
+    fn note(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Observe { run, .. } => self.runs.push(run),
+                Effect::Cancel => self.cancelled += 1,
+                Effect::Overrun => self.overruns += 1,
+                Effect::WriteStatus(update) => self.written.push(*update),
+                Effect::Publish(notice) => self.told.push(notice),
+                Effect::WakeAt(at) => self.wake = Some(at),
+            }
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        let mut effects = Vec::new();
+        self.state.step(event, self.now, &self.settings, &mut effects);
+        self.note(effects);
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now.mono += time;
+        self.now.wall = self.now.wall.checked_add(time).expect("in range");
+    }
+
+    /// Goes to the next wake and delivers it.
+    fn wake(&mut self) {
+        let at = self.wake.take().expect("a wake was asked for");
+        self.pass(at.saturating_sub(self.now.mono));
+        self.step(Event::Due);
+    }
+
+    /// Ends the run in flight with these outcomes.
+    fn observe(&mut self, outcomes: &[Outcome]) {
+        let evidence = outcomes.iter().enumerate().map(|(probe, outcome)| evidence(probe, outcome.clone())).collect();
+        let run = *self.runs.last().expect("a run");
+        self.step(Event::Observed { run, evidence });
+    }
+
+    /// Wakes until a new run starts, and ends it.
+    fn round(&mut self, outcomes: &[Outcome]) {
+        let before = self.runs.len();
+        while self.runs.len() == before {
+            self.wake();
+        }
+        self.observe(outcomes);
+    }
+
+    fn last(&self) -> &ConnectivityCheckStatus {
+        &self.written.last().expect("a status was written").status
+    }
+
+    fn ready(&self) -> (ConditionStatus, String) {
+        ready(self.last())
+    }
+}
+
+fn ready(status: &ConnectivityCheckStatus) -> (ConditionStatus, String) {
+    let ready = status.conditions.first().expect("conditions");
+    assert_eq!(ready.type_, "Ready", "Ready comes first");
+    (ready.status, ready.reason.clone())
+}
+
+fn evidence(probe: usize, outcome: Outcome) -> Evidence {
+    let passed = matches!(outcome, Outcome::Passed | Outcome::Degraded(_));
+    let connect = StageRecord {
+        stage: Stage::Connect,
+        start: Duration::ZERO,
+        duration: Duration::from_millis(3),
+        limit: Duration::from_secs(10),
+        passed,
+    };
+    Evidence {
+        probe,
+        vantage: "host/test".into(),
+        outcome,
+        latency: Duration::from_millis(3),
+        stages: vec![connect],
+        addresses: Vec::new(),
+        facts: Vec::new(),
+    }
+}
+
+fn failed(cause: Cause) -> Outcome {
+    Outcome::Failed(Failure::new(cause, Stage::Connect, "connecting to 10.0.0.1:5432: no answer within 10s"))
+}
+
+const TRUE: ConditionStatus = ConditionStatus::True;
+const FALSE: ConditionStatus = ConditionStatus::False;
+const UNKNOWN: ConditionStatus = ConditionStatus::Unknown;
+
+#[test]
+fn a_new_check_is_probed_at_once_and_written_with_its_first_result() {
+    let mut world = World::start(plan(1, ONE), None);
+    assert_eq!(world.runs, [1], "no wait");
+    assert!(world.written.is_empty(), "nothing is known yet");
+    world.observe(&[Outcome::Passed]);
+    assert_eq!(world.ready(), (TRUE, "Healthy".to_owned()));
+    assert_eq!(world.last().observed_generation, Some(1));
+    assert_eq!(world.written.len(), 1);
+    assert_eq!(world.told.len(), 1);
+    assert!(!world.told[0].warning);
+    assert_eq!(kstatus(1, world.last()), Kstatus::Current);
+}
+
+#[test]
+fn a_slow_first_probe_is_announced() {
+    let mut world = World::start(plan(3, ONE), None);
+    world.wake();
+    assert_eq!(world.now.mono, start_of_time().mono + Duration::from_millis(500));
+    assert_eq!(world.ready(), (UNKNOWN, "Probing".to_owned()));
+    assert_eq!(kstatus(3, world.last()), Kstatus::InProgress);
+    assert!(world.told.is_empty(), "that an answer is on its way need not be told");
+    world.observe(&[Outcome::Passed]);
+    assert_eq!(kstatus(3, world.last()), Kstatus::Current);
+    assert!(world.last().conditions.iter().all(|condition| condition.type_ != "Reconciling"), "removed");
+}
+
+#[test]
+fn thresholds_decide_and_the_first_failure_of_a_new_check_is_not_a_verdict() {
+    let mut world = World::start(plan(1, ONE), None);
+    world.observe(&[failed(Cause::ConnectTimeout)]);
+    assert_eq!(world.ready(), (UNKNOWN, "Confirming".to_owned()));
+    assert!(world.last().conditions[0].message.contains("1 of 2"), "{}", world.last().conditions[0].message);
+    assert!(world.last().verdict.is_none());
+    world.round(&[failed(Cause::ConnectTimeout)]);
+    assert_eq!(world.ready(), (FALSE, "ConnectTimeout".to_owned()));
+    let verdict = world.last().verdict.as_ref().expect("a verdict");
+    assert_eq!((verdict.layer.as_str(), verdict.cause), ("Network", Cause::ConnectTimeout));
+    assert_eq!(kstatus(1, world.last()), Kstatus::InProgress, "not ready, and not given up");
+    assert!(world.told.last().is_some_and(|notice| notice.warning && notice.reason == "ConnectTimeout"));
+}
+
+#[test]
+fn a_status_is_written_when_its_meaning_changes_and_otherwise_with_the_heartbeat() {
+    let mut world = World::start(plan(1, ONE), None);
+    world.observe(&[Outcome::Passed]);
+    for _ in 0..29 {
+        world.round(&[Outcome::Passed]);
+    }
+    assert_eq!(world.written.len(), 1, "just under 5 min of the same");
+    while world.now.mono < start_of_time().mono + Duration::from_secs(301) {
+        world.round(&[Outcome::Passed]);
+    }
+    assert_eq!(world.written.len(), 2, "the heartbeat");
+    world.round(&[failed(Cause::ConnectTimeout)]);
+    assert_eq!(world.written.len(), 2, "one failure of two means nothing yet");
+    world.round(&[failed(Cause::ConnectTimeout)]);
+    world.round(&[failed(Cause::ConnectTimeout)]);
+    assert_eq!(world.written.len(), 3);
+    world.round(&[failed(Cause::ConnectionRefused)]);
+    assert_eq!(world.written.len(), 4, "another cause");
+    assert_eq!(world.ready(), (FALSE, "ConnectionRefused".to_owned()));
+    assert_eq!(world.told.len(), 3, "ready, failing, another cause: {:?}", world.told);
+}
+
+#[test]
+fn transition_times_move_only_when_the_status_changes() {
+    let mut world = World::start(plan(1, ONE), None);
+    world.observe(&[failed(Cause::ConnectTimeout)]);
+    world.round(&[failed(Cause::ConnectTimeout)]);
+    let since = world.last().conditions[0].last_transition_time.clone();
+    assert_eq!(since.0, world.now.wall);
+    world.round(&[failed(Cause::ConnectionRefused)]);
+    assert_eq!(world.last().conditions[0].last_transition_time, since, "still False");
+    world.round(&[Outcome::Passed]);
+    assert_eq!(world.last().conditions[0].last_transition_time.0, world.now.wall);
+    assert!(world.told.last().is_some_and(|notice| notice.note.starts_with("Ready again after")), "{:?}", world.told);
+}
+
+#[test]
+fn a_changed_plan_cancels_the_run_in_flight_and_starts_anew() {
+    let mut world = World::start(plan(1, ONE), None);
+    let other = "{interval: 10s, probes: [{name: database, tcp: {host: 10.0.0.2, port: 5432}}]}";
+    world.pass(Duration::from_millis(300));
+    world.step(Event::PlanChanged(plan(2, other)));
+    assert_eq!((world.runs.as_slice(), world.cancelled), (&[1, 2][..], 1));
+    let late = vec![evidence(0, Outcome::Passed)];
+    world.step(Event::Observed { run: 1, evidence: late });
+    assert!(world.written.is_empty(), "a run of the old plan says nothing about the new one");
+    world.observe(&[Outcome::Passed]);
+    assert_eq!(world.last().observed_generation, Some(2));
+}
+
+#[test]
+fn an_unchanged_probe_keeps_its_state_over_a_change_of_another() {
+    let two = "{interval: 10s, probes: [{name: database, tcp: {host: 10.0.0.1, port: 5432}}, {name: cache, tcp: {host: 10.0.0.1, port: 6379}}]}";
+    let mut world = World::start(plan(1, ONE), None);
+    world.observe(&[Outcome::Passed]);
+    world.step(Event::PlanChanged(plan(2, two)));
+    world.observe(&[failed(Cause::ConnectTimeout), failed(Cause::ConnectTimeout)]);
+    let states: Vec<ProbeState> = world.last().probes.iter().map(|probe| probe.state).collect();
+    assert_eq!(states, [ProbeState::Healthy, ProbeState::Unknown]);
+}
+
+#[test]
+fn a_run_that_overruns_is_counted_and_not_doubled() {
+    let mut world = World::start(plan(1, ONE), None);
+    while world.overruns == 0 {
+        world.wake();
+    }
+    assert_eq!(world.runs, [1]);
+    world.observe(&[Outcome::Passed]);
+    world.round(&[Outcome::Passed]);
+    assert_eq!(world.runs, [1, 2]);
+}
+
+#[test]
+fn a_restart_resumes_thresholds_times_and_silence() {
+    let spec = "{interval: 10s, failureThreshold: 3, probes: [{name: database, tcp: {host: 10.0.0.1, port: 5432}}]}";
+    let mut before = World::start(plan(1, spec), None);
+    before.observe(&[Outcome::Passed]);
+    before.round(&[failed(Cause::ConnectTimeout)]);
+    before.round(&[failed(Cause::ConnectTimeout)]);
+    before.step(Event::Flush);
+    let status = before.last().clone();
+    assert_eq!(status.probes[0].streak, -2, "the streak is handed on");
+
+    let mut after = World::start(plan(1, spec), Some(&status));
+    after.pass(Duration::from_secs(3600));
+    after.observe(&[failed(Cause::ConnectTimeout)]);
+    assert_eq!(after.ready(), (FALSE, "ConnectTimeout".to_owned()), "the third in a row, over the restart");
+    assert_eq!(after.told.len(), 1);
+
+    let mut same = World::start(plan(1, spec), Some(&status));
+    same.observe(&[Outcome::Passed]);
+    assert!(same.told.is_empty() && same.written.is_empty(), "nothing new: {:?} {:?}", same.told, same.written);
+    same.round(&[failed(Cause::ConnectTimeout)]);
+    same.step(Event::Flush);
+    assert_eq!(same.last().conditions[0].last_transition_time, status.conditions[0].last_transition_time);
+}
+
+#[test]
+fn a_first_listing_is_spread() {
+    let settings = Settings::new("host/test".into());
+    let mut ticks = std::collections::BTreeMap::new();
+    for index in 0..1000 {
+        let spec: ConnectivityCheckSpec = serde_yaml::from_str(ONE).expect("a spec");
+        let uid = format!("uid-{index}");
+        let plan = plan::compile(CheckId::new("n", &uid), uid.as_str().into(), 1, &spec, &Secrets::default());
+        let mut effects = Vec::new();
+        let start = Start::Spread(Duration::from_secs(10));
+        CheckState::start(Arc::new(plan), None, start, start_of_time(), &settings, &mut effects);
+        let [Effect::WakeAt(at)] = effects[..] else { panic!("only a wish to be woken, not {effects:?}") };
+        let wait = at - start_of_time().mono;
+        assert!(wait <= Duration::from_secs(10), "{wait:?}");
+        *ticks.entry(wait.as_millis() / 10).or_insert(0) += 1;
+    }
+    assert!(ticks.values().all(|count| *count <= 8), "a thundering herd: {ticks:?}");
+    assert!(ticks.len() > 500, "{} ticks", ticks.len());
+}
+
+#[test]
+fn a_missing_secret_is_stalled_and_does_not_stop_the_others() {
+    let spec = "{interval: 10s, probes: [{name: web, tcp: {host: 10.0.0.1, port: 80}}, \
+                {name: database, postgres: {host: 10.0.0.1, database: app, user: app, passwordSecretRef: {name: db, key: password}}}]}";
+    let plan = plan(1, spec);
+    assert_eq!(plan.faults[0].cause, Cause::SecretNotFound);
+    let blocked = plan.probes[1].action.as_ref().expect_err("blocked").clone();
+    let mut world = World::start(plan, None);
+    world.observe(&[Outcome::Passed, Outcome::Unknown(blocked)]);
+    assert_eq!(world.ready(), (UNKNOWN, "SecretNotFound".to_owned()));
+    let stalled = world.last().conditions.iter().find(|condition| condition.type_ == "Stalled").expect("Stalled");
+    assert_eq!(stalled.status, TRUE);
+    assert!(stalled.message.contains("spec.probes[1].postgres.passwordSecretRef"), "{}", stalled.message);
+    assert_eq!(world.last().probes[0].state, ProbeState::Healthy);
+    assert_eq!(kstatus(1, world.last()), Kstatus::Failed);
+}
+
+#[test]
+fn what_depends_on_a_failing_probe_is_skipped_with_the_reason() {
+    let spec = "{interval: 10s, failureThreshold: 1, probes: [{name: name, dns: {name: db.internal}}, \
+                {name: database, tcp: {host: db.internal, port: 5432}, dependsOn: [name]}]}";
+    let mut world = World::start(plan(1, spec), None);
+    let gone = Outcome::Failed(Failure::new(Cause::NameNotFound, Stage::Resolve, "NXDOMAIN"));
+    world.observe(&[gone, Outcome::Skipped { because_of: 0 }]);
+    assert_eq!(world.ready(), (FALSE, "NameNotFound".to_owned()));
+    let database = &world.last().probes[1];
+    assert_eq!(
+        (database.state, database.message.as_str()),
+        (ProbeState::Skipped, "skipped, because name does not pass")
+    );
+}
+
+#[test]
+fn a_path_slower_than_the_startup_budget_is_not_ready() {
+    let spec = "{interval: 10s, failureThreshold: 1, startupBudget: 5ms, probes: [{name: a, tcp: {host: 10.0.0.1, port: 1}}, \
+                {name: b, tcp: {host: 10.0.0.1, port: 2}, dependsOn: [a]}]}";
+    let mut world = World::start(plan(1, spec), None);
+    world.observe(&[Outcome::Passed, Outcome::Passed]);
+    assert_eq!(world.ready(), (FALSE, "StartupBudgetExceeded".to_owned()), "3 ms, then 3 ms more");
+    assert_eq!(world.last().probes[0].state, ProbeState::Healthy);
+}
+
+#[test]
+fn a_suspended_check_is_not_probed() {
+    let spec = "{suspend: true, probes: [{name: database, tcp: {host: 10.0.0.1, port: 5432}}]}";
+    let world = World::start(plan(1, spec), None);
+    assert!(world.runs.is_empty() && world.wake.is_none());
+    assert_eq!(world.ready(), (UNKNOWN, "Suspended".to_owned()));
+}
+
+#[test]
+fn a_probe_that_is_not_required_informs_but_does_not_decide() {
+    let spec = "{interval: 10s, failureThreshold: 1, probes: [{name: a, tcp: {host: 10.0.0.1, port: 1}}, \
+                {name: b, required: false, tcp: {host: 10.0.0.1, port: 2}}]}";
+    let mut world = World::start(plan(1, spec), None);
+    world.observe(&[Outcome::Passed, failed(Cause::ConnectionRefused)]);
+    assert_eq!(world.ready(), (TRUE, "Healthy".to_owned()));
+    assert!(world.last().conditions[0].message.contains("b (not required) fails"));
+    assert!(world.last().verdict.is_some(), "and it is explained");
+}
+
+#[test]
+fn the_meaning_of_what_is_written_survives_a_round_trip() {
+    let mut world = World::start(plan(1, ONE), None);
+    world.observe(&[failed(Cause::ConnectTimeout)]);
+    world.round(&[failed(Cause::ConnectTimeout)]);
+    let text = serde_json::to_string(world.last()).expect("JSON");
+    let status: ConnectivityCheckStatus = serde_json::from_str(&text).expect("a status");
+    assert_eq!(serde_json::to_string(&status).expect("JSON"), text, "nothing is lost in writing and reading");
+    let mut again = World::start(plan(1, ONE), Some(&status));
+    again.observe(&[failed(Cause::ConnectTimeout)]);
+    assert!(again.written.is_empty(), "the same meaning is not written again after a restart");
+}
