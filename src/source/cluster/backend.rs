@@ -1,0 +1,153 @@
+//! Reads Secrets, applies statuses and publishes events. Does network I/O with the API server.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::{ObjectReference, Secret};
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Client, ResourceExt};
+use secrecy::SecretSlice;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::secrets::References;
+use crate::api::{API_VERSION, ConnectivityCheck, KIND};
+use crate::plan::secrets::Lookup;
+use crate::source::{Backend, Notice, SourceEvent, StatusUpdate, WriteError};
+
+/// Owner of the status fields (server-side apply).
+pub const FIELD_MANAGER: &str = "runready";
+/// Name of the controller in events (events.k8s.io/v1 `reportingController`).
+pub const REPORTING_CONTROLLER: &str = "runready.dev/controller";
+/// Longest wait for an answer of the API server.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The API server, as the writer and the planner see it.
+pub struct ClusterBackend {
+    client: Client,
+    resource: ApiResource,
+    recorder: Recorder,
+    references: Arc<References>,
+    /// Kept so that the source's channel outlives its watches.
+    _events: mpsc::Sender<SourceEvent>,
+}
+
+impl ClusterBackend {
+    pub(super) fn new(
+        client: Client,
+        instance: &str,
+        references: Arc<References>,
+        events: mpsc::Sender<SourceEvent>,
+    ) -> Self {
+        let reporter = Reporter { controller: REPORTING_CONTROLLER.to_owned(), instance: Some(instance.to_owned()) };
+        ClusterBackend {
+            recorder: Recorder::new(client.clone(), reporter),
+            client,
+            resource: ApiResource::erase::<ConnectivityCheck>(&()),
+            references,
+            _events: events,
+        }
+    }
+
+    async fn read_secret(&self, namespace: &str, name: &str) -> Lookup {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        self.references.reading(namespace, name);
+        match in_time(api.get_opt(name)).await {
+            Ok(Some(secret)) => {
+                self.references.read(namespace, name, secret.resource_version());
+                let data = secret.data.unwrap_or_default();
+                Lookup::Found(data.into_iter().map(|(key, value)| (key, SecretSlice::from(value.0))).collect())
+            }
+            Ok(None) => {
+                self.references.read(namespace, name, None);
+                Lookup::Missing
+            }
+            Err(Trouble::Api(kube::Error::Api(status))) if status.code == 403 => Lookup::Unreadable(format!(
+                "the operator's account may not get Secrets in namespace {namespace}; see the chart's Roles"
+            )),
+            Err(trouble) => Lookup::Unreadable(trouble.to_string()),
+        }
+    }
+
+    async fn apply_status(&self, update: &StatusUpdate) -> Result<(), WriteError> {
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &update.id.namespace, &self.resource);
+        // The uid makes the API server refuse a status for an object of the same name that was created anew.
+        let patch = json!({
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {"name": &*update.id.name, "namespace": &*update.id.namespace, "uid": &*update.uid},
+            "status": update.status,
+        });
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let written = in_time(api.patch_status(&update.id.name, &params, &Patch::Apply(&patch))).await;
+        written.map(drop).map_err(write_error)
+    }
+
+    async fn publish_event(&self, notice: &Notice) -> Result<(), WriteError> {
+        let event = Event {
+            type_: if notice.warning { EventType::Warning } else { EventType::Normal },
+            reason: notice.reason.to_owned(),
+            note: Some(notice.note.clone()),
+            action: notice.action.to_owned(),
+            secondary: None,
+        };
+        let regarding = ObjectReference {
+            api_version: Some(API_VERSION.to_owned()),
+            kind: Some(KIND.to_owned()),
+            name: Some(notice.id.name.to_string()),
+            namespace: Some(notice.id.namespace.to_string()),
+            uid: Some(notice.uid.to_string()),
+            ..ObjectReference::default()
+        };
+        in_time(self.recorder.publish(&event, &regarding)).await.map_err(write_error)
+    }
+}
+
+impl Backend for ClusterBackend {
+    fn secret<'a>(&'a self, namespace: &'a str, name: &'a str) -> BoxFuture<'a, Lookup> {
+        self.read_secret(namespace, name).boxed()
+    }
+
+    fn write_status<'a>(&'a self, update: &'a StatusUpdate) -> BoxFuture<'a, Result<(), WriteError>> {
+        self.apply_status(update).boxed()
+    }
+
+    fn publish<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Result<(), WriteError>> {
+        self.publish_event(notice).boxed()
+    }
+}
+
+/// Why the API server did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("{0}")]
+    Api(#[from] kube::Error),
+    #[error("no answer from the API server within {PATIENCE:?}")]
+    Silence,
+}
+
+async fn in_time<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Trouble> {
+    match tokio::time::timeout(PATIENCE, request).await {
+        Ok(result) => Ok(result?),
+        Err(_) => Err(Trouble::Silence),
+    }
+}
+
+/// Tells what will never be accepted from what may be accepted later.
+fn write_error(trouble: Trouble) -> WriteError {
+    match trouble {
+        Trouble::Api(kube::Error::Api(status)) => match status.code {
+            // 409: the uid belongs to an earlier object of this name.
+            404 | 409 => WriteError::Gone,
+            // A namespace that is being deleted takes nothing new.
+            403 if status.reason == "Forbidden" && status.message.contains("being terminated") => WriteError::Gone,
+            400 | 405 | 413 | 415 | 422 => WriteError::Refused(status.message.clone()),
+            _ => WriteError::Unavailable(status.message.clone()),
+        },
+        trouble => WriteError::Unavailable(trouble.to_string()),
+    }
+}
