@@ -1,0 +1,256 @@
+//! `runready run`: the controller, against a cluster or on a folder. Does I/O through its parts.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use kube::Client;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::controller::{Common, Controller};
+use crate::metrics::Metrics;
+use crate::probe::{Resolver, Vantage};
+use crate::serve::{self, Phase};
+use crate::source::cluster::lease::{Elector, Timing};
+use crate::source::cluster::{self};
+use crate::telemetry::{LogFormat, Traces, start_logging};
+
+/// File descriptors that are left to everything but probes.
+const RESERVED_DESCRIPTORS: u64 = 256;
+/// Most probes in flight, however many descriptors there are.
+const MOST_IN_FLIGHT: u64 = 16_384;
+
+/// Run the controller: probe every ConnectivityCheck of a cluster, or of a folder.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  runready run                          every namespace of the current kubeconfig's cluster
+  runready run --namespace staging      one namespace; needs only a Role there
+  runready run --folder checks/         no cluster: manifests in checks/, statuses in checks/.runready/
+
+Logs go to standard error; RUST_LOG=debug shows every observation. Traces are exported when
+OTEL_EXPORTER_OTLP_ENDPOINT is set.")]
+pub struct Args {
+    /// Namespace to watch; repeatable. Default: all.
+    #[arg(long, value_name = "NAMESPACE", conflicts_with = "folder")]
+    pub namespace: Vec<String>,
+
+    /// Folder of manifests to watch instead of a cluster.
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+
+    /// Where the folder's Secrets may stand as files: NAMESPACE/NAME/KEY or NAME/KEY.
+    #[arg(long, value_name = "DIR", requires = "folder")]
+    pub secrets_dir: Option<PathBuf>,
+
+    /// How logs are written.
+    #[arg(long, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+
+    /// Where /healthz, /readyz and /metrics are served.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8080", env = "RUNREADY_LISTEN")]
+    pub listen: SocketAddr,
+
+    /// Name of the place that probes are carried out from. Default: pod/NAMESPACE/NAME in a cluster, else host/NAME.
+    #[arg(long, value_name = "NAME", env = "RUNREADY_VANTAGE")]
+    pub vantage: Option<String>,
+
+    /// Probe only while holding a Lease: for several replicas. A single replica that goes without it keeps probing while the
+    /// API server is away.
+    #[arg(long, conflicts_with = "folder")]
+    pub leader_elect: bool,
+
+    /// Name of the Lease.
+    #[arg(long, value_name = "NAME", default_value = "runready")]
+    pub lease_name: String,
+
+    /// Namespace of the Lease. Default: the operator's own.
+    #[arg(long, value_name = "NAMESPACE", env = "POD_NAMESPACE")]
+    pub lease_namespace: Option<String>,
+
+    /// A status whose meaning does not change is written no more often than this.
+    #[arg(long, value_name = "DURATION", default_value = "5m")]
+    pub heartbeat: kube::core::Duration,
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it can't start: the address is taken, there is no kubeconfig, the folder can't be read.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let _ = start_logging(args.log_format, colour());
+    let stop = stop_signal()?;
+    let metrics = Arc::new(Metrics::new());
+    let (phase, phases) = watch::channel(Phase::Starting);
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .with_context(|| format!("could not listen on {}; choose another address with --listen", args.listen))?;
+    tokio::spawn(serve::serve(listener, phases, metrics.clone()));
+    let common = Common {
+        vantage: Vantage { name: vantage_name(args.vantage.as_deref()).into(), resolver: Resolver::system() },
+        metrics,
+        traces: Traces::from_env().context("traces")?,
+        most_in_flight: raise_descriptors(),
+        heartbeat: args.heartbeat.into(),
+    };
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        vantage = &*common.vantage.name,
+        listen = %args.listen,
+        most_in_flight = common.most_in_flight,
+        "runready starts"
+    );
+    match &args.folder {
+        Some(_) => anyhow::bail!("--folder is not wired yet"),
+        None => on_cluster(&args, &common, &phase, stop).await?,
+    }
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn on_cluster(
+    args: &Args,
+    common: &Common,
+    phase: &watch::Sender<Phase>,
+    mut stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let config = kube::Config::infer()
+        .await
+        .context("no cluster: set KUBECONFIG, run inside a pod, or use --folder DIR to do without")?;
+    let own_namespace = config.default_namespace.clone();
+    let client = Client::try_from(config).context("the kubeconfig can't be used")?;
+    let instance = instance_name();
+    if !args.leader_elect {
+        common.metrics.leading(true);
+        probe_cluster(args, client, &instance, common, phase, stop, None).await?;
+        return Ok(());
+    }
+    let namespace = args.lease_namespace.as_deref().unwrap_or(&own_namespace);
+    let identity =
+        format!("{instance}_{:08x}", std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs());
+    let elector = Elector::start(client.clone(), namespace, &args.lease_name, &identity, Timing::default());
+    let mut leading = elector.leading();
+    loop {
+        phase.send_replace(Phase::StandingBy);
+        common.metrics.leading(false);
+        tokio::select! {
+            led = leading.wait_for(|leading| *leading) => { led.context("the elector has ended")?; }
+            _ = stop.wait_for(|stop| *stop) => break,
+        }
+        phase.send_replace(Phase::Starting);
+        common.metrics.leading(true);
+        let lost = Some(leading.clone());
+        if probe_cluster(args, client.clone(), &instance, common, phase, stop.clone(), lost).await? == Ended::Stopped {
+            break;
+        }
+    }
+    elector.release().await;
+    Ok(())
+}
+
+/// Why probing has ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    Stopped,
+    LostLease,
+}
+
+async fn probe_cluster(
+    args: &Args,
+    client: Client,
+    instance: &str,
+    common: &Common,
+    phase: &watch::Sender<Phase>,
+    mut stop: watch::Receiver<bool>,
+    leading: Option<watch::Receiver<bool>>,
+) -> anyhow::Result<Ended> {
+    let source = cluster::start(client, &args.namespace, instance);
+    let _watches = source.watches;
+    let controller = Controller::start(source.events, source.backend, common).context("the engine can't start")?;
+    let mut synced = controller.synced();
+    let mut known = false;
+    let lost = async {
+        match leading {
+            Some(mut leading) => _ = leading.wait_for(|leading| !*leading).await,
+            None => std::future::pending().await,
+        }
+    };
+    let mut lost = std::pin::pin!(lost);
+    loop {
+        tokio::select! {
+            _ = synced.wait_for(|synced| *synced), if !known => {
+                known = true;
+                phase.send_replace(Phase::Probing(controller.inbox()));
+            }
+            () = &mut lost => {
+                controller.abandon().await;
+                return Ok(Ended::LostLease);
+            }
+            _ = stop.wait_for(|stop| *stop) => break,
+        }
+    }
+    phase.send_replace(Phase::Stopping);
+    if !controller.stop().await {
+        tracing::warn!("not every status could be written before the end; the next start writes them");
+    }
+    Ok(Ended::Stopped)
+}
+
+/// Becomes true with the first SIGTERM or SIGINT.
+fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
+    let (stop, stopped) = watch::channel(false);
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can't be handled")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can't be handled")?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: statuses are written, then the lease is released");
+        stop.send_replace(true);
+    });
+    Ok(stopped)
+}
+
+/// Where this process probes from: the pod's name in a cluster, otherwise the host's.
+fn vantage_name(given: Option<&str>) -> String {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    match (given, set("POD_NAMESPACE"), set("POD_NAME")) {
+        (Some(given), _, _) => given.to_owned(),
+        (None, Some(namespace), Some(pod)) => format!("pod/{namespace}/{pod}"),
+        (None, _, _) => format!("host/{}", host_name()),
+    }
+}
+
+fn instance_name() -> String {
+    std::env::var("POD_NAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(host_name)
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Raises the soft limit of file descriptors to the hard one, and says how many probes fit below it.
+fn raise_descriptors() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let current = match setrlimit(Resource::Nofile, wanted) {
+        Ok(()) => limit.maximum,
+        Err(error) => {
+            tracing::warn!(%error, "the limit of file descriptors could not be raised");
+            limit.current
+        }
+    };
+    let room = current.unwrap_or(u64::MAX).saturating_sub(RESERVED_DESCRIPTORS).clamp(16, MOST_IN_FLIGHT);
+    usize::try_from(room).unwrap_or(usize::MAX)
+}
+
+/// Whether logs may be coloured: on a terminal, unless NO_COLOR is set (no-color.org).
+fn colour() -> bool {
+    use std::io::IsTerminal;
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
