@@ -4,5 +4,6 @@
 mod bed;
 mod bed_netns;
 mod bed_postgres;
+mod cluster;
 mod engine;
 mod support;

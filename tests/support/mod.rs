@@ -6,6 +6,7 @@ pub mod cert;
 pub mod cluster;
 pub mod kstatus;
 pub mod netns;
+pub mod operator;
 pub mod pginstall;
 pub mod pgsetup;
 pub mod postgres;
