@@ -5,6 +5,7 @@ pub mod apiserver;
 pub mod cert;
 pub mod cluster;
 pub mod netns;
+pub mod pginstall;
 pub mod pgsetup;
 pub mod postgres;
 pub mod process;

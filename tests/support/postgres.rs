@@ -2,17 +2,17 @@
 //! directory, as an unprivileged user where the tests run as root (PostgreSQL insists).
 
 use std::io::{Read, Write};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock};
+use std::path::Path;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::pginstall::{binary, credentials, give_away, owned_dir, template, text};
 use super::pgsetup::{Auth, Phase, Setup};
 use super::process::{Process, Signal, free_port, run};
-use super::scratch;
 use super::wait::until;
 
 /// The password of [`Postgres::user`].
@@ -21,9 +21,6 @@ pub const PASSWORD: &str = "correct horse";
 pub const DATABASE: &str = "app";
 
 const READY: Duration = Duration::from_secs(30);
-const ROLES: &str = "SET password_encryption = 'md5'; CREATE ROLE app_md5 LOGIN PASSWORD 'correct horse';\n\
-    SET password_encryption = 'scram-sha-256'; CREATE ROLE app LOGIN PASSWORD 'correct horse';\n\
-    CREATE DATABASE app OWNER app;\n";
 
 /// A server; stopped and removed when dropped.
 pub struct Postgres {
@@ -225,119 +222,4 @@ fn open_session(socket: &Path) -> Option<UnixStream> {
             _ => {}
         }
     }
-}
-
-/// A data directory with the users and the database, made once per process.
-fn template() -> Result<PathBuf, String> {
-    static TEMPLATE: OnceLock<Result<(TempDir, PathBuf), String>> = OnceLock::new();
-    let made = TEMPLATE.get_or_init(|| {
-        let initdb = binary("initdb")?;
-        let dir = owned_dir("pgtemplate");
-        let data = dir.path().join("data");
-        let flags = [
-            "--no-sync",
-            "--auth=trust",
-            "--username=postgres",
-            "--encoding=UTF8",
-            "--locale=C",
-        ];
-        let unprivileged = [vec!["setpriv"], credentials(), vec!["--"]].concat();
-        let prefix = if credentials().is_empty() {
-            Vec::new()
-        } else {
-            unprivileged
-        };
-        let command = [
-            prefix.clone(),
-            vec![text(&initdb), "-D", text(&data)],
-            flags.to_vec(),
-        ]
-        .concat();
-        run(&command)?;
-        let server = binary("postgres")?;
-        // A server in recovery may not have fewer connections than its data has seen.
-        let least = [
-            "--single",
-            "-F",
-            "-c",
-            "max_connections=2",
-            "-c",
-            "superuser_reserved_connections=0",
-            "-c",
-            "max_wal_senders=0",
-        ];
-        let command = [
-            prefix,
-            vec![text(&server)],
-            least.to_vec(),
-            vec!["-D", text(&data), "postgres"],
-        ]
-        .concat();
-        let mut single = std::process::Command::new(command[0]);
-        super::process::run_with_input(single.args(&command[1..]), ROLES)?;
-        Ok((dir, data))
-    });
-    made.as_ref()
-        .map(|(_, data)| data.clone())
-        .map_err(String::clone)
-}
-
-/// A program of the newest PostgreSQL that is installed.
-fn binary(name: &str) -> Result<PathBuf, String> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let newest = versions.max_by_key(|entry| {
-        entry
-            .file_name()
-            .to_str()
-            .and_then(|v| v.parse::<u32>().ok())
-    });
-    let path = newest
-        .map(|entry| entry.path().join("bin").join(name))
-        .filter(|path| path.exists());
-    path.ok_or_else(|| format!("there is no {name} under /usr/lib/postgresql: run tests/setup"))
-}
-
-/// The unprivileged user: Debian's `postgres`, or nobody. None if the tests are unprivileged themselves.
-fn unprivileged() -> Option<u32> {
-    static USER: OnceLock<Option<u32>> = OnceLock::new();
-    *USER.get_or_init(|| {
-        let number = |args: &[&str]| run(args).ok()?.trim().parse::<u32>().ok();
-        (number(&["id", "-u"]) == Some(0))
-            .then(|| number(&["id", "-u", "postgres"]).unwrap_or(65534))
-    })
-}
-
-/// What makes setpriv drop root.
-fn credentials() -> Vec<&'static str> {
-    static WORDS: OnceLock<Vec<String>> = OnceLock::new();
-    let words = WORDS.get_or_init(|| {
-        let flags = |user| {
-            vec![
-                format!("--reuid={user}"),
-                format!("--regid={user}"),
-                "--clear-groups".to_owned(),
-            ]
-        };
-        unprivileged().map(flags).unwrap_or_default()
-    });
-    words.iter().map(String::as_str).collect()
-}
-
-fn owned_dir(hint: &str) -> TempDir {
-    let dir = scratch::dir(hint);
-    give_away(dir.path());
-    dir
-}
-
-fn give_away(path: &Path) {
-    if let Some(user) = unprivileged() {
-        chown(path, Some(user), Some(user)).expect("root may give files away");
-    }
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("our own paths are UTF-8")
 }
