@@ -1,7 +1,7 @@
 //! Gives temporary directories which also go away when a test process is killed: each is named after the process that
 //! owns it, and the next process sweeps away those whose owner is gone.
 
-use std::path::Path;
+use std::io::ErrorKind;
 use std::sync::Once;
 
 use tempfile::TempDir;
@@ -19,12 +19,16 @@ pub fn dir(hint: &str) -> TempDir {
         .expect("a temporary directory")
 }
 
-/// Whether the process that put its number into a name is gone.
+/// Whether the process that put its number into a name is gone, or dead and not yet buried: it then runs no program.
 pub fn owner_gone(name: &str, prefix: &str) -> bool {
     let number = name
         .strip_prefix(prefix)
         .and_then(|rest| rest.split('-').next());
-    number.is_some_and(|pid| pid.parse::<u32>().is_ok() && !Path::new("/proc").join(pid).exists())
+    let Some(pid) = number.and_then(|pid| pid.parse::<u32>().ok()) else {
+        return false;
+    };
+    let program = std::fs::read_link(format!("/proc/{pid}/exe"));
+    program.is_err_and(|e| e.kind() == ErrorKind::NotFound)
 }
 
 fn sweep() {
