@@ -1,0 +1,14 @@
+//! The real parts that the tests run against, started and stopped by them: an API server, PostgreSQL, networks with
+//! faults. Each says why when it can't start here, and `skip::require` turns that into a skip or a failure.
+
+pub mod apiserver;
+pub mod cert;
+pub mod cluster;
+pub mod netns;
+pub mod pginstall;
+pub mod pgsetup;
+pub mod postgres;
+pub mod process;
+pub mod scratch;
+pub mod skip;
+pub mod wait;
