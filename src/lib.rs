@@ -5,6 +5,7 @@
 pub mod api;
 pub mod diagnosis;
 pub mod evidence;
+pub mod manifest;
 pub mod plan;
 pub mod probe;
 pub mod source;
