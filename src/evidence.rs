@@ -203,6 +203,20 @@ pub fn clip(text: &str, max: usize) -> std::borrow::Cow<'_, str> {
     }
 }
 
+/// A duration for people: three significant digits, with its unit.
+pub struct Shown(pub Duration);
+
+impl std::fmt::Display for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let nanos = self.0.as_nanos();
+        let digits = nanos.checked_ilog10().unwrap_or(0);
+        let unit = 10_u128.pow(digits.saturating_sub(2));
+        let rounded = (nanos + unit / 2) / unit * unit;
+        let shown = Duration::from_nanos(u64::try_from(rounded).unwrap_or(u64::MAX));
+        write!(f, "{shown:?}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,5 +234,15 @@ mod tests {
         assert_eq!(Outcome::from(failure).state(), ProbeState::Unknown);
         let failure = Failure::new(Cause::ConnectTimeout, Stage::Connect, "silence");
         assert_eq!(Outcome::from(failure).state(), ProbeState::Failing);
+    }
+
+    #[test]
+    fn durations_are_shown_with_three_digits() {
+        let shown = |nanos| Shown(Duration::from_nanos(nanos)).to_string();
+        assert_eq!(shown(0), "0ns");
+        assert_eq!(shown(7), "7ns");
+        assert_eq!(shown(3_214_567), "3.21ms");
+        assert_eq!(shown(20_000_123_456), "20s");
+        assert_eq!(shown(999_999), "1ms");
     }
 }

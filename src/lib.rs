@@ -3,9 +3,16 @@
 #![warn(missing_docs)]
 
 pub mod api;
+pub mod controller;
 pub mod diagnosis;
+pub mod engine;
 pub mod evidence;
 pub mod manifest;
+pub mod metrics;
 pub mod plan;
 pub mod probe;
+pub mod resolve;
+pub mod serve;
 pub mod source;
+pub mod status;
+pub mod telemetry;

@@ -10,9 +10,7 @@ use crate::support::skip::require;
 
 /// A listener at the server's, and its address.
 fn listen(lab: &Lab) -> (TcpListener, SocketAddr) {
-    let listener = lab
-        .at_server(|| TcpListener::bind((SERVER, 0)))
-        .expect("a free port");
+    let listener = lab.at_server(|| TcpListener::bind((SERVER, 0))).expect("a free port");
     let address = listener.local_addr().expect("its address");
     (listener, address)
 }
@@ -51,24 +49,16 @@ fn a_fault_can_hit_an_open_connection() {
     let (listener, address) = listen(&lab);
     let mut client = connect(&lab, address).expect("a connection");
     let (mut server, _) = listener.accept().expect("a connection");
-    client
-        .set_read_timeout(Some(Duration::from_millis(300)))
-        .expect("a time limit");
+    client.set_read_timeout(Some(Duration::from_millis(300))).expect("a time limit");
     let mut byte = [0];
     server.write_all(b"1").expect("a byte");
     client.read_exact(&mut byte).expect("the byte");
     lab.fault(Fault::Drop);
     client.write_all(b"2").expect("the kernel takes it");
-    server
-        .set_read_timeout(Some(Duration::from_millis(300)))
-        .expect("a time limit");
-    server
-        .read_exact(&mut byte)
-        .expect_err("the byte is dropped");
+    server.set_read_timeout(Some(Duration::from_millis(300))).expect("a time limit");
+    server.read_exact(&mut byte).expect_err("the byte is dropped");
     lab.heal();
-    server
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .expect("a time limit");
+    server.set_read_timeout(Some(Duration::from_secs(20))).expect("a time limit");
     server.read_exact(&mut byte).expect("sent again");
 }
 
@@ -80,19 +70,10 @@ fn a_throttle_slows_the_answers_down() {
     let (listener, address) = listen(&lab);
     let fetch = || {
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                listener
-                    .accept()
-                    .expect("a connection")
-                    .0
-                    .write_all(&[7; 64 * 1024])
-            });
+            scope.spawn(|| listener.accept().expect("a connection").0.write_all(&[7; 64 * 1024]));
             let begin = Instant::now();
             let mut body = Vec::new();
-            connect(&lab, address)
-                .expect("a connection")
-                .read_to_end(&mut body)
-                .expect("the body");
+            connect(&lab, address).expect("a connection").read_to_end(&mut body).expect("the body");
             assert_eq!(body.len(), 64 * 1024);
             begin.elapsed()
         })
@@ -113,22 +94,13 @@ fn programs_run_on_either_side() {
     let Some(lab) = require(Lab::build()) else {
         return;
     };
-    let Some(postgres) = require(Setup::plain().listen(SERVER).in_netns(lab.server()).start())
-    else {
+    let Some(postgres) = require(Setup::plain().listen(SERVER).in_netns(lab.server()).start()) else {
         return;
     };
     assert_eq!((postgres.host(), postgres.port()), (SERVER, 5432));
-    let seen = lab.run_at_client(&[
-        "bash",
-        "-c",
-        &format!("echo >/dev/tcp/{SERVER}/5432 && echo open"),
-    ]);
+    let seen = lab.run_at_client(&["bash", "-c", &format!("echo >/dev/tcp/{SERVER}/5432 && echo open")]);
     assert_eq!(seen.expect("a connection").trim(), "open");
-    connect(
-        &lab,
-        SocketAddr::new(SERVER.parse().expect("an address"), 5432),
-    )
-    .expect("a connection");
+    connect(&lab, SocketAddr::new(SERVER.parse().expect("an address"), 5432)).expect("a connection");
     let namespaces = crate::support::process::run(&["ip", "netns", "list"]).expect("a list");
     assert!(namespaces.contains(lab.client()));
 }

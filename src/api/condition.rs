@@ -110,6 +110,16 @@ impl Reason {
             Reason::Because(cause) => cause.as_str(),
         }
     }
+
+    /// Whether it says only that an answer is on its way, which nobody need be told.
+    pub const fn is_passing(self) -> bool {
+        matches!(self, Reason::Probing | Reason::Confirming)
+    }
+
+    /// Whether it calls for no attention.
+    pub const fn is_fine(self) -> bool {
+        matches!(self, Reason::Healthy | Reason::Suspended)
+    }
 }
 
 impl fmt::Display for Reason {

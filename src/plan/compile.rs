@@ -74,6 +74,23 @@ pub fn compile(
     }
 }
 
+/// The plan of a check whose spec can't be read: nothing to probe, and a fault that says why.
+pub fn unreadable(id: CheckId, uid: Arc<str>, generation: i64, reason: &str) -> CheckPlan {
+    CheckPlan {
+        id,
+        uid,
+        generation,
+        cadence: Cadence::Every(DEFAULT_INTERVAL),
+        startup_budget: None,
+        failure_threshold: DEFAULT_FAILURE_THRESHOLD,
+        success_threshold: DEFAULT_SUCCESS_THRESHOLD,
+        suspend: false,
+        service: None,
+        probes: Box::default(),
+        faults: Box::new([invalid("spec", format!("can't be read: {reason}"))]),
+    }
+}
+
 fn invalid(field: impl Into<String>, message: impl Into<String>) -> Fault {
     Fault { field: field.into(), cause: Cause::InvalidSpec, message: message.into() }
 }

@@ -18,7 +18,7 @@ use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
 
 pub use cadence::Cadence;
-pub use compile::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, compile};
+pub use compile::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, compile, unreadable};
 pub use kinds::{Action, Kind};
 pub use secrets::{SecretData, Secrets};
 

@@ -77,18 +77,24 @@ pub fn bundle(pem: &[u8]) -> Result<Arc<WebPkiServerVerifier>, TrustError> {
 /// The verifier that trusts the system's CAs. Read once per process.
 pub fn system() -> Result<Arc<WebPkiServerVerifier>, TrustError> {
     static SYSTEM: OnceLock<Result<Arc<WebPkiServerVerifier>, String>> = OnceLock::new();
-    SYSTEM.get_or_init(load_system).clone().map_err(TrustError::NoSystemRoots)
+    let build = || match system_roots() {
+        roots if roots.is_empty() => Err("none installed, or none readable".to_owned()),
+        roots => {
+            WebPkiServerVerifier::builder_with_provider(roots, provider()).build().map_err(|error| error.to_string())
+        }
+    };
+    SYSTEM.get_or_init(build).clone().map_err(TrustError::NoSystemRoots)
 }
 
-fn load_system() -> Result<Arc<WebPkiServerVerifier>, String> {
-    let loaded = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(loaded.certs);
-    if roots.is_empty() {
-        let errors: Vec<String> = loaded.errors.iter().map(ToString::to_string).collect();
-        return Err(if errors.is_empty() { "none installed".to_owned() } else { errors.join("; ") });
-    }
-    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build().map_err(|error| error.to_string())
+/// The system's CA certificates, as far as they can be read. Read once per process.
+pub fn system_roots() -> Arc<RootCertStore> {
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    let load = || {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        Arc::new(roots)
+    };
+    ROOTS.get_or_init(load).clone()
 }
 
 /// A client certificate and its key.

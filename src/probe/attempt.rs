@@ -9,7 +9,7 @@ use tokio::time::timeout_at;
 use super::Vantage;
 use super::net::connect::Stragglers;
 use crate::api::{Cause, Stage};
-use crate::evidence::{AddressRecord, Evidence, Fact, Failure, MAX_TEXT, Outcome, StageRecord, clip};
+use crate::evidence::{AddressRecord, Evidence, Fact, Failure, MAX_TEXT, Outcome, Shown, StageRecord, clip};
 use crate::plan::ProbePlan;
 
 /// One attempt: one deadline for the whole, one for each stage, no retry.
@@ -157,34 +157,5 @@ const fn timeout_cause(stage: Stage) -> Cause {
         Stage::Authenticate => Cause::AuthenticationTimeout,
         Stage::Query => Cause::QueryTimeout,
         Stage::Request | Stage::Body | Stage::Exchange => Cause::ResponseTimeout,
-    }
-}
-
-/// A duration for people: three significant digits, with its unit.
-pub struct Shown(pub Duration);
-
-impl Display for Shown {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let nanos = self.0.as_nanos();
-        let digits = nanos.checked_ilog10().unwrap_or(0);
-        let unit = 10_u128.pow(digits.saturating_sub(2));
-        let rounded = (nanos + unit / 2) / unit * unit;
-        let shown = Duration::from_nanos(u64::try_from(rounded).unwrap_or(u64::MAX));
-        write!(f, "{shown:?}")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_shown_with_three_digits() {
-        let shown = |nanos| Shown(Duration::from_nanos(nanos)).to_string();
-        assert_eq!(shown(0), "0ns");
-        assert_eq!(shown(7), "7ns");
-        assert_eq!(shown(3_214_567), "3.21ms");
-        assert_eq!(shown(20_000_123_456), "20s");
-        assert_eq!(shown(999_999), "1ms");
     }
 }

@@ -28,10 +28,7 @@ impl ApiServer {
     /// The one that all tests of this process share.
     pub fn shared() -> Result<&'static ApiServer, String> {
         static SHARED: OnceLock<Result<ApiServer, String>> = OnceLock::new();
-        SHARED
-            .get_or_init(ApiServer::launch)
-            .as_ref()
-            .map_err(String::clone)
+        SHARED.get_or_init(ApiServer::launch).as_ref().map_err(String::clone)
     }
 
     /// A new one, ready.
@@ -60,13 +57,8 @@ impl ApiServer {
         running.push(self.start_etcd());
         let mut apiserver = self.start_apiserver();
         until(READY, "the API server to be ready", || {
-            assert!(
-                apiserver.ended().is_none(),
-                "the API server ended: {}",
-                apiserver.log_tail()
-            );
-            self.kubectl(&["get", "--raw", "/readyz"])
-                .map_err(|e| format!("{e}\n{}", apiserver.log_tail()))
+            assert!(apiserver.ended().is_none(), "the API server ended: {}", apiserver.log_tail());
+            self.kubectl(&["get", "--raw", "/readyz"]).map_err(|e| format!("{e}\n{}", apiserver.log_tail()))
         });
         running.push(apiserver);
     }
@@ -79,28 +71,24 @@ impl ApiServer {
         }
     }
 
-    /// Starts a kube-controller-manager, which ends with the API server.
-    pub fn start_controller_manager(&self) {
+    /// Starts a kube-controller-manager, which ends with the API server. setup-envtest brings none: hence the `Err`.
+    pub fn start_controller_manager(&self) -> Result<(), String> {
+        tool("kube-controller-manager")?;
         let kubeconfig = self.kubeconfig().display().to_string();
         let path = |name| self.path(name).display().to_string();
         let process = self.spawn(
             "kube-controller-manager",
             &[
                 format!("--kubeconfig={kubeconfig}"),
-                format!(
-                    "--service-account-private-key-file={}",
-                    path("accounts.key")
-                ),
+                format!("--service-account-private-key-file={}", path("accounts.key")),
                 format!("--root-ca-file={}", path("ca.crt")),
                 "--use-service-account-credentials=true".to_owned(),
                 "--leader-elect=false".to_owned(),
                 "--secure-port=0".to_owned(),
             ],
         );
-        self.running
-            .lock()
-            .expect("one user at a time")
-            .push(process);
+        self.running.lock().expect("one user at a time").push(process);
+        Ok(())
     }
 
     /// The administrator's kubeconfig.
@@ -123,10 +111,9 @@ impl ApiServer {
     }
 
     fn spawn(&self, program: &str, flags: &[String]) -> Process {
-        let program_path = tool(program).expect("seen at launch").display().to_string();
-        let command: Vec<&str> = std::iter::once(program_path.as_str())
-            .chain(flags.iter().map(String::as_str))
-            .collect();
+        let program_path = tool(program).expect("seen before").display().to_string();
+        let command: Vec<&str> =
+            std::iter::once(program_path.as_str()).chain(flags.iter().map(String::as_str)).collect();
         let log = self.path(&format!("{program}.log"));
         Process::spawn(&[], Signal::Kill, &[], &command, &log).expect("a child process")
     }
@@ -153,16 +140,14 @@ impl ApiServer {
             &[
                 format!("--etcd-servers=http://127.0.0.1:{}", self.etcd_port),
                 "--bind-address=127.0.0.1".to_owned(),
+                "--advertise-address=127.0.0.1".to_owned(),
                 format!("--secure-port={}", self.port),
                 format!("--tls-cert-file={}", path("server.crt")),
                 format!("--tls-private-key-file={}", path("server.key")),
                 format!("--client-ca-file={}", path("ca.crt")),
                 "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
                 format!("--service-account-key-file={}", path("accounts.pub")),
-                format!(
-                    "--service-account-signing-key-file={}",
-                    path("accounts.key")
-                ),
+                format!("--service-account-signing-key-file={}", path("accounts.key")),
                 "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
                 "--authorization-mode=RBAC".to_owned(),
                 "--endpoint-reconciler-type=none".to_owned(),

@@ -3,8 +3,8 @@
 //! another authority. No I/O.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
 };
 
 /// A certificate authority.
@@ -30,15 +30,10 @@ impl Authority {
     pub fn new(name: &str) -> Authority {
         let mut params = named(&[], name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![
-            KeyUsagePurpose::KeyCertSign,
-            KeyUsagePurpose::CrlSign,
-            KeyUsagePurpose::DigitalSignature,
-        ];
+        params.key_usages =
+            vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate().expect("a key");
-        Authority {
-            issuer: CertifiedIssuer::self_signed(params, key).expect("a self-signed certificate"),
-        }
+        Authority { issuer: CertifiedIssuer::self_signed(params, key).expect("a self-signed certificate") }
     }
 
     /// The authority's own certificate, as PEM.
@@ -72,22 +67,15 @@ impl Authority {
         let mut params = named(&[], user);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         if let Some(group) = group {
-            params
-                .distinguished_name
-                .push(DnType::OrganizationName, group);
+            params.distinguished_name.push(DnType::OrganizationName, group);
         }
         self.issue(params)
     }
 
     fn issue(&self, params: CertificateParams) -> Issued {
         let key = KeyPair::generate().expect("a key");
-        let cert = params
-            .signed_by(&key, &self.issuer)
-            .expect("a signed certificate");
-        Issued {
-            cert: cert.pem(),
-            key: key.serialize_pem(),
-        }
+        let cert = params.signed_by(&key, &self.issuer).expect("a signed certificate");
+        Issued { cert: cert.pem(), key: key.serialize_pem() }
     }
 }
 

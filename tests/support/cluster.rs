@@ -19,8 +19,7 @@ pub type RequestCounts = BTreeMap<(String, String, String), u64>;
 /// A client with the credentials of a kubeconfig. It belongs to the runtime it is made in: each test makes its own.
 pub async fn client_from(kubeconfig: &Path) -> kube::Client {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("our own kubeconfig");
-    let config =
-        kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
     kube::Client::try_from(config.expect("our own kubeconfig")).expect("a client")
 }
 
@@ -36,18 +35,10 @@ impl ApiServer {
     }
 
     /// Runs kubectl with a kubeconfig and something on its standard input.
-    pub fn kubectl_as(
-        &self,
-        kubeconfig: &Path,
-        args: &[&str],
-        input: &str,
-    ) -> Result<String, String> {
+    pub fn kubectl_as(&self, kubeconfig: &Path, args: &[&str], input: &str) -> Result<String, String> {
         let mut command = Command::new(tool("kubectl")?);
         // Its caches go where no other test, and no person, has theirs.
-        command
-            .arg("--cache-dir")
-            .arg(self.dir().join("kube-cache"))
-            .args(args);
+        command.arg("--cache-dir").arg(self.dir().join("kube-cache")).args(args);
         run_with_input(command.env("KUBECONFIG", kubeconfig), input)
     }
 
@@ -59,56 +50,35 @@ impl ApiServer {
     /// Applies CustomResourceDefinitions and returns when they serve: just after it is established a resource's
     /// storage is still being made, and requests are answered with 429.
     pub fn install_crds(&self, yaml: &str) {
-        let applied = self
-            .apply(yaml)
-            .expect("definitions that the API server takes");
+        let applied = self.apply(yaml).expect("definitions that the API server takes");
         for line in applied.lines() {
-            let name = line
-                .split_whitespace()
-                .next()
-                .expect("kubectl names what it applied");
+            let name = line.split_whitespace().next().expect("kubectl names what it applied");
             self.kubectl(&["wait", "--for=condition=Established", "--timeout=30s", name])
                 .expect("an established definition");
             let resource = name.split_once('/').map_or(name, |(_, resource)| resource);
-            until(
-                Duration::from_secs(30),
-                "the new resource to be served",
-                || self.kubectl(&["get", resource, "--all-namespaces"]),
-            );
+            until(Duration::from_secs(30), "the new resource to be served", || {
+                self.kubectl(&["get", resource, "--all-namespaces"])
+            });
         }
     }
 
     /// Makes a namespace with a name that no other test has.
     pub fn namespace(&self, hint: &str) -> String {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!(
-            "{hint}-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        self.kubectl(&["create", "namespace", &name])
-            .expect("a new namespace");
+        let name = format!("{hint}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        self.kubectl(&["create", "namespace", &name]).expect("a new namespace");
         name
     }
 
     /// A kubeconfig with a fresh token of a service account.
     pub fn token_kubeconfig(&self, namespace: &str, account: &str) -> PathBuf {
-        let token = self
-            .kubectl(&["create", "token", account, "--namespace", namespace])
-            .expect("a token");
-        self.write_kubeconfig(
-            &format!("{namespace}-{account}"),
-            &serde_json::json!({"token": token.trim()}),
-        )
+        let token = self.kubectl(&["create", "token", account, "--namespace", namespace]).expect("a token");
+        self.write_kubeconfig(&format!("{namespace}-{account}"), &serde_json::json!({"token": token.trim()}))
     }
 
     /// What the API server has served so far, from its own metrics.
     pub fn request_counts(&self) -> RequestCounts {
-        parse_request_counts(
-            &self
-                .kubectl(&["get", "--raw", "/metrics"])
-                .expect("the metrics"),
-        )
+        parse_request_counts(&self.kubectl(&["get", "--raw", "/metrics"]).expect("the metrics"))
     }
 }
 
@@ -120,11 +90,8 @@ fn parse_request_counts(metrics: &str) -> RequestCounts {
         };
         let (labels, value) = rest.rsplit_once("} ").expect("a sample");
         let label = |name: &str| {
-            let found = labels.split(',').find_map(|pair| {
-                pair.strip_prefix(name)?
-                    .strip_prefix("=\"")?
-                    .strip_suffix('"')
-            });
+            let found =
+                labels.split(',').find_map(|pair| pair.strip_prefix(name)?.strip_prefix("=\"")?.strip_suffix('"'));
             found.unwrap_or_default().to_owned()
         };
         let key = (label("verb"), label("resource"), label("subresource"));

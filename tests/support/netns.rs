@@ -56,18 +56,9 @@ impl Lab {
         static SWEPT: Once = Once::new();
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         SWEPT.call_once(sweep);
-        let name = format!(
-            "{PREFIX}{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        let lab = Lab {
-            client: format!("{name}-c"),
-            router: format!("{name}-r"),
-            server: format!("{name}-s"),
-        };
-        lab.wire()
-            .map_err(|e| format!("network namespaces can't be made here (root is needed): {e}"))?;
+        let name = format!("{PREFIX}{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let lab = Lab { client: format!("{name}-c"), router: format!("{name}-r"), server: format!("{name}-s") };
+        lab.wire().map_err(|e| format!("network namespaces can't be made here (root is needed): {e}"))?;
         Ok(lab)
     }
 
@@ -77,13 +68,8 @@ impl Lab {
             ip(&format!("netns add {namespace}"))?;
             ip(&format!("-n {namespace} link set lo up"))?;
         }
-        for (host, port, subnet) in [
-            (client, "toclient", "10.77.1"),
-            (server, "toserver", "10.77.2"),
-        ] {
-            ip(&format!(
-                "link add eth0 netns {host} type veth peer name {port} netns {router}"
-            ))?;
+        for (host, port, subnet) in [(client, "toclient", "10.77.1"), (server, "toserver", "10.77.2")] {
+            ip(&format!("link add eth0 netns {host} type veth peer name {port} netns {router}"))?;
             ip(&format!("-n {host} address add {subnet}.2/24 dev eth0"))?;
             ip(&format!("-n {router} address add {subnet}.1/24 dev {port}"))?;
             ip(&format!("-n {host} link set eth0 up"))?;
@@ -93,21 +79,10 @@ impl Lab {
         // A router forwards, and answers every rejected packet rather than one a second.
         run_in(
             router,
-            &[
-                "sh",
-                "-c",
-                "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 0 >/proc/sys/net/ipv4/icmp_ratelimit",
-            ],
+            &["sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 0 >/proc/sys/net/ipv4/icmp_ratelimit"],
         )?;
         run_in(router, &["nft", "add table ip faults"])?;
-        run_in(
-            router,
-            &[
-                "nft",
-                "add chain ip faults path { type filter hook forward priority 0; }",
-            ],
-        )
-        .map(drop)
+        run_in(router, &["nft", "add chain ip faults path { type filter hook forward priority 0; }"]).map(drop)
     }
 
     /// The namespace that servers are started in.
@@ -139,13 +114,7 @@ impl Lab {
     pub fn fault(&self, fault: Fault) {
         self.heal();
         let outcome = match fault.rule() {
-            Some(rule) => run_in(
-                &self.router,
-                &[
-                    "nft",
-                    &format!("add rule ip faults path ip daddr {SERVER} {rule}"),
-                ],
-            ),
+            Some(rule) => run_in(&self.router, &["nft", &format!("add rule ip faults path ip daddr {SERVER} {rule}")]),
             None => ip(&format!("-n {} route del default", self.client)),
         };
         outcome.unwrap_or_else(|e| panic!("{fault:?}: {e}"));
@@ -154,24 +123,16 @@ impl Lab {
     /// Takes the faults and the throttle away.
     pub fn heal(&self) {
         run_in(&self.router, &["nft", "flush chain ip faults path"]).expect("our own chain");
-        ip(&format!(
-            "-n {} route replace default via 10.77.1.1",
-            self.client
-        ))
-        .expect("our own route");
+        ip(&format!("-n {} route replace default via 10.77.1.1", self.client)).expect("our own route");
         // It fails where there is no throttle, which is as well.
-        let _ = run_in(
-            &self.router,
-            &["tc", "qdisc", "del", "dev", "toclient", "root"],
-        );
+        let _ = run_in(&self.router, &["tc", "qdisc", "del", "dev", "toclient", "root"]);
     }
 
     /// Lets the server's answers through at this rate only (kbit/s).
     pub fn throttle(&self, kbit: u32) {
         let rate = format!("{kbit}kbit");
         let bucket = [
-            "tc", "qdisc", "replace", "dev", "toclient", "root", "tbf", "rate", &rate, "burst",
-            "4kb", "latency", "2s",
+            "tc", "qdisc", "replace", "dev", "toclient", "root", "tbf", "rate", &rate, "burst", "4kb", "latency", "2s",
         ];
         run_in(&self.router, &bucket).expect("a token bucket");
     }
@@ -186,10 +147,7 @@ impl Drop for Lab {
 }
 
 fn ip(words: &str) -> Result<String, String> {
-    run(&["ip"]
-        .into_iter()
-        .chain(words.split(' '))
-        .collect::<Vec<_>>())
+    run(&["ip"].into_iter().chain(words.split(' ')).collect::<Vec<_>>())
 }
 
 fn run_in(namespace: &str, command: &[&str]) -> Result<String, String> {
@@ -200,13 +158,10 @@ fn within<T: Send>(namespace: &str, work: impl FnOnce() -> T + Send) -> T {
     let handle = File::open(format!("/run/netns/{namespace}")).expect("our own namespace");
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            move_into_link_name_space(handle.as_fd(), Some(LinkNameSpaceType::Network))
-                .expect("root may move");
+            move_into_link_name_space(handle.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may move");
             work()
         });
-        thread
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 

@@ -23,25 +23,10 @@ pub fn template() -> Result<PathBuf, String> {
         let initdb = binary("initdb")?;
         let dir = owned_dir("pgtemplate");
         let data = dir.path().join("data");
-        let flags = [
-            "--no-sync",
-            "--auth=trust",
-            "--username=postgres",
-            "--encoding=UTF8",
-            "--locale=C",
-        ];
+        let flags = ["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C"];
         let unprivileged = [vec!["setpriv"], credentials(), vec!["--"]].concat();
-        let prefix = if credentials().is_empty() {
-            Vec::new()
-        } else {
-            unprivileged
-        };
-        let command = [
-            prefix.clone(),
-            vec![text(&initdb), "-D", text(&data)],
-            flags.to_vec(),
-        ]
-        .concat();
+        let prefix = if credentials().is_empty() { Vec::new() } else { unprivileged };
+        let command = [prefix.clone(), vec![text(&initdb), "-D", text(&data)], flags.to_vec()].concat();
         run(&command)?;
         let server = binary("postgres")?;
         // A server in recovery may not have fewer connections than its data has seen.
@@ -55,37 +40,19 @@ pub fn template() -> Result<PathBuf, String> {
             "-c",
             "max_wal_senders=0",
         ];
-        let command = [
-            prefix,
-            vec![text(&server)],
-            least.to_vec(),
-            vec!["-D", text(&data), "postgres"],
-        ]
-        .concat();
+        let command = [prefix, vec![text(&server)], least.to_vec(), vec!["-D", text(&data), "postgres"]].concat();
         let mut single = Command::new(command[0]);
         run_with_input(single.args(&command[1..]), ROLES)?;
         Ok((dir, data))
     });
-    made.as_ref()
-        .map(|(_, data)| data.clone())
-        .map_err(String::clone)
+    made.as_ref().map(|(_, data)| data.clone()).map_err(String::clone)
 }
 
 /// A program of the newest PostgreSQL that is installed.
 pub fn binary(name: &str) -> Result<PathBuf, String> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let newest = versions.max_by_key(|entry| {
-        entry
-            .file_name()
-            .to_str()
-            .and_then(|v| v.parse::<u32>().ok())
-    });
-    let path = newest
-        .map(|entry| entry.path().join("bin").join(name))
-        .filter(|path| path.exists());
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let newest = versions.max_by_key(|entry| entry.file_name().to_str().and_then(|v| v.parse::<u32>().ok()));
+    let path = newest.map(|entry| entry.path().join("bin").join(name)).filter(|path| path.exists());
     path.ok_or_else(|| format!("there is no {name} under /usr/lib/postgresql: run tests/setup"))
 }
 
@@ -94,8 +61,7 @@ fn unprivileged() -> Option<u32> {
     static USER: OnceLock<Option<u32>> = OnceLock::new();
     *USER.get_or_init(|| {
         let number = |args: &[&str]| run(args).ok()?.trim().parse::<u32>().ok();
-        (number(&["id", "-u"]) == Some(0))
-            .then(|| number(&["id", "-u", "postgres"]).unwrap_or(65534))
+        (number(&["id", "-u"]) == Some(0)).then(|| number(&["id", "-u", "postgres"]).unwrap_or(65534))
     })
 }
 
@@ -103,13 +69,7 @@ fn unprivileged() -> Option<u32> {
 pub fn credentials() -> Vec<&'static str> {
     static WORDS: OnceLock<Vec<String>> = OnceLock::new();
     let words = WORDS.get_or_init(|| {
-        let flags = |user| {
-            vec![
-                format!("--reuid={user}"),
-                format!("--regid={user}"),
-                "--clear-groups".to_owned(),
-            ]
-        };
+        let flags = |user| vec![format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".to_owned()];
         unprivileged().map(flags).unwrap_or_default()
     });
     words.iter().map(String::as_str).collect()

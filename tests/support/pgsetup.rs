@@ -57,34 +57,22 @@ impl Setup {
 
     /// Offers TLS with this certificate.
     pub fn tls(self, server: &Issued) -> Setup {
-        Setup {
-            tls: Some(server.clone()),
-            ..self
-        }
+        Setup { tls: Some(server.clone()), ..self }
     }
 
     /// Refuses those who come without TLS.
     pub fn tls_only(self) -> Setup {
-        Setup {
-            tls_only: true,
-            ..self
-        }
+        Setup { tls_only: true, ..self }
     }
 
     /// Demands a client certificate by this authority, for the user's name, besides the password.
     pub fn client_certificates(self, authority: &Authority) -> Setup {
-        Setup {
-            client_ca: Some(authority.pem()),
-            ..self
-        }
+        Setup { client_ca: Some(authority.pem()), ..self }
     }
 
     /// Serves at most this many connections.
     pub fn max_connections(self, max_connections: u32) -> Setup {
-        Setup {
-            max_connections,
-            ..self
-        }
+        Setup { max_connections, ..self }
     }
 
     /// In recovery and read-only, or not yet accepting connections.
@@ -94,18 +82,12 @@ impl Setup {
 
     /// Listens on this address.
     pub fn listen(self, address: &str) -> Setup {
-        Setup {
-            listen: address.to_owned(),
-            ..self
-        }
+        Setup { listen: address.to_owned(), ..self }
     }
 
     /// Runs in this network namespace.
     pub fn in_netns(self, name: &str) -> Setup {
-        Setup {
-            netns: Some(name.to_owned()),
-            ..self
-        }
+        Setup { netns: Some(name.to_owned()), ..self }
     }
 
     /// Starts it. The `Err` says why this machine can't.
@@ -115,10 +97,8 @@ impl Setup {
 
     /// The files to put into the data directory, by name.
     pub fn files(&self, socket_dir: &str, port: u16) -> Vec<(&'static str, String)> {
-        let mut files = vec![
-            ("postgresql.auto.conf", self.configuration(socket_dir, port)),
-            ("pg_hba.conf", self.rules()),
-        ];
+        let mut files =
+            vec![("postgresql.auto.conf", self.configuration(socket_dir, port)), ("pg_hba.conf", self.rules())];
         if let Some(tls) = &self.tls {
             files.push(("server.crt", tls.cert.clone()));
             files.push(("server.key", tls.key.clone()));
@@ -150,22 +130,14 @@ impl Setup {
     }
 
     fn rules(&self) -> String {
-        let host = if self.tls_only || self.client_ca.is_some() {
-            "hostssl"
-        } else {
-            "host"
-        };
+        let host = if self.tls_only || self.client_ca.is_some() { "hostssl" } else { "host" };
         let method = match self.auth {
             Auth::Trust => "trust",
             Auth::Scram => "scram-sha-256",
             Auth::Md5 => "md5",
             Auth::Reject => "reject",
         };
-        let certificate = if self.client_ca.is_some() {
-            " clientcert=verify-full"
-        } else {
-            ""
-        };
+        let certificate = if self.client_ca.is_some() { " clientcert=verify-full" } else { "" };
         let mut rules = String::from("local all all trust\n");
         writeln!(rules, "{host} all all all {method}{certificate}").expect("a string grows");
         rules

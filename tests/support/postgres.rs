@@ -35,26 +35,16 @@ impl Postgres {
     pub fn launch(setup: Setup) -> Result<Postgres, String> {
         let template = template()?;
         let dir = owned_dir("pg");
-        let port = if setup.netns.is_some() {
-            5432
-        } else {
-            free_port()
-        };
+        let port = if setup.netns.is_some() { 5432 } else { free_port() };
         let data = dir.path().join("data");
         run(&["cp", "-a", text(&template), text(&data)])?;
         for (name, content) in setup.files(text(dir.path()), port) {
             let path = data.join(name);
             std::fs::write(&path, content).map_err(|e| format!("{}: {e}", path.display()))?;
-            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600))
-                .map_err(|e| e.to_string())?;
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).map_err(|e| e.to_string())?;
             give_away(&path);
         }
-        let postgres = Postgres {
-            dir,
-            setup,
-            port,
-            running: Mutex::new(None),
-        };
+        let postgres = Postgres { dir, setup, port, running: Mutex::new(None) };
         postgres.start();
         Ok(postgres)
     }
@@ -64,36 +54,19 @@ impl Postgres {
         let mut running = self.running.lock().expect("one user at a time");
         assert!(running.is_none(), "the server is running already");
         let netns = self.setup.netns.as_deref();
-        let prefix = netns
-            .map(|name| vec!["ip", "netns", "exec", name])
-            .unwrap_or_default();
+        let prefix = netns.map(|name| vec!["ip", "netns", "exec", name]).unwrap_or_default();
         let server = binary("postgres").expect("seen at launch");
-        let command = [
-            text(&server),
-            "-D",
-            &format!("{}/data", text(self.dir.path())),
-        ];
+        let command = [text(&server), "-D", &format!("{}/data", text(self.dir.path()))];
         let log = self.dir.path().join("log");
         // When the tests die, an immediate shutdown: a kill would leave shared memory behind.
-        let mut process = Process::spawn(&prefix, Signal::Quit, &credentials(), &command, &log)
-            .expect("a child process");
+        let mut process =
+            Process::spawn(&prefix, Signal::Quit, &credentials(), &command, &log).expect("a child process");
         until(READY, "PostgreSQL to answer", || {
-            assert!(
-                process.ended().is_none(),
-                "PostgreSQL ended: {}",
-                process.log_tail()
-            );
+            assert!(process.ended().is_none(), "PostgreSQL ended: {}", process.log_tail());
             let answer = self.psql("SELECT 'ready'");
             match answer {
-                Err(refusal)
-                    if self.setup.phase == Phase::StartingUp
-                        && refusal.contains("not accepting") =>
-                {
-                    Ok(())
-                }
-                answer => answer
-                    .map(drop)
-                    .map_err(|e| format!("{e}\n{}", process.log_tail())),
+                Err(refusal) if self.setup.phase == Phase::StartingUp && refusal.contains("not accepting") => Ok(()),
+                answer => answer.map(drop).map_err(|e| format!("{e}\n{}", process.log_tail())),
             }
         });
         *running = Some(process);
@@ -117,54 +90,32 @@ impl Postgres {
 
     /// A user whose password is kept in the way that the server's authentication needs.
     pub fn user(&self) -> &'static str {
-        if self.setup.auth == Auth::Md5 {
-            "app_md5"
-        } else {
-            "app"
-        }
+        if self.setup.auth == Auth::Md5 { "app_md5" } else { "app" }
     }
 
     /// Runs SQL as the superuser, past authentication and TLS; unaligned rows, or what psql said.
     pub fn psql(&self, sql: &str) -> Result<String, String> {
-        psql(
-            &format!(
-                "host={} port={} user=postgres dbname=postgres",
-                text(self.dir.path()),
-                self.port
-            ),
-            sql,
-        )
+        psql(&format!("host={} port={} user=postgres dbname=postgres", text(self.dir.path()), self.port), sql)
     }
 
     /// Runs SQL over the network as [`Postgres::user`], with further words of a connection string.
     pub fn psql_over_network(&self, words: &str, sql: &str) -> Result<String, String> {
         let (host, port, user) = (self.host(), self.port, self.user());
-        psql(
-            &format!(
-                "host={host} port={port} user={user} dbname={DATABASE} connect_timeout=10 {words}"
-            ),
-            sql,
-        )
+        psql(&format!("host={host} port={port} user={user} dbname={DATABASE} connect_timeout=10 {words}"), sql)
     }
 
     /// Takes all connections that users may have, and holds them as long as what it returns lives.
     pub fn fill_connections(&self) -> Vec<UnixStream> {
         let socket = self.dir.path().join(format!(".s.PGSQL.{}", self.port));
-        let mut held = Vec::new();
-        while let Some(connection) = open_session(&socket) {
-            held.push(connection);
-        }
-        held
+        let users = self.setup.max_connections - 1;
+        // A session that has just ended may still have its place.
+        let open = || until(READY, "a free connection", || open_session(&socket).ok_or("too many connections"));
+        (0..users).map(|_| open()).collect()
     }
 
     /// What the server logged last.
     pub fn log_tail(&self) -> String {
-        self.running
-            .lock()
-            .expect("one user at a time")
-            .as_ref()
-            .map(Process::log_tail)
-            .unwrap_or_default()
+        self.running.lock().expect("one user at a time").as_ref().map(Process::log_tail).unwrap_or_default()
     }
 }
 
@@ -178,17 +129,8 @@ impl Drop for Postgres {
 
 fn psql(connection: &str, sql: &str) -> Result<String, String> {
     let program = binary("psql")?;
-    run(&[
-        text(&program),
-        "--no-psqlrc",
-        "--no-password",
-        "-v",
-        "ON_ERROR_STOP=1",
-        "-Atc",
-        sql,
-        connection,
-    ])
-    .map(|rows| rows.trim_end().to_owned())
+    run(&[text(&program), "--no-psqlrc", "--no-password", "-v", "ON_ERROR_STOP=1", "-Atc", sql, connection])
+        .map(|rows| rows.trim_end().to_owned())
 }
 
 /// A session of `app`, ready for queries; none if the server has too many.
@@ -196,12 +138,7 @@ fn open_session(socket: &Path) -> Option<UnixStream> {
     let mut stream = UnixStream::connect(socket).expect("the server's socket");
     let parameters = b"user\0app\0database\0app\0\0";
     let length = (8 + parameters.len()) as u32;
-    let hello = [
-        &length.to_be_bytes()[..],
-        &196_608_u32.to_be_bytes(),
-        parameters,
-    ]
-    .concat();
+    let hello = [&length.to_be_bytes()[..], &196_608_u32.to_be_bytes(), parameters].concat();
     stream.write_all(&hello).expect("a listening server");
     loop {
         let mut head = [0; 5];
@@ -213,10 +150,7 @@ fn open_session(socket: &Path) -> Option<UnixStream> {
             b'Z' => return Some(stream),
             b'E' => {
                 let said = String::from_utf8_lossy(&body).into_owned();
-                assert!(
-                    said.contains("C53300"),
-                    "refused for another reason: {said}"
-                );
+                assert!(said.contains("C53300"), "refused for another reason: {said}");
                 return None;
             }
             _ => {}

@@ -69,32 +69,14 @@ impl Process {
             .chain(["--"])
             .chain(command.iter().copied())
             .collect();
-        let open = || {
-            File::options()
-                .create(true)
-                .append(true)
-                .open(log)
-                .map_err(|e| format!("{}: {e}", log.display()))
-        };
+        let open =
+            || File::options().create(true).append(true).open(log).map_err(|e| format!("{}: {e}", log.display()));
         let mut run = Command::new(words[0]);
-        run.args(&words[1..])
-            .stdin(Stdio::null())
-            .stdout(open()?)
-            .stderr(open()?);
+        run.args(&words[1..]).stdin(Stdio::null()).stdout(open()?).stderr(open()?);
         let (answer, result) = mpsc::channel();
-        NURSERY
-            .lock()
-            .expect("the nursery")
-            .send((run, answer))
-            .expect("the nursery stays");
-        let child = result
-            .recv()
-            .expect("the nursery answers")
-            .map_err(|e| format!("{}: {e}", words[0]))?;
-        Ok(Process {
-            child,
-            log: log.to_owned(),
-        })
+        NURSERY.lock().expect("the nursery").send((run, answer)).expect("the nursery stays");
+        let child = result.recv().expect("the nursery answers").map_err(|e| format!("{}: {e}", words[0]))?;
+        Ok(Process { child, log: log.to_owned() })
     }
 
     /// The child's number.
@@ -119,9 +101,7 @@ impl Process {
         if self.ended().is_none() {
             run(&["kill", "-s", signal.name(), &self.id().to_string()]).expect("our own child");
         }
-        until(Duration::from_secs(30), "a child to end", || {
-            self.ended().ok_or_else(|| self.log_tail())
-        });
+        until(Duration::from_secs(30), "a child to end", || self.ended().ok_or_else(|| self.log_tail()));
     }
 }
 
@@ -151,35 +131,23 @@ pub fn run_with_input(command: &mut Command, input: &str) -> Result<String, Stri
     let writer = std::thread::spawn(move || {
         let _ = stdin.write_all(input.as_bytes());
     });
-    let output = child
-        .wait_with_output()
-        .map_err(|e| format!("{said}: {e}"))?;
+    let output = child.wait_with_output().map_err(|e| format!("{said}: {e}"))?;
     writer.join().expect("the writer");
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(stdout);
     }
-    Err(format!(
-        "{stdout}{}({said}: {})",
-        String::from_utf8_lossy(&output.stderr),
-        output.status
-    ))
+    Err(format!("{stdout}{}({said}: {})", String::from_utf8_lossy(&output.stderr), output.status))
 }
 
 /// A program that tests/setup builds, or that KUBEBUILDER_ASSETS brings.
 pub fn tool(name: &str) -> Result<PathBuf, String> {
     let assets = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
     let tools = std::env::var_os("RUNREADY_TOOLS").map(PathBuf::from);
-    let built = tools
-        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/.tools"))
-        .join("bin");
+    let built = tools.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/.tools")).join("bin");
     let places = assets.into_iter().chain([built]);
-    let found = places
-        .map(|place| place.join(name))
-        .find(|path| path.is_file());
-    found.ok_or_else(|| {
-        format!("there is no {name}: run tests/setup, or let KUBEBUILDER_ASSETS name its folder")
-    })
+    let found = places.map(|place| place.join(name)).find(|path| path.is_file());
+    found.ok_or_else(|| format!("there is no {name}: run tests/setup, or let KUBEBUILDER_ASSETS name its folder"))
 }
 
 /// A port that nobody listens on. Below the range from which the kernel takes ports for outgoing connections, so that
@@ -189,11 +157,7 @@ pub fn free_port() -> u16 {
     let offset = (std::process::id() % 100) as u16 * 100;
     // Where there is IPv6, its wildcard address stands for both families.
     let ipv6 = Path::new("/proc/net/if_inet6").exists();
-    let any: IpAddr = if ipv6 {
-        Ipv6Addr::UNSPECIFIED.into()
-    } else {
-        Ipv4Addr::UNSPECIFIED.into()
-    };
+    let any: IpAddr = if ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
     loop {
         let port = 20_000 + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
         if TcpListener::bind((any, port)).is_ok() {

@@ -13,17 +13,12 @@ pub fn dir(hint: &str) -> TempDir {
     static SWEPT: Once = Once::new();
     SWEPT.call_once(sweep);
     let prefix = format!("{PREFIX}{}-{hint}-", std::process::id());
-    tempfile::Builder::new()
-        .prefix(&prefix)
-        .tempdir()
-        .expect("a temporary directory")
+    tempfile::Builder::new().prefix(&prefix).tempdir().expect("a temporary directory")
 }
 
 /// Whether the process that put its number into a name is gone, or dead and not yet buried: it then runs no program.
 pub fn owner_gone(name: &str, prefix: &str) -> bool {
-    let number = name
-        .strip_prefix(prefix)
-        .and_then(|rest| rest.split('-').next());
+    let number = name.strip_prefix(prefix).and_then(|rest| rest.split('-').next());
     let Some(pid) = number.and_then(|pid| pid.parse::<u32>().ok()) else {
         return false;
     };
@@ -36,11 +31,7 @@ fn sweep() {
         return;
     };
     for entry in entries.flatten() {
-        if entry
-            .file_name()
-            .to_str()
-            .is_some_and(|name| owner_gone(name, PREFIX))
-        {
+        if entry.file_name().to_str().is_some_and(|name| owner_gone(name, PREFIX)) {
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }

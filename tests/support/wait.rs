@@ -8,11 +8,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Polls `probe` until it gives `Ok`; its `Err` is the state seen last.
 #[track_caller]
-pub fn until<T, S: Display>(
-    within: Duration,
-    what: &str,
-    mut probe: impl FnMut() -> Result<T, S>,
-) -> T {
+pub fn until<T, S: Display>(within: Duration, what: &str, mut probe: impl FnMut() -> Result<T, S>) -> T {
     let deadline = Instant::now() + within;
     loop {
         match probe() {
@@ -24,11 +20,7 @@ pub fn until<T, S: Display>(
 }
 
 /// [`until`] for asynchronous conditions. An attempt that hangs is cut at the limit.
-pub async fn until_async<T, S: Display, F>(
-    within: Duration,
-    what: &str,
-    mut probe: impl FnMut() -> F,
-) -> T
+pub async fn until_async<T, S: Display, F>(within: Duration, what: &str, mut probe: impl FnMut() -> F) -> T
 where
     F: Future<Output = Result<T, S>>,
 {

@@ -15,11 +15,10 @@ use tokio::time::timeout_at;
 use super::io_cause;
 use super::resolve::resolve;
 use crate::api::{Cause, Stage};
-use crate::evidence::{AddressRecord, Failure};
+use crate::evidence::{AddressRecord, Failure, Shown};
 use crate::plan::Kind;
 use crate::plan::kinds::Endpoint;
 use crate::probe::Attempt;
-use crate::probe::attempt::Shown;
 
 /// Head start of an address over the next (RFC 8305, section 5: Connection Attempt Delay).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);

@@ -1,0 +1,90 @@
+//! Joins a source, the planner, the engine and the writer into a running controller. Does I/O through its parts.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::engine::shell::Parts;
+use crate::engine::{Engine, Inbox, Settings};
+use crate::metrics::Metrics;
+use crate::probe::Vantage;
+use crate::resolve;
+use crate::source::{Backend, SourceEvent};
+use crate::status::write::Outbox;
+use crate::telemetry::Traces;
+
+/// Longest wait for statuses to be written at the end.
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// What every controller of a process shares.
+#[derive(Clone)]
+pub struct Common {
+    /// Where probes are carried out from.
+    pub vantage: Vantage,
+    /// Takes what is measured.
+    pub metrics: Arc<Metrics>,
+    /// Takes each run as a trace.
+    pub traces: Option<Traces>,
+    /// Most probes in flight at once.
+    pub most_in_flight: usize,
+    /// A status whose meaning does not change is written no more often than this.
+    pub heartbeat: Duration,
+}
+
+/// A running controller.
+pub struct Controller {
+    engine: Engine,
+    outbox: Outbox,
+    planner: JoinHandle<()>,
+    synced: watch::Receiver<bool>,
+}
+
+impl Controller {
+    /// Starts probing what the source yields.
+    ///
+    /// # Errors
+    /// When the engine's thread can't be made.
+    pub fn start(events: mpsc::Receiver<SourceEvent>, backend: Arc<dyn Backend>, common: &Common) -> io::Result<Self> {
+        let outbox = Outbox::start(backend.clone(), common.metrics.clone());
+        let mut settings = Settings::new(common.vantage.name.clone());
+        settings.heartbeat = common.heartbeat;
+        let engine = Engine::start(Parts {
+            settings,
+            vantage: common.vantage.clone(),
+            outbox: outbox.clone(),
+            metrics: common.metrics.clone(),
+            traces: common.traces.clone(),
+            most_in_flight: common.most_in_flight,
+        })?;
+        let (known, synced) = watch::channel(false);
+        let planner = tokio::spawn(resolve::run(events, backend, engine.inbox(), known));
+        Ok(Controller { engine, outbox, planner, synced })
+    }
+
+    /// Becomes true when the first listing is complete and its checks are being probed.
+    pub fn synced(&self) -> watch::Receiver<bool> {
+        self.synced.clone()
+    }
+
+    /// The engine's inbox.
+    pub fn inbox(&self) -> Inbox {
+        self.engine.inbox()
+    }
+
+    /// Stops probing and writes what a restart should resume. False when not everything could be written in time.
+    pub async fn stop(self) -> bool {
+        self.planner.abort();
+        self.engine.stop().await;
+        self.outbox.flush(FLUSH).await
+    }
+
+    /// Stops probing at once and writes nothing: another replica may be at work already.
+    pub async fn abandon(self) {
+        self.planner.abort();
+        self.engine.abandon().await;
+        self.outbox.discard();
+    }
+}

@@ -1,0 +1,431 @@
+//! Carries the state machines' effects out, on a thread of its own: the clock, the timer wheel, the running probes, and a
+//! bound on the sockets in use. Does I/O through [`crate::probe`] and hands writes to the [`Outbox`].
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::runtime;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+
+use super::state::{CheckState, Effect, Event, Now, Settings, Start};
+use super::wheel::{self, Wheel};
+use crate::api::ConnectivityCheckStatus;
+use crate::evidence::Evidence;
+use crate::metrics::{CheckSeries, Metrics, ready_of};
+use crate::plan::{CheckId, CheckPlan};
+use crate::probe::{Vantage, observe_check};
+use crate::source::Notice;
+use crate::status::write::Outbox;
+use crate::telemetry::Traces;
+
+/// What an engine works with.
+pub struct Parts {
+    /// What holds for every check.
+    pub settings: Settings,
+    /// Where probes are carried out from.
+    pub vantage: Vantage,
+    /// Takes statuses and notices.
+    pub outbox: Outbox,
+    /// Takes what is measured.
+    pub metrics: Arc<Metrics>,
+    /// Takes each run as a trace, when that is asked for.
+    pub traces: Option<Traces>,
+    /// Most probes in flight at once; each holds a socket or two.
+    pub most_in_flight: usize,
+}
+
+/// Tells an engine what has changed. Returns at once; the engine acts within a tick.
+#[derive(Clone, Debug)]
+pub struct Inbox(mpsc::UnboundedSender<Command>);
+
+#[derive(Debug)]
+enum Command {
+    Apply { plan: Arc<CheckPlan>, resume: Option<Box<ConnectivityCheckStatus>>, start: Start },
+    Remove(CheckId),
+    Ping(oneshot::Sender<()>),
+    Stop { flush: bool, done: oneshot::Sender<()> },
+}
+
+/// A running engine.
+#[derive(Debug)]
+pub struct Engine {
+    inbox: Inbox,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Inbox {
+    /// A check is new or has changed; `resume` is its last status, of use when it is new.
+    pub fn apply(&self, plan: Arc<CheckPlan>, resume: Option<Box<ConnectivityCheckStatus>>, start: Start) {
+        let _ = self.0.send(Command::Apply { plan, resume, start });
+    }
+
+    /// A check is gone.
+    pub fn remove(&self, id: CheckId) {
+        let _ = self.0.send(Command::Remove(id));
+    }
+
+    /// Whether the engine answers within `patience`.
+    pub async fn is_alive(&self, patience: Duration) -> bool {
+        let (done, answered) = oneshot::channel();
+        let _ = self.0.send(Command::Ping(done));
+        matches!(tokio::time::timeout(patience, answered).await, Ok(Ok(())))
+    }
+}
+
+impl Engine {
+    /// Starts an engine on a thread of its own.
+    ///
+    /// # Errors
+    /// When the thread or its runtime can't be made.
+    pub fn start(parts: Parts) -> io::Result<Self> {
+        let (sender, commands) = mpsc::unbounded_channel();
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new()
+            .name("engine".to_owned())
+            .spawn(move || runtime.block_on(Shell::new(parts).run(commands)))?;
+        Ok(Engine { inbox: Inbox(sender), thread: Some(thread) })
+    }
+
+    /// Where to tell it what has changed.
+    pub fn inbox(&self) -> Inbox {
+        self.inbox.clone()
+    }
+
+    /// Stops probing, and hands what a restart should resume to the outbox.
+    pub async fn stop(self) {
+        self.end(true).await;
+    }
+
+    /// Stops probing, and hands nothing on.
+    pub async fn abandon(self) {
+        self.end(false).await;
+    }
+
+    async fn end(mut self, flush: bool) {
+        let (done, stopped) = oneshot::channel();
+        let _ = self.inbox.0.send(Command::Stop { flush, done });
+        let _ = stopped.await;
+        if let Some(thread) = self.thread.take() {
+            // It has said that it is done; joining takes no time.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Slot {
+    state: CheckState,
+    series: Arc<CheckSeries>,
+    wake: Duration,
+    running: Option<Running>,
+}
+
+/// A run under way. The serial number is unique in the engine, so that a late result finds no other check's run.
+enum Running {
+    Started { serial: u64, probes: usize, task: AbortHandle },
+    Queued { serial: u64 },
+}
+
+struct Finished {
+    slot: u32,
+    serial: u64,
+    run: u64,
+    started: Timestamp,
+    evidence: Vec<Evidence>,
+}
+
+struct Waiting {
+    slot: u32,
+    serial: u64,
+    run: u64,
+    plan: Arc<CheckPlan>,
+    due: Duration,
+}
+
+struct Shell {
+    parts: Parts,
+    vantage: Arc<Vantage>,
+    epoch: Instant,
+    slots: Vec<Option<Slot>>,
+    free: Vec<u32>,
+    by_id: HashMap<CheckId, u32>,
+    wheel: Wheel<u32>,
+    finished: mpsc::UnboundedReceiver<Finished>,
+    finish: mpsc::UnboundedSender<Finished>,
+    in_flight: usize,
+    serial: u64,
+    waiting: VecDeque<Waiting>,
+    effects: Vec<Effect>,
+    due: Vec<u32>,
+}
+
+impl Shell {
+    fn new(parts: Parts) -> Self {
+        let (finish, finished) = mpsc::unbounded_channel();
+        let vantage = Arc::new(parts.vantage.clone());
+        Shell {
+            parts,
+            vantage,
+            epoch: Instant::now(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_id: HashMap::new(),
+            wheel: Wheel::default(),
+            finished,
+            finish,
+            in_flight: 0,
+            serial: 0,
+            waiting: VecDeque::new(),
+            effects: Vec::new(),
+            due: Vec::new(),
+        }
+    }
+
+    async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+        loop {
+            let wake = self.wheel.next_wake().map(|at| tokio::time::Instant::from_std(self.epoch + at));
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(Command::Apply { plan, resume, start }) => self.apply(plan, resume, start),
+                    Some(Command::Remove(id)) => self.remove(&id),
+                    Some(Command::Ping(done)) => _ = done.send(()),
+                    Some(Command::Stop { flush, done }) => {
+                        self.stop(flush);
+                        let _ = done.send(());
+                        return;
+                    }
+                    None => return,
+                },
+                Some(finished) = self.finished.recv() => self.take_in(finished),
+                () = sleep_until(wake), if wake.is_some() => self.tick(),
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { mono: self.epoch.elapsed(), wall: Timestamp::now() }
+    }
+
+    fn tick(&mut self) {
+        let now = self.now();
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.take_due(now.mono, &mut due);
+        for index in due.drain(..) {
+            // A wake that a later wish has replaced is stale.
+            let expected = self.slot(index).is_some_and(|slot| wheel::tick(slot.wake) <= wheel::tick(now.mono));
+            if expected {
+                self.step(index, Event::Due, now);
+            }
+        }
+        self.due = due;
+    }
+
+    fn slot(&mut self, index: u32) -> Option<&mut Slot> {
+        self.slots.get_mut(index as usize)?.as_mut()
+    }
+
+    fn apply(&mut self, plan: Arc<CheckPlan>, resume: Option<Box<ConnectivityCheckStatus>>, start: Start) {
+        let now = self.now();
+        let series = self.parts.metrics.add(&plan);
+        let known = self.by_id.get(&plan.id).copied();
+        let same = known.filter(|index| self.slot(*index).is_some_and(|slot| slot.state.plan().uid == plan.uid));
+        if let Some(index) = same {
+            if let Some(slot) = self.slot(index) {
+                slot.series = series;
+            }
+            return self.step(index, Event::PlanChanged(plan), now);
+        }
+        if known.is_some() {
+            // Deleted and created anew under the same name: nothing of the old one is carried over.
+            self.forget(&plan.id);
+        }
+        let id = plan.id.clone();
+        let mut effects = std::mem::take(&mut self.effects);
+        let state = CheckState::start(plan, resume.as_deref(), start, now, &self.parts.settings, &mut effects);
+        let slot = Slot { state, series, wake: Duration::MAX, running: None };
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.slots[index as usize] = Some(slot);
+                index
+            }
+            None => {
+                self.slots.push(Some(slot));
+                u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        self.by_id.insert(id, index);
+        self.carry_out(index, effects, now);
+    }
+
+    fn remove(&mut self, id: &CheckId) {
+        self.forget(id);
+        self.parts.metrics.remove(id);
+        self.parts.outbox.forget(id.clone());
+    }
+
+    fn forget(&mut self, id: &CheckId) {
+        let Some(index) = self.by_id.remove(id) else { return };
+        self.cancel(index);
+        self.slots[index as usize] = None;
+        self.free.push(index);
+    }
+
+    fn stop(&mut self, flush: bool) {
+        let now = self.now();
+        for index in 0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX) {
+            self.cancel(index);
+            if flush {
+                self.step(index, Event::Flush, now);
+            }
+            if let Some(slot) = self.slot(index) {
+                let id = slot.state.plan().id.clone();
+                self.parts.metrics.remove(&id);
+            }
+        }
+        self.waiting.clear();
+    }
+
+    fn step(&mut self, index: u32, event: Event, now: Now) {
+        let mut effects = std::mem::take(&mut self.effects);
+        if let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::as_mut) {
+            slot.state.step(event, now, &self.parts.settings, &mut effects);
+        }
+        self.carry_out(index, effects, now);
+    }
+
+    fn carry_out(&mut self, index: u32, mut effects: Vec<Effect>, now: Now) {
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Observe { run, plan, lag } => self.observe(index, run, plan, now.mono.saturating_sub(lag)),
+                Effect::Cancel => self.cancel(index),
+                Effect::Overrun => self.parts.metrics.overrun(),
+                Effect::WriteStatus(update) => self.parts.outbox.status(update),
+                Effect::Publish(notice) => self.publish(index, notice),
+                Effect::WakeAt(at) => {
+                    if let Some(slot) = self.slot(index) {
+                        slot.wake = at;
+                        self.wheel.set(at, index);
+                    }
+                }
+            }
+        }
+        self.effects = effects;
+    }
+
+    fn publish(&mut self, index: u32, notice: Notice) {
+        let generation = self.slot(index).map_or(0, |slot| slot.state.plan().generation);
+        let (namespace, check) = (&*notice.id.namespace, &*notice.id.name);
+        if notice.warning {
+            tracing::warn!(namespace, check, generation, reason = notice.reason, "{}", notice.note);
+        } else {
+            tracing::info!(namespace, check, generation, reason = notice.reason, "{}", notice.note);
+        }
+        self.parts.outbox.notice(notice);
+    }
+
+    fn observe(&mut self, slot: u32, run: u64, plan: Arc<CheckPlan>, due: Duration) {
+        self.serial += 1;
+        let waiting = Waiting { slot, serial: self.serial, run, plan, due };
+        if self.in_flight < self.parts.most_in_flight {
+            return self.launch(waiting);
+        }
+        if let Some(entry) = self.slot(slot) {
+            entry.running = Some(Running::Queued { serial: waiting.serial });
+        }
+        self.waiting.push_back(waiting);
+    }
+
+    fn launch(&mut self, Waiting { slot, serial, run, plan, due }: Waiting) {
+        // Due times are rounded up to ticks; the lag is against the tick.
+        let promised = wheel::time(wheel::tick(due));
+        self.parts.metrics.started(self.epoch.elapsed().saturating_sub(promised));
+        let probes = plan.probes.len();
+        self.in_flight += probes;
+        let (finish, vantage, started) = (self.finish.clone(), self.vantage.clone(), Timestamp::now());
+        let task = tokio::spawn(async move {
+            let evidence = observe_check(&plan, &vantage).await;
+            let _ = finish.send(Finished { slot, serial, run, started, evidence });
+        });
+        if let Some(entry) = self.slot(slot) {
+            entry.running = Some(Running::Started { serial, probes, task: task.abort_handle() });
+        }
+    }
+
+    fn cancel(&mut self, index: u32) {
+        match self.slot(index).and_then(|slot| slot.running.take()) {
+            Some(Running::Started { probes, task, .. }) => {
+                task.abort();
+                self.ended(probes);
+            }
+            Some(Running::Queued { serial }) => self.waiting.retain(|waiting| waiting.serial != serial),
+            None => {}
+        }
+    }
+
+    fn ended(&mut self, probes: usize) {
+        self.in_flight = self.in_flight.saturating_sub(probes);
+        while self.in_flight < self.parts.most_in_flight {
+            let Some(next) = self.waiting.pop_front() else { return };
+            self.launch(next);
+        }
+    }
+
+    fn take_in(&mut self, finished: Finished) {
+        let Finished { slot: index, serial, run, started, evidence } = finished;
+        let Some(slot) = self.slot(index) else { return };
+        // A run that was cancelled, or that belongs to an earlier owner of the slot, says nothing.
+        if !matches!(slot.running, Some(Running::Started { serial: current, .. }) if current == serial) {
+            return;
+        }
+        slot.running = None;
+        self.ended(evidence.len());
+        let now = self.now();
+        if let Some(slot) = self.slots.get(index as usize).and_then(Option::as_ref) {
+            let plan = slot.state.plan();
+            for observation in &evidence {
+                self.parts.metrics.observed(&slot.series, observation, now.wall.as_second());
+                trace_line(plan, observation);
+            }
+            if let Some(traces) = &self.parts.traces {
+                traces.record(plan, started, &evidence);
+            }
+        }
+        self.step(index, Event::Observed { run, evidence }, now);
+        if let Some(slot) = self.slots.get(index as usize).and_then(Option::as_ref) {
+            let metrics = &self.parts.metrics;
+            for (probe, track) in slot.state.tracks().iter().enumerate() {
+                metrics.probe_state(&slot.series, probe, track.state(), track.failure().map(|failure| failure.cause));
+            }
+            metrics.ready(&slot.series, ready_of(slot.state.memory()));
+        }
+    }
+}
+
+fn trace_line(plan: &CheckPlan, evidence: &Evidence) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    let probe = plan.probes.get(evidence.probe).map_or("", |probe| &probe.name);
+    let cause = evidence.outcome.failure().map(|failure| failure.cause.as_str());
+    tracing::debug!(
+        namespace = &*plan.id.namespace,
+        check = &*plan.id.name,
+        generation = plan.generation,
+        probe,
+        outcome = evidence.outcome.state().as_str(),
+        cause,
+        latency = ?evidence.latency,
+        "observed"
+    );
+}
+
+async fn sleep_until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

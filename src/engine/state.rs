@@ -1,0 +1,366 @@
+//! The state machine of one check: `step(state, event, now) -> effects`. Pure: no I/O, no clock, no randomness.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::track::{Thresholds, Track};
+use super::wheel::TICK;
+use crate::api::{Cause, ConnectivityCheckStatus, ProbeState};
+use crate::evidence::{Evidence, Failure, Outcome};
+use crate::plan::{Cadence, CheckPlan};
+use crate::source::{Notice, StatusUpdate};
+use crate::status::{Memory, View, assess, meaning, notice, render};
+
+/// The current time, on both clocks. It enters once, in the shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Since the engine's start; never goes back.
+    pub mono: Duration,
+    /// Wall clock, for what people read.
+    pub wall: Timestamp,
+}
+
+/// What holds for every check of an engine.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Name of the vantage.
+    pub vantage: Arc<str>,
+    /// A status whose meaning does not change is written no more often than this.
+    pub heartbeat: Duration,
+    /// A new generation that has no result after this long gets a status that says so.
+    pub announce_after: Duration,
+}
+
+impl Settings {
+    /// The defaults: heartbeat 5 min, announcement after 500 ms.
+    pub fn new(vantage: Arc<str>) -> Self {
+        Settings { vantage, heartbeat: Duration::from_secs(300), announce_after: Duration::from_millis(500) }
+    }
+}
+
+/// When a check is probed for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At once: someone has just created or changed it.
+    AtOnce,
+    /// Within this time, or within its interval if that is shorter: it was there when we started, among many others.
+    Spread(Duration),
+}
+
+/// What happens to a check.
+#[derive(Debug)]
+pub enum Event {
+    /// Its spec or something that the spec refers to has changed.
+    PlanChanged(Arc<CheckPlan>),
+    /// The time that was asked for with [`Effect::WakeAt`] has come.
+    Due,
+    /// A run has ended.
+    Observed {
+        /// Which run.
+        run: u64,
+        /// One entry for each probe.
+        evidence: Vec<Evidence>,
+    },
+    /// The engine stops: what is not written yet should be.
+    Flush,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Effect {
+    /// Observe every probe of the plan.
+    Observe {
+        /// Number of the run; comes back in [`Event::Observed`].
+        run: u64,
+        /// What to do.
+        plan: Arc<CheckPlan>,
+        /// How much later than due it starts.
+        lag: Duration,
+    },
+    /// Abandon the run in flight.
+    Cancel,
+    /// A run was due, but the one before has not ended.
+    Overrun,
+    /// Write the status.
+    WriteStatus(Box<StatusUpdate>),
+    /// Tell people.
+    Publish(Notice),
+    /// Send [`Event::Due`] at that time since the engine's start. Replaces an earlier wish.
+    WakeAt(Duration),
+}
+
+/// Everything that is remembered of a check.
+#[derive(Debug)]
+pub struct CheckState {
+    plan: Arc<CheckPlan>,
+    tracks: Box<[Track]>,
+    memory: Memory,
+    run: u64,
+    in_flight: bool,
+    due: Option<Duration>,
+    announce_at: Option<Duration>,
+    observed_generation: Option<i64>,
+    last_probe: Option<Timestamp>,
+    written: Option<(u64, Duration)>,
+}
+
+impl CheckState {
+    /// A check that has just become known; `resume` is its last status.
+    pub fn start(
+        plan: Arc<CheckPlan>,
+        resume: Option<&ConnectivityCheckStatus>,
+        start: Start,
+        now: Now,
+        settings: &Settings,
+        effects: &mut Vec<Effect>,
+    ) -> Self {
+        let mut state = CheckState {
+            tracks: resumed_tracks(&plan, resume, &settings.vantage),
+            memory: resume.map(Memory::resume).unwrap_or_default(),
+            run: 0,
+            in_flight: false,
+            due: None,
+            announce_at: None,
+            observed_generation: resume.and_then(|status| status.observed_generation).filter(|seen| *seen >= 0),
+            last_probe: resume.and_then(|status| status.last_probe_time.as_ref()).map(|time| time.0),
+            // What is in the status need not be written again: the heartbeat starts anew.
+            written: resume.map(|status| (meaning::of_status(status), now.mono)),
+            plan,
+        };
+        state.begin(start, now, settings, effects);
+        state
+    }
+
+    /// The plan in force.
+    pub const fn plan(&self) -> &Arc<CheckPlan> {
+        &self.plan
+    }
+
+    /// The probes' states, in the plan's order.
+    pub const fn tracks(&self) -> &[Track] {
+        &self.tracks
+    }
+
+    /// Conditions and verdict as last reported.
+    pub const fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Takes an event in and says what is to be done.
+    pub fn step(&mut self, event: Event, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
+        match event {
+            Event::PlanChanged(plan) => self.change_plan(plan, now, settings, effects),
+            Event::Due => self.wake(now, settings, effects),
+            Event::Observed { run, evidence } if run == self.run && self.in_flight => {
+                self.in_flight = false;
+                self.take_in(evidence, now, settings, effects);
+            }
+            // A run of a plan that is no longer in force says nothing about this one.
+            Event::Observed { .. } => {}
+            Event::Flush => self.flush(now, settings, effects),
+        }
+    }
+
+    /// The status as it stands.
+    pub fn status(&self, now: Now, settings: &Settings) -> ConnectivityCheckStatus {
+        render(&self.view(now, settings))
+    }
+
+    fn begin(&mut self, start: Start, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
+        if self.plan.suspend {
+            self.due = None;
+            self.announce_at = None;
+            self.observed_generation = Some(self.plan.generation);
+            return self.report(now, settings, effects);
+        }
+        self.due = Some(match start {
+            Start::AtOnce => now.mono,
+            Start::Spread(spread) => self.first_in_spread(now, spread),
+        });
+        let unobserved = self.observed_generation != Some(self.plan.generation);
+        self.announce_at = (unobserved && start == Start::AtOnce).then(|| now.mono + settings.announce_after);
+        match start {
+            Start::AtOnce => self.wake(now, settings, effects),
+            Start::Spread(_) => self.ask_to_be_woken(effects),
+        }
+    }
+
+    fn change_plan(&mut self, plan: Arc<CheckPlan>, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
+        let old = std::mem::replace(&mut self.plan, plan);
+        let mut tracks: Vec<Option<Track>> =
+            std::mem::take(&mut self.tracks).into_vec().into_iter().map(Some).collect();
+        let kept = |probe: &crate::plan::ProbePlan| {
+            let position =
+                old.probes.iter().position(|known| known.name == probe.name && known.target == probe.target)?;
+            tracks.get_mut(position)?.take()
+        };
+        self.tracks = self.plan.probes.iter().map(kept).map(Option::unwrap_or_default).collect();
+        if self.in_flight {
+            self.in_flight = false;
+            effects.push(Effect::Cancel);
+        }
+        self.begin(Start::AtOnce, now, settings, effects);
+    }
+
+    fn wake(&mut self, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
+        if let Some(due) = self.due.filter(|due| *due <= now.mono) {
+            self.due = self.next_due(now);
+            if self.in_flight {
+                effects.push(Effect::Overrun);
+            } else {
+                self.in_flight = true;
+                self.run += 1;
+                let lag = now.mono.saturating_sub(due);
+                effects.push(Effect::Observe { run: self.run, plan: self.plan.clone(), lag });
+            }
+        }
+        if self.announce_at.is_some_and(|at| at <= now.mono) {
+            self.announce_at = None;
+            self.report(now, settings, effects);
+        }
+        self.ask_to_be_woken(effects);
+    }
+
+    fn ask_to_be_woken(&self, effects: &mut Vec<Effect>) {
+        if let Some(at) = [self.due, self.announce_at].into_iter().flatten().min() {
+            effects.push(Effect::WakeAt(at));
+        }
+    }
+
+    fn take_in(&mut self, evidence: Vec<Evidence>, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
+        let thresholds = Thresholds { failure: self.plan.failure_threshold, success: self.plan.success_threshold };
+        let mut changed = self.observed_generation != Some(self.plan.generation) || self.written.is_none();
+        for observation in within_budget(&self.plan, evidence) {
+            if let Some(track) = self.tracks.get_mut(observation.probe) {
+                changed |= track.observe(observation, thresholds, now.wall);
+            }
+        }
+        self.last_probe = Some(now.wall);
+        self.observed_generation = Some(self.plan.generation);
+        self.announce_at = None;
+        let heartbeat = self.written.is_none_or(|(_, at)| now.mono.saturating_sub(at) >= settings.heartbeat);
+        if changed || heartbeat {
+            self.report(now, settings, effects);
+        }
+    }
+
+    /// Judges the check anew; writes if its meaning has changed or the heartbeat is due, and tells people of transitions.
+    fn report(&mut self, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
+        let assessment = assess(&self.view(now, settings));
+        let told = self.memory.take_in(&assessment, now.wall);
+        if let Some(told) = told {
+            effects.push(Effect::Publish(notice(&self.plan, &assessment, &told, now.wall)));
+        }
+        let view = self.view(now, settings);
+        let meaning = meaning::of_view(&view);
+        let fresh = self
+            .written
+            .is_some_and(|(known, at)| known == meaning && now.mono.saturating_sub(at) < settings.heartbeat);
+        if !fresh {
+            self.write(meaning, now, settings, effects);
+        }
+    }
+
+    fn write(&mut self, meaning: u64, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
+        let status = self.status(now, settings);
+        self.written = Some((meaning, now.mono));
+        let update = StatusUpdate { id: self.plan.id.clone(), uid: self.plan.uid.clone(), status };
+        effects.push(Effect::WriteStatus(Box::new(update)));
+    }
+
+    /// Writes streaks that a restart should resume, although they change no meaning.
+    fn flush(&mut self, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
+        if self.tracks.iter().any(|track| track.streak() != 0) {
+            let meaning = meaning::of_view(&self.view(now, settings));
+            self.write(meaning, now, settings, effects);
+        } else if self.last_probe.is_some() {
+            self.report(now, settings, effects);
+        }
+    }
+
+    fn view<'a>(&'a self, now: Now, settings: &'a Settings) -> View<'a> {
+        let until_due = self.due.map(|due| due.saturating_sub(now.mono));
+        View {
+            plan: &self.plan,
+            tracks: &self.tracks,
+            memory: &self.memory,
+            vantage: &settings.vantage,
+            observed_generation: self.observed_generation,
+            last_probe: self.last_probe,
+            next_probe: until_due.and_then(|wait| now.wall.checked_add(wait).ok()),
+            now: now.wall,
+        }
+    }
+
+    /// A number of the check's own, for its phase.
+    fn phase_hash(&self) -> u64 {
+        xxh3_64(self.plan.uid.as_bytes())
+    }
+
+    fn first_in_spread(&self, now: Now, spread: Duration) -> Duration {
+        match &self.plan.cadence {
+            Cadence::Every(interval) if *interval <= spread => self.on_grid(*interval, now.mono),
+            Cadence::Every(_) | Cadence::Cron(_) => now.mono + phase(self.phase_hash(), spread),
+        }
+    }
+
+    fn next_due(&self, now: Now) -> Option<Duration> {
+        match &self.plan.cadence {
+            // At least half an interval later, so that a first probe off the grid is not followed at once.
+            Cadence::Every(interval) => Some(self.on_grid(*interval, now.mono + *interval / 2)),
+            Cadence::Cron(cron) => cron.until_next(now.wall).map(|wait| now.mono + wait),
+        }
+    }
+
+    /// The first point of the check's grid that is later than `after`.
+    fn on_grid(&self, interval: Duration, after: Duration) -> Duration {
+        let phase = phase(self.phase_hash(), interval);
+        if phase > after {
+            return phase;
+        }
+        let past = (after - phase).as_nanos() / interval.as_nanos() + 1;
+        phase + Duration::from_nanos(u64::try_from(past * interval.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+/// A point within `span`, in whole ticks.
+fn phase(hash: u64, span: Duration) -> Duration {
+    let ticks = u64::try_from(span.as_nanos() / TICK.as_nanos()).unwrap_or(u64::MAX).max(1);
+    Duration::from_nanos((hash % ticks).saturating_mul(TICK.as_nanos() as u64))
+}
+
+fn resumed_tracks(plan: &CheckPlan, resume: Option<&ConnectivityCheckStatus>, vantage: &str) -> Box<[Track]> {
+    let known = |probe: &crate::plan::ProbePlan| {
+        resume?
+            .probes
+            .iter()
+            .find(|status| *status.name == *probe.name && *status.target == *probe.target && status.vantage == vantage)
+    };
+    plan.probes.iter().map(|probe| known(probe).map(Track::resume).unwrap_or_default()).collect()
+}
+
+/// A path that works, but takes longer than the service grants itself to come up, is not ready: the time of a probe counts
+/// together with that of the longest chain of probes it depends on.
+fn within_budget(plan: &CheckPlan, mut evidence: Vec<Evidence>) -> Vec<Evidence> {
+    let Some(budget) = plan.startup_budget else { return evidence };
+    let mut chains = vec![Duration::ZERO; plan.probes.len()];
+    for observation in &mut evidence {
+        let Some(probe) = plan.probes.get(observation.probe) else { continue };
+        let before = probe.depends_on.iter().filter_map(|on| chains.get(*on)).max().copied().unwrap_or_default();
+        let total = before + observation.latency;
+        chains[observation.probe] = total;
+        let works = matches!(observation.outcome.state(), ProbeState::Healthy | ProbeState::Degraded);
+        if works && total > budget {
+            let slowest = observation.stages.iter().max_by_key(|stage| stage.duration).map(|stage| stage.stage);
+            let message = format!("answered after {total:.1?}, but the service grants itself {budget:?} to come up");
+            observation.outcome = Outcome::Failed(Failure {
+                stage: slowest,
+                ..Failure::before_start(Cause::StartupBudgetExceeded, message)
+            });
+        }
+    }
+    evidence
+}

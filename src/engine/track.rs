@@ -1,0 +1,276 @@
+//! One probe's state over time: thresholds in both directions. Pure.
+
+use jiff::Timestamp;
+
+use crate::api::status::ProbeStatus;
+use crate::api::{Cause, ProbeState};
+use crate::evidence::{Evidence, Failure, Outcome};
+
+/// What is remembered of a probe between observations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Track {
+    /// State after thresholds; never Skipped. None until the first one is established.
+    established: Option<ProbeState>,
+    /// Observations in a row that differ from the state: negative for the worse, positive for the better.
+    streak: i32,
+    /// The state that the streak leads to.
+    pending: ProbeState,
+    /// The failure that the state rests on.
+    failure: Option<Failure>,
+    /// When the state last changed.
+    since: Option<Timestamp>,
+    /// The last observation, and when it was made.
+    last: Option<(Evidence, Timestamp)>,
+}
+
+/// How many observations in a row it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thresholds {
+    /// To get worse.
+    pub failure: u32,
+    /// To get better.
+    pub success: u32,
+}
+
+/// From best to worst; Skipped has no place, because it says nothing about the probe.
+const fn severity(state: ProbeState) -> u8 {
+    match state {
+        ProbeState::Healthy => 0,
+        ProbeState::Degraded => 1,
+        ProbeState::Unknown | ProbeState::Skipped => 2,
+        ProbeState::Failing => 3,
+    }
+}
+
+impl Default for Track {
+    fn default() -> Self {
+        Track { established: None, streak: 0, pending: ProbeState::Unknown, failure: None, since: None, last: None }
+    }
+}
+
+impl Track {
+    /// Resumes from what was last written.
+    pub fn resume(status: &ProbeStatus) -> Self {
+        let established = match status.state {
+            ProbeState::Skipped => None,
+            ProbeState::Unknown if status.cause.is_none() => None,
+            state => Some(state),
+        };
+        let failure = status.cause.map(|cause| Failure {
+            cause,
+            stage: status.failed_stage,
+            message: status.message.as_str().into(),
+        });
+        Track {
+            established,
+            streak: status.streak,
+            pending: if status.streak == 0 { ProbeState::Unknown } else { status.observed },
+            failure: if established.is_some() { failure } else { None },
+            since: status.last_transition_time.as_ref().map(|time| time.0),
+            last: None,
+        }
+    }
+
+    /// State for people: Skipped while the last observation was, and otherwise after thresholds.
+    pub fn state(&self) -> ProbeState {
+        match self.observed() {
+            Some(ProbeState::Skipped) => ProbeState::Skipped,
+            _ => self.established.unwrap_or(ProbeState::Unknown),
+        }
+    }
+
+    /// State after thresholds, even while skipped. None until the first one is established.
+    pub const fn established(&self) -> Option<ProbeState> {
+        self.established
+    }
+
+    /// State of the last observation alone.
+    pub fn observed(&self) -> Option<ProbeState> {
+        self.last.as_ref().map(|(evidence, _)| evidence.outcome.state())
+    }
+
+    /// The failure that the state rests on; before a state is established, that of the last observation.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self.established {
+            Some(ProbeState::Healthy) => None,
+            Some(_) => self.failure.as_ref(),
+            None => self.last.as_ref().and_then(|(evidence, _)| evidence.outcome.failure()),
+        }
+    }
+
+    /// Observations in a row that differ from the state: negative for the worse, positive for the better.
+    pub const fn streak(&self) -> i32 {
+        self.streak
+    }
+
+    /// When the state last changed.
+    pub const fn since(&self) -> Option<Timestamp> {
+        self.since
+    }
+
+    /// The last observation.
+    pub fn evidence(&self) -> Option<&Evidence> {
+        self.last.as_ref().map(|(evidence, _)| evidence)
+    }
+
+    /// When the last observation was made.
+    pub fn observed_at(&self) -> Option<Timestamp> {
+        self.last.as_ref().map(|(_, at)| *at)
+    }
+
+    /// Takes an observation in. True when the state, its failure's cause or stage, or Skipped changed.
+    pub fn observe(&mut self, evidence: Evidence, thresholds: Thresholds, now: Timestamp) -> bool {
+        let before = (self.state(), self.failure().map(|failure| (failure.cause, failure.stage)));
+        let fresh = self.last.is_none();
+        match &evidence.outcome {
+            Outcome::Skipped { .. } => {}
+            Outcome::Unknown(failure) if blocked(failure.cause) => {
+                let failure = failure.clone();
+                self.establish(ProbeState::Unknown, Some(failure), now);
+            }
+            outcome => {
+                let (state, failure) = (outcome.state(), outcome.failure().cloned());
+                self.weigh(state, failure, thresholds, now);
+            }
+        }
+        self.last = Some((evidence, now));
+        fresh || before != (self.state(), self.failure().map(|failure| (failure.cause, failure.stage)))
+    }
+
+    fn weigh(&mut self, observed: ProbeState, failure: Option<Failure>, thresholds: Thresholds, now: Timestamp) {
+        // What was blocked by the spec has no state of its own to defend.
+        if self.failure.as_ref().is_some_and(|failure| blocked(failure.cause)) {
+            *self = Track { since: self.since, ..Track::default() };
+        }
+        let current = self.established.map_or(severity(ProbeState::Unknown), severity);
+        let seen = severity(observed);
+        if seen == current && self.established.is_some() {
+            self.streak = 0;
+            self.failure = failure;
+            return;
+        }
+        let worse = seen >= current;
+        let continues = self.streak != 0 && (self.streak < 0) == worse;
+        let milder = |a: ProbeState, b: ProbeState| if severity(a) <= severity(b) { a } else { b };
+        self.pending = match (continues, worse) {
+            (false, _) => observed,
+            (true, true) => milder(self.pending, observed),
+            (true, false) => {
+                if milder(self.pending, observed) == self.pending {
+                    observed
+                } else {
+                    self.pending
+                }
+            }
+        };
+        let count = if continues { self.streak.unsigned_abs() + 1 } else { 1 };
+        if count >= if worse { thresholds.failure } else { thresholds.success } {
+            let failure = if observed == ProbeState::Healthy { None } else { failure };
+            self.establish(self.pending, failure, now);
+        } else {
+            let count = i32::try_from(count).unwrap_or(i32::MAX);
+            self.streak = if worse { -count } else { count };
+        }
+    }
+
+    fn establish(&mut self, state: ProbeState, failure: Option<Failure>, now: Timestamp) {
+        if self.established != Some(state) {
+            self.since = Some(now);
+        }
+        self.established = Some(state);
+        self.failure = failure;
+        self.streak = 0;
+    }
+}
+
+/// Whether the plan itself keeps the probe from being carried out.
+const fn blocked(cause: Cause) -> bool {
+    matches!(cause, Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Stage;
+    use std::time::Duration;
+
+    fn evidence(outcome: Outcome) -> Evidence {
+        Evidence {
+            probe: 0,
+            vantage: "host/test".into(),
+            outcome,
+            latency: Duration::from_millis(1),
+            stages: Vec::new(),
+            addresses: Vec::new(),
+            facts: Vec::new(),
+        }
+    }
+
+    /// H healthy, D degraded, F failing, U our own error, S skipped, B blocked by the spec.
+    fn outcome(letter: char) -> Outcome {
+        let failure = |cause| Failure::new(cause, Stage::Connect, "x");
+        match letter {
+            'H' => Outcome::Passed,
+            'D' => Outcome::Degraded(failure(Cause::LatencyExceeded)),
+            'F' => Outcome::Failed(failure(Cause::ConnectTimeout)),
+            'U' => Outcome::Unknown(failure(Cause::ProberError)),
+            'B' => Outcome::Unknown(failure(Cause::SecretNotFound)),
+            _ => Outcome::Skipped { because_of: 0 },
+        }
+    }
+
+    fn letter(state: ProbeState) -> char {
+        match state {
+            ProbeState::Healthy => 'H',
+            ProbeState::Degraded => 'D',
+            ProbeState::Failing => 'F',
+            ProbeState::Skipped => 'S',
+            ProbeState::Unknown => 'U',
+        }
+    }
+
+    fn play(observed: &str, failure: u32, success: u32) -> String {
+        let mut track = Track::default();
+        let step = |letter_in| {
+            track.observe(evidence(outcome(letter_in)), Thresholds { failure, success }, Timestamp::UNIX_EPOCH);
+            letter(track.state())
+        };
+        observed.chars().map(step).collect()
+    }
+
+    #[test]
+    fn thresholds_hold_in_both_directions() {
+        for (observed, failure, success, states) in [
+            ("HFH", 2, 1, "HHH"),
+            ("HFF", 2, 1, "HHF"),
+            ("FF", 2, 1, "UF"),
+            ("FFHFF", 2, 1, "UFHHF"),
+            ("FFHFH", 2, 2, "UFFFF"),
+            ("FFHH", 2, 2, "UFFH"),
+            ("HH", 1, 2, "UH"),
+            ("HDF", 2, 1, "HHD"),
+            ("HFD", 2, 1, "HHD"),
+            ("HFDFF", 2, 1, "HHDDF"),
+            ("HUU", 2, 1, "HHU"),
+            ("HFU", 2, 1, "HHU"),
+            ("FFD", 2, 1, "UFD"),
+            ("HFSF", 2, 1, "HHSF"),
+            ("HFSH", 2, 1, "HHSH"),
+            ("HB", 3, 1, "HU"),
+            ("BH", 3, 1, "UH"),
+            ("BFFF", 3, 1, "UUUF"),
+        ] {
+            assert_eq!(play(observed, failure, success), states, "{observed} with {failure}/{success}");
+        }
+    }
+
+    #[test]
+    fn a_change_of_cause_is_a_change() {
+        let mut track = Track::default();
+        let thresholds = Thresholds { failure: 1, success: 1 };
+        let refused = Outcome::Failed(Failure::new(Cause::ConnectionRefused, Stage::Connect, "x"));
+        assert!(track.observe(evidence(outcome('F')), thresholds, Timestamp::UNIX_EPOCH));
+        assert!(!track.observe(evidence(outcome('F')), thresholds, Timestamp::UNIX_EPOCH));
+        assert!(track.observe(evidence(refused), thresholds, Timestamp::UNIX_EPOCH));
+    }
+}

@@ -1,0 +1,102 @@
+//! A coarse timer wheel: due times are rounded up to ticks of 10 ms, so that there is one wake per tick, not per check.
+//! Pure: time is an argument.
+
+use std::time::Duration;
+
+/// Distance between two wakes.
+pub const TICK: Duration = Duration::from_millis(10);
+
+/// One turn of the wheel, in ticks: 10.24 s.
+const SLOTS: usize = 1024;
+
+/// Timers for keys of type `K`. A key may be set several times; the caller tells stale wakes by the time it asked for.
+#[derive(Debug)]
+pub struct Wheel<K> {
+    slots: Vec<Vec<(u64, K)>>,
+    /// The next tick to be handed out.
+    next: u64,
+}
+
+impl<K> Default for Wheel<K> {
+    fn default() -> Self {
+        Wheel { slots: (0..SLOTS).map(|_| Vec::new()).collect(), next: 0 }
+    }
+}
+
+/// The tick at which a time is due, never before it.
+pub fn tick(at: Duration) -> u64 {
+    u64::try_from(at.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX)
+}
+
+/// The time of a tick.
+pub fn time(tick: u64) -> Duration {
+    TICK.saturating_mul(u32::try_from(tick).unwrap_or(u32::MAX))
+}
+
+impl<K> Wheel<K> {
+    /// Sets a timer. A time that has passed is due at the next tick.
+    pub fn set(&mut self, at: Duration, key: K) {
+        let tick = tick(at).max(self.next);
+        self.slots[(tick % SLOTS as u64) as usize].push((tick, key));
+    }
+
+    /// Takes everything that is due at `now`, in the order of the ticks, into `due`.
+    pub fn take_due(&mut self, now: Duration, due: &mut Vec<K>) {
+        let reached = u64::try_from(now.as_nanos() / TICK.as_nanos()).unwrap_or(u64::MAX);
+        // After a long pause one turn visits every slot; each entry's own tick decides.
+        let first = self.next.max(reached.saturating_sub(SLOTS as u64 - 1));
+        for tick in first..=reached {
+            let slot = &mut self.slots[(tick % SLOTS as u64) as usize];
+            due.extend(slot.extract_if(.., |(at, _)| *at <= reached).map(|(_, key)| key));
+        }
+        self.next = self.next.max(reached + 1);
+    }
+
+    /// When to look again: the first tick, within one turn, whose slot holds anything. None when the wheel is empty.
+    pub fn next_wake(&self) -> Option<Duration> {
+        (self.next..self.next + SLOTS as u64)
+            .find(|tick| !self.slots[(tick % SLOTS as u64) as usize].is_empty())
+            .map(time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(wheel: &mut Wheel<&'static str>, millis: u64) -> Vec<&'static str> {
+        let mut due = Vec::new();
+        wheel.take_due(Duration::from_millis(millis), &mut due);
+        due
+    }
+
+    #[test]
+    fn nothing_is_due_early_and_nothing_is_lost() {
+        let mut wheel = Wheel::default();
+        wheel.set(Duration::from_millis(11), "a");
+        wheel.set(Duration::from_millis(20), "b");
+        wheel.set(Duration::from_secs(25), "far");
+        assert!(taken(&mut wheel, 19).is_empty());
+        assert_eq!(wheel.next_wake(), Some(Duration::from_millis(20)));
+        assert_eq!(taken(&mut wheel, 20), ["a", "b"]);
+        assert!(taken(&mut wheel, 24_999).is_empty(), "two turns later");
+        assert_eq!(taken(&mut wheel, 25_000), ["far"]);
+        assert_eq!(wheel.next_wake(), None);
+    }
+
+    #[test]
+    fn what_is_overdue_comes_with_the_next_tick() {
+        let mut wheel = Wheel::default();
+        assert!(taken(&mut wheel, 5_000).is_empty());
+        wheel.set(Duration::from_millis(100), "late");
+        assert_eq!(taken(&mut wheel, 5_010), ["late"]);
+    }
+
+    #[test]
+    fn a_long_pause_loses_nothing() {
+        let mut wheel = Wheel::default();
+        wheel.set(Duration::from_millis(50), "a");
+        wheel.set(Duration::from_secs(30), "b");
+        assert_eq!(taken(&mut wheel, 60_000).len(), 2);
+    }
+}

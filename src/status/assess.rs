@@ -1,0 +1,239 @@
+//! Judges a check: its conditions, each with a reason and a sentence, and the diagnosis. Pure.
+
+use super::View;
+use crate::api::condition::{ConditionStatus, ConditionType, Reason};
+use crate::api::{Cause, Kind, ProbeState};
+use crate::diagnosis::{Case, Diagnosis, Observation, diagnose};
+use crate::engine::track::Track;
+use crate::evidence::{Outcome, clip};
+use crate::plan::ProbePlan;
+
+/// Longest message of a condition, in characters.
+const MAX_MESSAGE: usize = 1024;
+
+/// What a check's state amounts to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assessment {
+    /// In the order in which they stand in the status; only those that apply.
+    pub conditions: Vec<Judged>,
+    /// What is wrong, if anything is.
+    pub diagnosis: Option<Diagnosis>,
+}
+
+/// One condition, judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// Which one.
+    pub kind: ConditionType,
+    /// Its status.
+    pub status: ConditionStatus,
+    /// A word for programs.
+    pub reason: Reason,
+    /// A sentence for people.
+    pub message: String,
+}
+
+impl Assessment {
+    /// The Ready condition.
+    pub fn ready(&self) -> Option<&Judged> {
+        self.conditions.iter().find(|judged| judged.kind == ConditionType::Ready)
+    }
+}
+
+/// Judges a check.
+pub fn assess(view: &View<'_>) -> Assessment {
+    let case = Case {
+        observations: view.plan.probes.iter().zip(view.tracks).map(observation).collect(),
+        speaks_for_service: view.plan.service.is_some(),
+    };
+    let diagnosis = diagnose(&case);
+    let mut conditions = vec![ready(view, diagnosis.as_ref())];
+    conditions.extend(reconciling(view));
+    conditions.extend(stalled(view));
+    conditions.extend(concern(view, ConditionType::DatabaseReachable, |kind| matches!(kind, Kind::Postgres)));
+    conditions.extend(concern(view, ConditionType::NetworkReachable, |kind| {
+        matches!(kind, Kind::Dns | Kind::Tcp | Kind::Tls)
+    }));
+    conditions.extend(concern(view, ConditionType::EndpointsServing, |kind| matches!(kind, Kind::Http)));
+    for judged in &mut conditions {
+        judged.message = clip(&judged.message, MAX_MESSAGE).into_owned();
+    }
+    Assessment { conditions, diagnosis }
+}
+
+fn observation<'a>((plan, track): (&'a ProbePlan, &'a Track)) -> Observation<'a> {
+    Observation {
+        name: &plan.name,
+        kind: plan.kind,
+        target: &plan.target,
+        required: plan.required,
+        state: track.state(),
+        // Before a state is established the last failure explains nothing yet.
+        failure: if track.established().is_some() { track.failure() } else { None },
+        evidence: track.evidence(),
+    }
+}
+
+/// Where a probe stands as far as a condition is concerned.
+enum Standing<'a> {
+    Well,
+    Flawed(Cause),
+    Failing(Cause),
+    Blocked(Cause, &'a str),
+    Confirming(String),
+    Waiting(&'a str),
+    Unobserved,
+}
+
+fn standing<'a>(view: &View<'a>, plan: &'a ProbePlan, track: &'a Track) -> Standing<'a> {
+    if let Some(Outcome::Skipped { because_of }) = track.evidence().map(|evidence| &evidence.outcome) {
+        // While the dependency's failure is not confirmed, the skipped probe keeps its standing.
+        let culprit = view.tracks.get(*because_of).and_then(Track::established);
+        if !matches!(culprit, Some(ProbeState::Healthy | ProbeState::Degraded)) {
+            return Standing::Waiting(view.plan.probes.get(*because_of).map_or("", |probe| &probe.name));
+        }
+    }
+    let cause = track.failure().map(|failure| failure.cause);
+    match (track.established(), cause) {
+        (Some(ProbeState::Healthy), _) => Standing::Well,
+        (Some(ProbeState::Degraded), cause) => Standing::Flawed(cause.unwrap_or(Cause::LatencyExceeded)),
+        (Some(ProbeState::Failing), cause) => Standing::Failing(cause.unwrap_or(Cause::ProberError)),
+        (Some(ProbeState::Unknown), cause) => Standing::Blocked(
+            cause.unwrap_or(Cause::ProberError),
+            track.failure().map_or("", |failure| &failure.message),
+        ),
+        (Some(ProbeState::Skipped) | None, _) => match (track.observed(), &plan.action) {
+            (None, Err(blocked)) => Standing::Blocked(blocked.cause, &blocked.message),
+            (None, Ok(_)) => Standing::Unobserved,
+            (Some(_), _) => Standing::Confirming(confirming(view, plan, track)),
+        },
+    }
+}
+
+fn confirming(view: &View<'_>, plan: &ProbePlan, track: &Track) -> String {
+    let seen = track.streak().unsigned_abs();
+    let needed = if track.streak() < 0 { view.plan.failure_threshold } else { view.plan.success_threshold };
+    let what = track.failure().map_or("it answers", |failure| &failure.message);
+    format!("{} ({}): {seen} of {needed} observations needed: {what}", plan.name, plan.target)
+}
+
+fn standings<'a>(view: &View<'a>, of: impl Fn(&ProbePlan) -> bool) -> Vec<(&'a ProbePlan, Standing<'a>)> {
+    let (probes, tracks) = (&view.plan.probes, view.tracks);
+    let chosen = probes.iter().zip(tracks).filter(|(plan, _)| of(plan));
+    chosen.map(|(plan, track)| (plan, standing(view, plan, track))).collect()
+}
+
+/// Folds standings into one condition: any failing is False, any that can't be told is Unknown, flaws leave it True.
+fn fold(kind: ConditionType, standings: &[(&ProbePlan, Standing<'_>)], well: String) -> Judged {
+    let judged = |status, reason, message| Judged { kind, status, reason, message };
+    let named = |plan: &ProbePlan| format!("{} ({})", plan.name, plan.target);
+    let mut unknown: Option<Judged> = None;
+    let mut flawed: Option<Judged> = None;
+    let mut unknown_is = |reason, message| {
+        unknown.get_or_insert_with(|| judged(ConditionStatus::Unknown, reason, message));
+    };
+    for (plan, standing) in standings {
+        match standing {
+            Standing::Failing(cause) => {
+                let message = format!("{}: {}", named(plan), cause.summary());
+                return judged(ConditionStatus::False, Reason::Because(*cause), message);
+            }
+            Standing::Blocked(cause, why) => {
+                unknown_is(Reason::Because(*cause), format!("{}: {why}", plan.name));
+            }
+            Standing::Confirming(message) => unknown_is(Reason::Confirming, message.clone()),
+            Standing::Waiting(on) => {
+                unknown_is(Reason::DependencyFailing, format!("{} was skipped, because {on} fails", plan.name));
+            }
+            Standing::Unobserved => unknown_is(Reason::Probing, format!("{} is being observed", named(plan))),
+            Standing::Flawed(cause) => {
+                let message = format!("{}: {}", named(plan), cause.summary());
+                flawed.get_or_insert_with(|| judged(ConditionStatus::True, Reason::Because(*cause), message));
+            }
+            Standing::Well => {}
+        }
+    }
+    unknown.or(flawed).unwrap_or_else(|| judged(ConditionStatus::True, Reason::Healthy, well))
+}
+
+fn ready(view: &View<'_>, diagnosis: Option<&Diagnosis>) -> Judged {
+    let kind = ConditionType::Ready;
+    if view.plan.suspend {
+        let message = "spec.suspend is set: not probed".to_owned();
+        return Judged { kind, status: ConditionStatus::Unknown, reason: Reason::Suspended, message };
+    }
+    if view.plan.probes.is_empty() {
+        let message = "there is no probe to carry out".to_owned();
+        return Judged { kind, status: ConditionStatus::Unknown, reason: Reason::Because(Cause::InvalidSpec), message };
+    }
+    // A check of which no probe is required is judged by all of them.
+    let any_required = view.plan.probes.iter().any(|probe| probe.required);
+    let standings = standings(view, |probe| probe.required || !any_required);
+    let mut judged = fold(kind, &standings, well(view));
+    let Some(diagnosis) = diagnosis else { return judged };
+    let explained = match (judged.status, judged.reason) {
+        (ConditionStatus::False, _) => true,
+        (_, Reason::Because(cause)) => cause == diagnosis.primary.cause,
+        (ConditionStatus::True | ConditionStatus::Unknown, _) => false,
+    };
+    if explained {
+        judged.reason = Reason::Because(diagnosis.primary.cause);
+        judged.message =
+            format!("{}. Next: {}", diagnosis.primary.summary.trim_end_matches('.'), diagnosis.primary.remedy);
+    }
+    judged
+}
+
+fn well(view: &View<'_>) -> String {
+    let informative: Vec<&str> = view
+        .plan
+        .probes
+        .iter()
+        .zip(view.tracks)
+        .filter(|(plan, track)| !plan.required && track.established() == Some(ProbeState::Failing))
+        .map(|(plan, _)| &*plan.name)
+        .collect();
+    let count = view.plan.probes.len();
+    let all = if count == 1 { "the probe is healthy".to_owned() } else { format!("all of {count} probes are healthy") };
+    if informative.is_empty() {
+        all
+    } else {
+        format!("every required probe is healthy; {} (not required) fails", informative.join(", "))
+    }
+}
+
+fn reconciling(view: &View<'_>) -> Option<Judged> {
+    if view.observed_generation == Some(view.plan.generation) {
+        return None;
+    }
+    Some(Judged {
+        kind: ConditionType::Reconciling,
+        status: ConditionStatus::True,
+        reason: Reason::Probing,
+        message: format!("generation {} is being observed for the first time", view.plan.generation),
+    })
+}
+
+fn stalled(view: &View<'_>) -> Option<Judged> {
+    let first = view.plan.faults.first()?;
+    let message = view.plan.faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    Some(Judged {
+        kind: ConditionType::Stalled,
+        status: ConditionStatus::True,
+        reason: Reason::Because(first.cause),
+        message,
+    })
+}
+
+fn concern(view: &View<'_>, kind: ConditionType, is: impl Fn(Kind) -> bool) -> Option<Judged> {
+    let standings = standings(view, |probe| is(probe.kind));
+    if standings.is_empty() {
+        return None;
+    }
+    if view.plan.suspend {
+        let message = "spec.suspend is set: not probed".to_owned();
+        return Some(Judged { kind, status: ConditionStatus::Unknown, reason: Reason::Suspended, message });
+    }
+    let names: Vec<&str> = standings.iter().map(|(plan, _)| &*plan.name).collect();
+    Some(fold(kind, &standings, format!("healthy: {}", names.join(", "))))
+}

@@ -1,0 +1,66 @@
+//! A number for what a status means: a condition's status or reason, a cause, a probe's state. Latencies and times don't
+//! count, so that they alone never cause a write. Pure.
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::View;
+use crate::api::{Cause, ConnectivityCheckStatus, Layer, Stage};
+
+/// The meaning of a status that was written earlier.
+pub fn of_status(status: &ConnectivityCheckStatus) -> u64 {
+    let mut hash = Hash::new(status.observed_generation);
+    for condition in &status.conditions {
+        hash.condition(&condition.type_, condition.status.as_str(), &condition.reason);
+    }
+    hash.verdict(status.verdict.as_ref().map(|verdict| (verdict.layer, verdict.cause)));
+    for probe in &status.probes {
+        hash.probe(&probe.name, probe.state.as_str(), probe.cause, probe.failed_stage);
+    }
+    hash.0.digest()
+}
+
+/// The meaning of a check as it stands; equal to that of the status that would be rendered from it.
+pub fn of_view(view: &View<'_>) -> u64 {
+    let mut hash = Hash::new(Some(view.plan.generation));
+    for (kind, status, reason) in view.memory.conditions() {
+        hash.condition(kind, status, reason);
+    }
+    hash.verdict(view.memory.verdict().map(|(layer, cause, _)| (layer, cause)));
+    for (plan, track) in view.plan.probes.iter().zip(view.tracks) {
+        let failure = track.failure();
+        let stage = failure.and_then(|failure| failure.stage);
+        hash.probe(&plan.name, track.state().as_str(), failure.map(|failure| failure.cause), stage);
+    }
+    hash.0.digest()
+}
+
+struct Hash(Xxh3);
+
+impl Hash {
+    fn new(observed_generation: Option<i64>) -> Self {
+        let mut hash = Hash(Xxh3::new());
+        hash.0.update(&observed_generation.unwrap_or(-1).to_le_bytes());
+        hash
+    }
+
+    fn piece(&mut self, text: &str) {
+        self.0.update(text.as_bytes());
+        self.0.update(&[0]);
+    }
+
+    fn condition(&mut self, kind: &str, status: &str, reason: &str) {
+        [kind, status, reason].into_iter().for_each(|text| self.piece(text));
+    }
+
+    fn verdict(&mut self, verdict: Option<(Layer, Cause)>) {
+        self.piece(verdict.map_or("", |(layer, _)| layer.as_str()));
+        self.piece(verdict.map_or("", |(_, cause)| cause.as_str()));
+    }
+
+    fn probe(&mut self, name: &str, state: &str, cause: Option<Cause>, stage: Option<Stage>) {
+        self.piece(name);
+        self.piece(state);
+        self.piece(cause.map_or("", Cause::as_str));
+        self.piece(stage.map_or("", Stage::as_str));
+    }
+}

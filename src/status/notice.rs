@@ -1,0 +1,84 @@
+//! A transition as people hear of it. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::assess::{Assessment, Judged};
+use super::memory::Transition;
+use crate::api::condition::{ConditionStatus, ConditionType};
+use crate::plan::CheckPlan;
+use crate::source::Notice;
+
+/// Longest note of an event, in bytes (events.k8s.io/v1).
+const MAX_NOTE: usize = 1024;
+
+/// What to tell people of a transition.
+pub fn notice(plan: &CheckPlan, assessment: &Assessment, transition: &Transition, now: Timestamp) -> Notice {
+    let judged = assessment.conditions.iter().find(|judged| judged.kind == transition.kind);
+    let (reason, note) = match judged {
+        Some(judged) => (judged.reason.as_str(), note(assessment, judged, transition, now)),
+        None => ("Unknown", String::new()),
+    };
+    let fine = judged.is_some_and(|judged| match judged.kind {
+        ConditionType::Stalled | ConditionType::Reconciling => false,
+        ConditionType::Ready
+        | ConditionType::DatabaseReachable
+        | ConditionType::NetworkReachable
+        | ConditionType::EndpointsServing => judged.status == ConditionStatus::True && judged.reason.is_fine(),
+    });
+    Notice { id: plan.id.clone(), uid: plan.uid.clone(), warning: !fine, reason, action: "Probe", note: cut(note) }
+}
+
+fn note(assessment: &Assessment, judged: &Judged, transition: &Transition, now: Timestamp) -> String {
+    let lasted = |since: Timestamp| Duration::try_from(now.duration_since(since)).unwrap_or_default().as_secs();
+    let restored = judged.kind == ConditionType::Ready && judged.status == ConditionStatus::True;
+    match (restored, transition.before) {
+        (true, Some((ConditionStatus::False, since))) => {
+            format!("Ready again after {}: {}", human(lasted(since)), judged.message)
+        }
+        _ => match &assessment.diagnosis {
+            Some(diagnosis) if judged.kind == ConditionType::Ready && judged.status == ConditionStatus::False => {
+                format!("{} layer: {}", diagnosis.primary.layer, judged.message)
+            }
+            _ => format!("{}={}: {}", judged.kind.as_str(), judged.status, judged.message),
+        },
+    }
+}
+
+/// Seconds as one says them: 45s, 3m12s, 2h5m.
+pub fn human(seconds: u64) -> String {
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds}s"),
+        (0, minutes, seconds) => format!("{minutes}m{seconds}s"),
+        (hours, minutes, _) => format!("{hours}h{minutes}m"),
+    }
+}
+
+/// Cuts to [`MAX_NOTE`] bytes, at a character.
+fn cut(note: String) -> String {
+    if note.len() <= MAX_NOTE {
+        return note;
+    }
+    let room = MAX_NOTE - "…".len();
+    let end = note.char_indices().map(|(index, _)| index).take_while(|index| *index <= room).last().unwrap_or(0);
+    format!("{}…", &note[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_cut_by_bytes_but_at_characters() {
+        let long = "ä".repeat(600);
+        let cut = cut(long);
+        assert!(cut.len() <= MAX_NOTE && cut.ends_with('…'), "{} bytes", cut.len());
+        assert_eq!(super::cut("short".to_owned()), "short");
+    }
+
+    #[test]
+    fn durations_are_said_shortly() {
+        assert_eq!([human(45), human(192), human(7500)], ["45s", "3m12s", "2h5m"]);
+    }
+}

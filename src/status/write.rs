@@ -1,0 +1,238 @@
+//! The only writer: coalesces statuses by check, bounds how many are under way, and retries while the source is away.
+//! Does I/O through a [`Backend`].
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::metrics::{Metrics, WriteOutcome};
+use crate::plan::CheckId;
+use crate::source::{Backend, Notice, StatusUpdate, WriteError};
+
+/// Writes under way at once.
+const MOST_AT_ONCE: usize = 16;
+/// Notices kept while the source is away; the oldest go first.
+const MOST_NOTICES: usize = 1024;
+/// Wait after the first write that could not be made; doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Longest wait before the next try.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Takes what is to be written, and returns at once.
+#[derive(Clone, Debug)]
+pub struct Outbox(mpsc::UnboundedSender<Job>);
+
+#[derive(Debug)]
+enum Job {
+    Status(Box<StatusUpdate>),
+    Notice(Notice),
+    Forget(CheckId),
+    Discard,
+    Flush(oneshot::Sender<()>),
+}
+
+impl Outbox {
+    /// Starts the writer on the current runtime. It ends when every outbox is gone and everything is written.
+    pub fn start(backend: Arc<dyn Backend>, metrics: Arc<Metrics>) -> Self {
+        let (sender, jobs) = mpsc::unbounded_channel();
+        tokio::spawn(Writer::new(backend, metrics).run(jobs));
+        Outbox(sender)
+    }
+
+    /// Writes a status, unless a newer one of the same check takes its place first.
+    pub fn status(&self, update: Box<StatusUpdate>) {
+        self.send(Job::Status(update));
+    }
+
+    /// Tells people.
+    pub fn notice(&self, notice: Notice) {
+        self.send(Job::Notice(notice));
+    }
+
+    /// Drops what is still to be written of a check that is gone.
+    pub fn forget(&self, id: CheckId) {
+        self.send(Job::Forget(id));
+    }
+
+    /// Drops everything that is not written yet.
+    pub fn discard(&self) {
+        self.send(Job::Discard);
+    }
+
+    /// Waits until everything handed in so far is written, at most `patience`. False when the time was up.
+    pub async fn flush(&self, patience: Duration) -> bool {
+        let (done, written) = oneshot::channel();
+        self.send(Job::Flush(done));
+        matches!(tokio::time::timeout(patience, written).await, Ok(Ok(())))
+    }
+
+    fn send(&self, job: Job) {
+        // The writer outlives every outbox; if its task was ended with the runtime, there is nobody left to write.
+        let _ = self.0.send(job);
+    }
+}
+
+enum Done {
+    Status(Box<StatusUpdate>, Result<(), WriteError>),
+    Notice(Notice, Result<(), WriteError>),
+}
+
+struct Writer {
+    backend: Arc<dyn Backend>,
+    metrics: Arc<Metrics>,
+    /// The newest status of each check that waits.
+    waiting: HashMap<CheckId, Box<StatusUpdate>>,
+    /// The order in which they wait.
+    order: VecDeque<CheckId>,
+    /// Checks whose status is being written.
+    busy: HashSet<CheckId>,
+    notices: VecDeque<Notice>,
+    under_way: FuturesUnordered<BoxFuture<'static, Done>>,
+    flushes: Vec<oneshot::Sender<()>>,
+    pause: Duration,
+    not_before: Option<Instant>,
+}
+
+impl Writer {
+    fn new(backend: Arc<dyn Backend>, metrics: Arc<Metrics>) -> Self {
+        Writer {
+            backend,
+            metrics,
+            waiting: HashMap::new(),
+            order: VecDeque::new(),
+            busy: HashSet::new(),
+            notices: VecDeque::new(),
+            under_way: FuturesUnordered::new(),
+            flushes: Vec::new(),
+            pause: FIRST_PAUSE,
+            not_before: None,
+        }
+    }
+
+    async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) {
+        let mut open = true;
+        while open || !self.is_idle() {
+            self.start_some();
+            if self.is_idle() {
+                self.flushes.drain(..).for_each(|done| _ = done.send(()));
+            }
+            let resume_at = self.not_before;
+            tokio::select! {
+                job = jobs.recv(), if open => match job {
+                    Some(job) => self.accept(job),
+                    None => open = false,
+                },
+                Some(done) = self.under_way.next() => self.conclude(done),
+                () = sleep_until(resume_at), if resume_at.is_some() => self.not_before = None,
+            }
+        }
+        self.flushes.drain(..).for_each(|done| _ = done.send(()));
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.notices.is_empty() && self.under_way.is_empty()
+    }
+
+    fn accept(&mut self, job: Job) {
+        match job {
+            Job::Status(update) => self.enqueue(update),
+            Job::Notice(notice) => {
+                if self.notices.len() >= MOST_NOTICES {
+                    self.notices.pop_front();
+                }
+                self.notices.push_back(notice);
+            }
+            Job::Forget(id) => {
+                self.waiting.remove(&id);
+                self.order.retain(|other| *other != id);
+            }
+            Job::Discard => {
+                self.waiting.clear();
+                self.order.clear();
+                self.notices.clear();
+                self.under_way.clear();
+                self.busy.clear();
+            }
+            Job::Flush(done) => self.flushes.push(done),
+        }
+    }
+
+    fn enqueue(&mut self, update: Box<StatusUpdate>) {
+        let id = update.id.clone();
+        if self.waiting.insert(id.clone(), update).is_none() {
+            self.order.push_back(id);
+        }
+    }
+
+    fn start_some(&mut self) {
+        if self.not_before.is_some() {
+            return;
+        }
+        while self.under_way.len() < MOST_AT_ONCE {
+            if let Some(notice) = self.notices.pop_front() {
+                let backend = self.backend.clone();
+                self.under_way.push(Box::pin(async move {
+                    let result = backend.publish(&notice).await;
+                    Done::Notice(notice, result)
+                }));
+                continue;
+            }
+            // A check whose status is being written waits, so that an older one can't overtake a newer one.
+            let Some(position) = self.order.iter().position(|id| !self.busy.contains(id)) else { return };
+            let Some(update) = self.order.remove(position).and_then(|id| self.waiting.remove(&id)) else { return };
+            self.busy.insert(update.id.clone());
+            let backend = self.backend.clone();
+            self.under_way.push(Box::pin(async move {
+                let result = backend.write_status(&update).await;
+                Done::Status(update, result)
+            }));
+        }
+    }
+
+    fn conclude(&mut self, done: Done) {
+        let (result, what) = match done {
+            Done::Status(update, result) => {
+                self.busy.remove(&update.id);
+                self.metrics.status_written(WriteOutcome::of(&result));
+                if matches!(result, Err(WriteError::Unavailable(_))) && !self.waiting.contains_key(&update.id) {
+                    let id = update.id.clone();
+                    self.waiting.insert(id.clone(), update);
+                    self.order.push_back(id.clone());
+                    (result, id)
+                } else {
+                    (result, update.id)
+                }
+            }
+            Done::Notice(notice, result) => {
+                let id = notice.id.clone();
+                if matches!(result, Err(WriteError::Unavailable(_))) {
+                    self.notices.push_front(notice);
+                }
+                (result, id)
+            }
+        };
+        let (namespace, check) = (&*what.namespace, &*what.name);
+        match result {
+            Ok(()) => self.pause = FIRST_PAUSE,
+            Err(WriteError::Gone) => tracing::debug!(namespace, check, "not written: the check is gone"),
+            Err(WriteError::Refused(reason)) => tracing::error!(namespace, check, reason, "a write was refused"),
+            Err(WriteError::Unavailable(reason)) => {
+                tracing::warn!(namespace, check, reason, retry_after = ?self.pause, "could not write; the newest status is kept");
+                self.not_before = Some(Instant::now() + self.pause);
+                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,197 @@
+//! Logs for people and machines, and traces over OTLP when the usual OTEL_* variables ask for them. Does I/O.
+//!
+//! Traces are built from evidence after a run has ended, with the stages' own clocks: while they are off, they cost nothing.
+
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
+
+use hyper_rustls::HttpsConnectorBuilder;
+use jiff::Timestamp;
+use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_http::hyper::HyperClient;
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SpanData, SpanExporter as _};
+use tokio::sync::mpsc;
+use tracing_subscriber::EnvFilter;
+
+use crate::evidence::Evidence;
+use crate::plan::CheckPlan;
+use crate::plan::trust;
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// One line per event, for people.
+    #[default]
+    Text,
+    /// One JSON object per event, for machines.
+    Json,
+}
+
+/// Starts logging to standard error. `RUST_LOG` chooses what is logged; the default is `info`.
+///
+/// # Errors
+/// When logging was started before.
+pub fn start_logging(format: LogFormat, colour: bool) -> Result<(), tracing_subscriber::util::TryInitError> {
+    use tracing_subscriber::util::SubscriberInitExt;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match format {
+        LogFormat::Text => builder.with_ansi(colour).finish().try_init(),
+        LogFormat::Json => {
+            builder.json().flatten_event(true).with_current_span(false).with_span_list(false).finish().try_init()
+        }
+    }
+}
+
+/// Spans waiting for export; more are dropped, because probing comes first.
+const MOST_WAITING: usize = 8192;
+/// Spans in one request.
+const BATCH: usize = 512;
+/// Longest wait before a batch is sent.
+const DELAY: Duration = Duration::from_secs(5);
+
+/// Why traces can't be exported.
+#[derive(Debug, thiserror::Error)]
+pub enum TracesError {
+    /// The exporter refuses its configuration.
+    #[error("the OTLP exporter can't be built from the OTEL_* variables: {0}")]
+    Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    /// TLS can't be set up.
+    #[error("TLS for the OTLP exporter: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// Takes runs and exports them as traces: a root span per run, a span per probe, a span per stage.
+#[derive(Clone, Debug)]
+pub struct Traces {
+    spans: mpsc::Sender<SpanData>,
+    scope: InstrumentationScope,
+}
+
+impl Traces {
+    /// Reads the OTEL_* variables (OpenTelemetry Environment Variable Specification) and starts the export on the current
+    /// runtime. None unless OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is set, or when
+    /// OTEL_SDK_DISABLED is true or OTEL_TRACES_EXPORTER is none.
+    ///
+    /// # Errors
+    /// When the variables can't be used.
+    pub fn from_env() -> Result<Option<Self>, TracesError> {
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let endpoint = set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or_else(|| set("OTEL_EXPORTER_OTLP_ENDPOINT"));
+        let disabled = set("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+            || set("OTEL_TRACES_EXPORTER").is_some_and(|value| value == "none");
+        if endpoint.is_none() || disabled {
+            return Ok(None);
+        }
+        let tls = rustls::ClientConfig::builder_with_provider(trust::provider())
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(trust::system_roots())
+            .with_no_client_auth();
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+        let client = HyperClient::new(connector, Duration::from_secs(10), None);
+        let mut exporter =
+            SpanExporter::builder().with_http().with_http_client(client).with_protocol(Protocol::HttpBinary).build()?;
+        let name = set("OTEL_SERVICE_NAME").unwrap_or_else(|| "runready".to_owned());
+        exporter.set_resource(&Resource::builder().with_service_name(name).build());
+        let (spans, waiting) = mpsc::channel(MOST_WAITING);
+        tokio::spawn(export(exporter, waiting));
+        let scope = InstrumentationScope::builder("runready").with_version(env!("CARGO_PKG_VERSION")).build();
+        Ok(Some(Traces { spans, scope }))
+    }
+
+    /// Hands a run in. Returns at once; a span that finds no room is dropped.
+    pub fn record(&self, plan: &CheckPlan, started: Timestamp, evidence: &[Evidence]) {
+        let ids = RandomIdGenerator::default();
+        let trace = ids.new_trace_id();
+        let started = SystemTime::from(started);
+        let longest = evidence.iter().map(|evidence| evidence.latency).max().unwrap_or_default();
+        let root = self.span(trace, ids.new_span_id(), SpanId::INVALID, "check", started, longest);
+        let root_id = root.span_context.span_id();
+        let common = [
+            KeyValue::new("k8s.namespace.name", plan.id.namespace.to_string()),
+            KeyValue::new("runready.check", plan.id.name.to_string()),
+            KeyValue::new("runready.generation", plan.generation),
+        ];
+        self.send(root, &common);
+        for observation in evidence {
+            let Some(probe) = plan.probes.get(observation.probe) else { continue };
+            let mut span = self.span(trace, ids.new_span_id(), root_id, "probe", started, observation.latency);
+            let probe_id = span.span_context.span_id();
+            let mut attributes = vec![
+                KeyValue::new("runready.probe", probe.name.to_string()),
+                KeyValue::new("runready.kind", probe.kind.as_str()),
+                KeyValue::new("runready.target", probe.target.to_string()),
+                KeyValue::new("runready.vantage", observation.vantage.to_string()),
+                KeyValue::new("runready.outcome", observation.outcome.state().as_str()),
+            ];
+            if let Some(failure) = observation.outcome.failure() {
+                span.status = Status::error(failure.message.to_string());
+                attributes.push(KeyValue::new("error.type", failure.cause.as_str()));
+            }
+            attributes.extend_from_slice(&common);
+            self.send(span, &attributes);
+            for record in &observation.stages {
+                let at = started + record.start;
+                let mut span =
+                    self.span(trace, ids.new_span_id(), probe_id, record.stage.as_str(), at, record.duration);
+                if !record.passed {
+                    span.status = Status::error("failed");
+                }
+                self.send(span, &[]);
+            }
+        }
+    }
+
+    fn span(
+        &self,
+        trace: TraceId,
+        id: SpanId,
+        parent: SpanId,
+        name: &'static str,
+        start: SystemTime,
+        lasted: Duration,
+    ) -> SpanData {
+        SpanData {
+            span_context: SpanContext::new(trace, id, TraceFlags::SAMPLED, false, TraceState::default()),
+            parent_span_id: parent,
+            parent_span_is_remote: false,
+            span_kind: SpanKind::Client,
+            name: Cow::Borrowed(name),
+            start_time: start,
+            end_time: start + lasted,
+            attributes: Vec::new(),
+            dropped_attributes_count: 0,
+            events: Default::default(),
+            links: Default::default(),
+            status: Status::Unset,
+            instrumentation_scope: self.scope.clone(),
+        }
+    }
+
+    fn send(&self, mut span: SpanData, attributes: &[KeyValue]) {
+        span.attributes.extend_from_slice(attributes);
+        // A full queue means that the collector is away or too slow; probing does not wait for it.
+        let _ = self.spans.try_send(span);
+    }
+}
+
+async fn export(exporter: SpanExporter, mut waiting: mpsc::Receiver<SpanData>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Some(first) = waiting.recv().await {
+        batch.push(first);
+        let deadline = tokio::time::Instant::now() + DELAY;
+        while batch.len() < BATCH {
+            let room = BATCH - batch.len();
+            match tokio::time::timeout_at(deadline, waiting.recv_many(&mut batch, room)).await {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+        if let Err(error) = exporter.export(std::mem::take(&mut batch)).await {
+            tracing::warn!(%error, "traces could not be exported; they are dropped");
+        }
+    }
+}
