@@ -8,6 +8,7 @@ pub mod controller;
 pub mod diagnosis;
 pub mod engine;
 pub mod evidence;
+pub mod manifest;
 pub mod metrics;
 pub mod plan;
 pub mod probe;

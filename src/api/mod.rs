@@ -5,6 +5,7 @@
 
 pub mod cause;
 pub mod condition;
+pub mod crd;
 pub mod kind;
 pub mod layer;
 pub mod probes;

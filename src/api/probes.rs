@@ -196,11 +196,11 @@ pub struct HttpProbe {
 }
 
 fn max_body_bytes(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({"type": "integer", "format": "int32", "minimum": 1, "maximum": 67_108_864})
+    schemars::json_schema!({"type": "integer", "minimum": 1, "maximum": 67_108_864})
 }
 
 fn max_redirects(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({"type": "integer", "format": "int32", "minimum": 0, "maximum": 20})
+    schemars::json_schema!({"type": "integer", "minimum": 0, "maximum": 20})
 }
 
 /// A header's name and value.
@@ -302,7 +302,7 @@ fn postgres_port() -> u16 {
 }
 
 fn expect_rows(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({"type": "integer", "format": "int32", "minimum": 0, "maximum": 1_000_000})
+    schemars::json_schema!({"type": "integer", "minimum": 0, "maximum": 1_000_000})
 }
 
 /// TLS settings of a PostgreSQL connection.

@@ -4,24 +4,30 @@
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-/// What Go's `time.ParseDuration` accepts, without sign: at least one number with a unit.
-pub const DURATION_PATTERN: &str = r"^([0-9]+([.][0-9]+)?(ns|us|µs|ms|s|m|h))+$";
-
 const DURATION_MESSAGE: &str = "must be a Go-style duration with a unit, such as 500ms, 30s or 1m30s";
 
-/// CEL that is true when `expression` is well-formed as a duration.
+/// CEL that is true when `expression` is well-formed as a duration: what Go's `time.ParseDuration` accepts, without sign.
+///
+/// The digits are bounded so that, within [`DURATION_LENGTH`], no sum overflows the 292 years that a duration can hold: CEL's
+/// `duration()` would fail on it, with a message that helps nobody.
 macro_rules! is_duration {
     ($expression:literal) => {
-        concat!($expression, ".matches('^([0-9]+([.][0-9]+)?(ns|us|µs|ms|s|m|h))+$')")
+        concat!(
+            $expression,
+            ".matches('^([0-9]{1,9}([.][0-9]{1,9})?(ns|us|µs|ms|s)|[0-9]{1,6}([.][0-9]{1,9})?(m|h))+$')"
+        )
     };
 }
 pub(crate) use is_duration;
+
+/// Longest duration, in characters.
+const DURATION_LENGTH: u32 = 20;
 
 /// A Go-style duration, greater than zero.
 pub fn duration(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
-        "maxLength": 32,
+        "maxLength": DURATION_LENGTH,
         "x-kubernetes-validations": [
             {"rule": is_duration!("self"), "message": DURATION_MESSAGE},
             {"rule": concat!("!", is_duration!("self"), " || duration(self) > duration('0s')"), "message": "must be longer than zero"},
@@ -33,7 +39,7 @@ pub fn duration(_: &mut SchemaGenerator) -> Schema {
 pub fn interval(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
-        "maxLength": 32,
+        "maxLength": DURATION_LENGTH,
         "x-kubernetes-validations": [
             {"rule": is_duration!("self"), "message": DURATION_MESSAGE},
             {"rule": concat!("!", is_duration!("self"), " || duration(self) >= duration('1s')"),
@@ -44,12 +50,12 @@ pub fn interval(_: &mut SchemaGenerator) -> Schema {
 
 /// A TCP port.
 pub fn port(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "integer", "format": "int32", "minimum": 1, "maximum": 65535})
+    json_schema!({"type": "integer", "minimum": 1, "maximum": 65535})
 }
 
 /// A count of at least one.
 pub fn threshold(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "integer", "format": "int32", "minimum": 1, "maximum": 1000})
+    json_schema!({"type": "integer", "minimum": 1, "maximum": 1000})
 }
 
 /// A host name, an IPv4 address or an IPv6 address, without scheme, port or path.
