@@ -45,6 +45,8 @@ pub enum WriteOutcome {
     Gone,
     /// Never to be accepted.
     Refused,
+    /// To be tried again, apart from the others.
+    Failed,
     /// To be tried again.
     Unavailable,
 }
@@ -56,6 +58,7 @@ impl WriteOutcome {
             Ok(()) => WriteOutcome::Written,
             Err(WriteError::Gone) => WriteOutcome::Gone,
             Err(WriteError::Refused(_)) => WriteOutcome::Refused,
+            Err(WriteError::Failed(_)) => WriteOutcome::Failed,
             Err(WriteError::Unavailable(_)) => WriteOutcome::Unavailable,
         }
     }
@@ -65,6 +68,7 @@ impl WriteOutcome {
             WriteOutcome::Written => "written",
             WriteOutcome::Gone => "gone",
             WriteOutcome::Refused => "refused",
+            WriteOutcome::Failed => "failed",
             WriteOutcome::Unavailable => "unavailable",
         }
     }

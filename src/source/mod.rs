@@ -82,7 +82,10 @@ pub enum WriteError {
     /// It will never be accepted as it is.
     #[error("refused: {0}")]
     Refused(String),
-    /// It may be accepted later: the server is away, or busy.
+    /// This one could not be written, although others may be: the server stumbles over the object.
+    #[error("failed: {0}")]
+    Failed(String),
+    /// It may be accepted later: the server is away, or busy. So are all others, until then.
     #[error("not now: {0}")]
     Unavailable(String),
 }

@@ -163,7 +163,8 @@ fn ready(view: &View<'_>, diagnosis: Option<&Diagnosis>) -> Judged {
         return Judged { kind, status: ConditionStatus::Unknown, reason: Reason::Suspended, message };
     }
     if view.plan.probes.is_empty() {
-        let message = "there is no probe to carry out".to_owned();
+        let why = view.plan.faults.first().map_or_else(String::new, ToString::to_string);
+        let message = format!("nothing can be probed: {why}");
         return Judged { kind, status: ConditionStatus::Unknown, reason: Reason::Because(Cause::InvalidSpec), message };
     }
     // A check of which no probe is required is judged by all of them.

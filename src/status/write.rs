@@ -22,6 +22,8 @@ const MOST_NOTICES: usize = 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Longest wait before the next try.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Wait before a status over which the server stumbles is tried again, while the others go on.
+const APART: Duration = Duration::from_secs(30);
 
 /// Takes what is to be written, and returns at once.
 #[derive(Clone, Debug)]
@@ -96,6 +98,8 @@ struct Writer {
     flushes: Vec<oneshot::Sender<()>>,
     pause: Duration,
     not_before: Option<Instant>,
+    /// Statuses over which the server stumbled, each with the time of its next try.
+    apart: VecDeque<(Instant, Box<StatusUpdate>)>,
 }
 
 impl Writer {
@@ -111,6 +115,7 @@ impl Writer {
             flushes: Vec::new(),
             pause: FIRST_PAUSE,
             not_before: None,
+            apart: VecDeque::new(),
         }
     }
 
@@ -122,6 +127,7 @@ impl Writer {
                 self.flushes.drain(..).for_each(|done| _ = done.send(()));
             }
             let resume_at = self.not_before;
+            let next_apart = self.apart.front().map(|(at, _)| *at);
             tokio::select! {
                 job = jobs.recv(), if open => match job {
                     Some(job) => self.accept(job),
@@ -129,6 +135,7 @@ impl Writer {
                 },
                 Some(done) = self.under_way.next() => self.conclude(done),
                 () = sleep_until(resume_at), if resume_at.is_some() => self.not_before = None,
+                () = sleep_until(next_apart), if next_apart.is_some() => self.bring_back(),
             }
         }
         self.flushes.drain(..).for_each(|done| _ = done.send(()));
@@ -150,9 +157,11 @@ impl Writer {
             Job::Forget(id) => {
                 self.waiting.remove(&id);
                 self.order.retain(|other| *other != id);
+                self.apart.retain(|(_, update)| update.id != id);
             }
             Job::Discard => {
                 self.waiting.clear();
+                self.apart.clear();
                 self.order.clear();
                 self.notices.clear();
                 self.under_way.clear();
@@ -166,6 +175,13 @@ impl Writer {
         let id = update.id.clone();
         if self.waiting.insert(id.clone(), update).is_none() {
             self.order.push_back(id);
+        }
+    }
+
+    /// Lets a status over which the server stumbled have another try, unless a newer one waits already.
+    fn bring_back(&mut self) {
+        if let Some((_, update)) = self.apart.pop_front().filter(|(_, update)| !self.waiting.contains_key(&update.id)) {
+            self.enqueue(update);
         }
     }
 
@@ -199,14 +215,14 @@ impl Writer {
             Done::Status(update, result) => {
                 self.busy.remove(&update.id);
                 self.metrics.status_written(WriteOutcome::of(&result));
-                if matches!(result, Err(WriteError::Unavailable(_))) && !self.waiting.contains_key(&update.id) {
-                    let id = update.id.clone();
-                    self.waiting.insert(id.clone(), update);
-                    self.order.push_back(id.clone());
-                    (result, id)
-                } else {
-                    (result, update.id)
+                let id = update.id.clone();
+                let newest = !self.waiting.contains_key(&id);
+                match &result {
+                    Err(WriteError::Unavailable(_)) if newest => self.enqueue(update),
+                    Err(WriteError::Failed(_)) if newest => self.apart.push_back((Instant::now() + APART, update)),
+                    Ok(()) | Err(_) => {}
                 }
+                (result, id)
             }
             Done::Notice(notice, result) => {
                 let id = notice.id.clone();
@@ -221,6 +237,9 @@ impl Writer {
             Ok(()) => self.pause = FIRST_PAUSE,
             Err(WriteError::Gone) => tracing::debug!(namespace, check, "not written: the check is gone"),
             Err(WriteError::Refused(reason)) => tracing::error!(namespace, check, reason, "a write was refused"),
+            Err(WriteError::Failed(reason)) => {
+                tracing::warn!(namespace, check, reason, retry_after = ?APART, "could not write this one; the others go on");
+            }
             Err(WriteError::Unavailable(reason)) => {
                 tracing::warn!(namespace, check, reason, retry_after = ?self.pause, "could not write; the newest status is kept");
                 self.not_before = Some(Instant::now() + self.pause);

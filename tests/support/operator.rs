@@ -23,7 +23,7 @@ impl Operator {
         let listen = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let (config, address) = (format!("KUBECONFIG={}", kubeconfig.display()), listen.to_string());
         let mut command =
-            vec!["env", &config, "RUST_LOG=info", env!("CARGO_BIN_EXE_runready"), "run", "--listen", &address];
+            vec!["env", "-u", "RUST_LOG", &config, env!("CARGO_BIN_EXE_runready"), "run", "--listen", &address];
         command.extend_from_slice(args);
         let log = dir.path().join("log");
         let process = Process::spawn(&[], Signal::Kill, &[], &command, &log).expect("the operator starts");

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use k8s_openapi::api::core::v1::{ObjectReference, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, ResourceExt};
 use secrecy::SecretSlice;
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::events::Events;
 use super::secrets::References;
 use crate::api::{API_VERSION, ConnectivityCheck, KIND};
 use crate::plan::secrets::Lookup;
@@ -21,8 +21,6 @@ use crate::source::{Backend, Notice, SourceEvent, StatusUpdate, WriteError};
 
 /// Owner of the status fields (server-side apply).
 pub const FIELD_MANAGER: &str = "runready";
-/// Name of the controller in events (events.k8s.io/v1 `reportingController`).
-pub const REPORTING_CONTROLLER: &str = "runready.dev/controller";
 /// Longest wait for an answer of the API server.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -30,10 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct ClusterBackend {
     client: Client,
     resource: ApiResource,
-    recorder: Recorder,
+    events: Events,
     references: Arc<References>,
     /// Kept so that the source's channel outlives its watches.
-    _events: mpsc::Sender<SourceEvent>,
+    _sender: mpsc::Sender<SourceEvent>,
 }
 
 impl ClusterBackend {
@@ -41,15 +39,14 @@ impl ClusterBackend {
         client: Client,
         instance: &str,
         references: Arc<References>,
-        events: mpsc::Sender<SourceEvent>,
+        sender: mpsc::Sender<SourceEvent>,
     ) -> Self {
-        let reporter = Reporter { controller: REPORTING_CONTROLLER.to_owned(), instance: Some(instance.to_owned()) };
         ClusterBackend {
-            recorder: Recorder::new(client.clone(), reporter),
+            events: Events::new(client.clone(), instance),
             client,
             resource: ApiResource::erase::<ConnectivityCheck>(&()),
             references,
-            _events: events,
+            _sender: sender,
         }
     }
 
@@ -82,28 +79,18 @@ impl ClusterBackend {
             "metadata": {"name": &*update.id.name, "namespace": &*update.id.namespace, "uid": &*update.uid},
             "status": update.status,
         });
+        let name = &update.id.name;
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        let written = in_time(api.patch_status(&update.id.name, &params, &Patch::Apply(&patch))).await;
-        written.map(drop).map_err(write_error)
-    }
-
-    async fn publish_event(&self, notice: &Notice) -> Result<(), WriteError> {
-        let event = Event {
-            type_: if notice.warning { EventType::Warning } else { EventType::Normal },
-            reason: notice.reason.to_owned(),
-            note: Some(notice.note.clone()),
-            action: notice.action.to_owned(),
-            secondary: None,
-        };
-        let regarding = ObjectReference {
-            api_version: Some(API_VERSION.to_owned()),
-            kind: Some(KIND.to_owned()),
-            name: Some(notice.id.name.to_string()),
-            namespace: Some(notice.id.namespace.to_string()),
-            uid: Some(notice.uid.to_string()),
-            ..ObjectReference::default()
-        };
-        in_time(self.recorder.publish(&event, &regarding)).await.map_err(write_error)
+        match in_time(api.patch_status(name, &params, &Patch::Apply(&patch))).await {
+            // The server can't apply to an object that does not fit the schema (stored before a change of the CRD, say); a
+            // merge patch (RFC 7386) of the status alone it takes.
+            Err(Trouble::Api(kube::Error::Api(status))) if status.code == 500 => {
+                let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+                let merged = in_time(api.patch_status(name, &params, &Patch::Merge(&patch))).await;
+                merged.map(drop).map_err(write_error)
+            }
+            written => written.map(drop).map_err(write_error),
+        }
     }
 }
 
@@ -117,7 +104,7 @@ impl Backend for ClusterBackend {
     }
 
     fn publish<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Result<(), WriteError>> {
-        self.publish_event(notice).boxed()
+        async move { in_time(self.events.publish(notice)).await.map_err(write_error) }.boxed()
     }
 }
 
@@ -146,6 +133,7 @@ fn write_error(trouble: Trouble) -> WriteError {
             // A namespace that is being deleted takes nothing new.
             403 if status.reason == "Forbidden" && status.message.contains("being terminated") => WriteError::Gone,
             400 | 405 | 413 | 415 | 422 => WriteError::Refused(status.message.clone()),
+            500 => WriteError::Failed(status.message.clone()),
             _ => WriteError::Unavailable(status.message.clone()),
         },
         trouble => WriteError::Unavailable(trouble.to_string()),

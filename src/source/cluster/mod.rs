@@ -7,6 +7,7 @@
 
 mod backend;
 mod checks;
+mod events;
 pub mod lease;
 mod secrets;
 
