@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 pub mod api;
+pub mod cli;
 pub mod controller;
 pub mod diagnosis;
 pub mod engine;

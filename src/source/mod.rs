@@ -2,6 +2,8 @@
 //!
 //! Two sources exist: a Kubernetes cluster, and a folder of manifests. Both feed the same engine.
 
+pub mod folder;
+
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
