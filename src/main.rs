@@ -1,19 +1,20 @@
-//! The `runready` command. Wiring only.
+//! The program: reads the command line, hands it to its subcommand, and turns an error into a message and an exit code.
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use runready::cli::{self, Cli};
 
-#[derive(Debug, Parser)]
-#[command(version, about = "Cloud Run readiness: which layer broke, on what evidence, and when it is truly restored")]
-enum Command {
-    Run(runready::cli::run::Args),
-}
-
-fn main() -> anyhow::Result<ExitCode> {
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let Cli { command } = Cli::parse();
+    // Fails only if a provider is installed already, and then there is one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match Command::parse() {
-        Command::Run(args) => runtime.block_on(runready::cli::run::run(args)),
+    match cli::run(command).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(cli::UNUSABLE)
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! `runready run`: the controller, against a cluster or on a folder. Does I/O through its parts.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,11 +12,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::controller::{Common, Controller};
+use crate::manifest::DEFAULT_NAMESPACE;
 use crate::metrics::Metrics;
 use crate::probe::{Resolver, Vantage};
 use crate::serve::{self, Phase};
+use crate::source::cluster;
 use crate::source::cluster::lease::{Elector, Timing};
-use crate::source::cluster::{self};
+use crate::source::folder::{self, Folder, FolderBackend};
 use crate::telemetry::{LogFormat, Traces, start_logging};
 
 /// File descriptors that are left to everything but probes.
@@ -104,11 +106,32 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         "runready starts"
     );
     match &args.folder {
-        Some(_) => anyhow::bail!("--folder is not wired yet"),
+        Some(directory) => on_folder(&args, directory, &common, &phase, stop).await?,
         None => on_cluster(&args, &common, &phase, stop).await?,
     }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+async fn on_folder(
+    args: &Args,
+    directory: &Path,
+    common: &Common,
+    phase: &watch::Sender<Phase>,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let options = folder::Options {
+        directory: directory.to_owned(),
+        namespace: DEFAULT_NAMESPACE.to_owned(),
+        secrets: args.secrets_dir.clone(),
+    };
+    let folder = Folder::open(options)?;
+    let events = folder.watch();
+    common.metrics.leading(true);
+    let controller =
+        Controller::start(events, Arc::new(FolderBackend(folder)), common).context("the engine can't start")?;
+    watch_over(controller, phase, stop, None).await;
+    Ok(())
 }
 
 async fn on_cluster(
@@ -151,6 +174,22 @@ async fn on_cluster(
     Ok(())
 }
 
+/// One session of probing a cluster, with fresh watches.
+async fn probe_cluster(
+    args: &Args,
+    client: Client,
+    instance: &str,
+    common: &Common,
+    phase: &watch::Sender<Phase>,
+    stop: watch::Receiver<bool>,
+    leading: Option<watch::Receiver<bool>>,
+) -> anyhow::Result<Ended> {
+    let source = cluster::start(client, &args.namespace, instance);
+    let _watches = source.watches;
+    let controller = Controller::start(source.events, source.backend, common).context("the engine can't start")?;
+    Ok(watch_over(controller, phase, stop, leading).await)
+}
+
 /// Why probing has ended.
 #[derive(Debug, PartialEq, Eq)]
 enum Ended {
@@ -158,18 +197,13 @@ enum Ended {
     LostLease,
 }
 
-async fn probe_cluster(
-    args: &Args,
-    client: Client,
-    instance: &str,
-    common: &Common,
+/// Lets a controller work until the process is asked to stop, or the lease is lost.
+async fn watch_over(
+    controller: Controller,
     phase: &watch::Sender<Phase>,
     mut stop: watch::Receiver<bool>,
     leading: Option<watch::Receiver<bool>>,
-) -> anyhow::Result<Ended> {
-    let source = cluster::start(client, &args.namespace, instance);
-    let _watches = source.watches;
-    let controller = Controller::start(source.events, source.backend, common).context("the engine can't start")?;
+) -> Ended {
     let mut synced = controller.synced();
     let mut known = false;
     let lost = async {
@@ -187,7 +221,7 @@ async fn probe_cluster(
             }
             () = &mut lost => {
                 controller.abandon().await;
-                return Ok(Ended::LostLease);
+                return Ended::LostLease;
             }
             _ = stop.wait_for(|stop| *stop) => break,
         }
@@ -196,7 +230,7 @@ async fn probe_cluster(
     if !controller.stop().await {
         tracing::warn!("not every status could be written before the end; the next start writes them");
     }
-    Ok(Ended::Stopped)
+    Ended::Stopped
 }
 
 /// Becomes true with the first SIGTERM or SIGINT.

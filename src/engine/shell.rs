@@ -187,7 +187,7 @@ impl Shell {
 
     async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         loop {
-            let wake = self.wheel.next_wake().map(|at| tokio::time::Instant::from_std(self.epoch + at));
+            let wake = self.wheel.next_wake().map(|at| tokio::time::Instant::from_std(self.epoch + at.saturating_sub(wheel::SLACK)));
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Apply { plan, resume, start }) => self.apply(plan, resume, start),
@@ -211,7 +211,8 @@ impl Shell {
     }
 
     fn tick(&mut self) {
-        let now = self.now();
+        let mut now = self.now();
+        now.mono += wheel::SLACK;
         let mut due = std::mem::take(&mut self.due);
         self.wheel.take_due(now.mono, &mut due);
         for index in due.drain(..) {

@@ -6,6 +6,9 @@ use std::time::Duration;
 /// Distance between two wakes.
 pub const TICK: Duration = Duration::from_millis(10);
 
+/// How much before a tick its timers may go off: the runtime's own timers are no finer than this, and would otherwise be late.
+pub const SLACK: Duration = Duration::from_millis(1);
+
 /// One turn of the wheel, in ticks: 10.24 s.
 const SLOTS: usize = 1024;
 

@@ -31,7 +31,7 @@ pub fn read(path: &Path) -> (Vec<Text>, Vec<Fault>) {
     }
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => {
-            let (files, mut faults) = manifests_in(path);
+            let Listing { files, mut faults, .. } = manifests_in(path);
             let (texts, more) = parted(files.iter().map(|file| open(file)).collect());
             faults.extend(more);
             (texts, faults)
@@ -40,12 +40,23 @@ pub fn read(path: &Path) -> (Vec<Text>, Vec<Fault>) {
     }
 }
 
-/// The manifests of a directory and of those below it, in the order of their paths.
-pub fn manifests_in(directory: &Path) -> (Vec<PathBuf>, Vec<Fault>) {
-    let (mut files, mut faults) = (Vec::new(), Vec::new());
-    walk(directory, 0, &mut files, &mut faults);
-    files.sort();
-    (files, faults)
+/// What lies in a directory and in those below it.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// The manifests, in the order of their paths.
+    pub files: Vec<PathBuf>,
+    /// The directories, the first one included.
+    pub directories: Vec<PathBuf>,
+    /// What could not be looked into.
+    pub faults: Vec<Fault>,
+}
+
+/// Lists the manifests of a directory and of those below it.
+pub fn manifests_in(directory: &Path) -> Listing {
+    let mut listing = Listing::default();
+    walk(directory, 0, &mut listing);
+    listing.files.sort();
+    listing
 }
 
 /// Whether a file of this name is read when it is found in a directory.
@@ -58,27 +69,29 @@ fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>, faults: &mut Vec<Fault>) {
-    let named = || directory.display().to_string().into();
+fn walk(directory: &Path, depth: usize, listing: &mut Listing) {
+    let fault = |message: String| Fault::of_file(&directory.display().to_string().into(), message);
     if depth > MAX_DEPTH {
-        faults.push(Fault::of_file(&named(), format!("is left out: it lies more than {MAX_DEPTH} directories deep")));
+        listing.faults.push(fault(format!("is left out: it lies more than {MAX_DEPTH} directories deep")));
         return;
     }
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
-        Err(error) => return faults.push(Fault::of_file(&named(), format!("can't be read: {error}"))),
+        Err(error) => return listing.faults.push(fault(format!("can't be read: {error}"))),
     };
+    listing.directories.push(directory.to_owned());
     for path in entries.flatten().map(|entry| entry.path()).filter(|path| !is_hidden(path)) {
         // Follows links. A file that is gone by now, or a link to nowhere, is none of ours.
         match fs::metadata(&path) {
-            Ok(found) if found.is_dir() => walk(&path, depth + 1, files, faults),
-            Ok(found) if found.is_file() && is_manifest(&path) => files.push(path),
+            Ok(found) if found.is_dir() => walk(&path, depth + 1, listing),
+            Ok(found) if found.is_file() && is_manifest(&path) => listing.files.push(path),
             Ok(_) | Err(_) => {}
         }
     }
 }
 
-fn open(path: &Path) -> Result<Text, Fault> {
+/// Reads one file.
+pub fn open(path: &Path) -> Result<Text, Fault> {
     let name: Arc<str> = path.display().to_string().into();
     match fs::File::open(path) {
         Ok(mut file) => text(name, &mut file),

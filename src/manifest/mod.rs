@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use contents::{Contents, DEFAULT_NAMESPACE, DeclaredCheck, SecretManifest, declared_twice};
-pub use files::{Text, is_manifest, manifests_in, read};
+pub use files::{Listing, Text, is_manifest, manifests_in, open, read};
 pub use position::{Places, Position};
 
 /// Something in a manifest that can't be used.

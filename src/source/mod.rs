@@ -3,6 +3,7 @@
 //! Two sources exist: a Kubernetes cluster, and a folder of manifests. Both feed the same engine.
 
 pub mod cluster;
+pub mod folder;
 
 use std::sync::Arc;
 

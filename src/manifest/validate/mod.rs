@@ -10,7 +10,7 @@ mod structure;
 
 use std::sync::OnceLock;
 
-use kube::core::cel::{CompiledSchema, ErrorKind, Validator, apply_defaults, compile_schema};
+use kube::core::cel::{CompiledSchema, ErrorKind, apply_defaults, compile_schema, validate_compiled};
 use serde_json::{Value, json};
 
 use crate::api::crd::openapi_schema;
@@ -65,7 +65,7 @@ fn load() -> Result<Schema, String> {
 
 /// The CEL rules that do not hold, in the API server's words.
 fn broken_rules(schema: &Schema, object: &Value) -> Vec<Violation> {
-    let Err(errors) = Validator::new().validate_compiled(&schema.rules, object, None) else { return Vec::new() };
+    let Err(errors) = validate_compiled(&schema.rules, object, None) else { return Vec::new() };
     let violation = |error: kube::core::cel::ValidationError| {
         let detail = match error.kind {
             ErrorKind::ValidationFailure => error.message,

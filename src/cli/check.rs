@@ -1,0 +1,148 @@
+//! `runready check`: runs checks once, to a decision, without a cluster. Reads manifests, probes, prints.
+
+mod drive;
+mod progress;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use futures::stream::{self, StreamExt};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use self::drive::{Decided, Driver};
+use self::progress::Progress;
+use super::output::{self, Format};
+use super::{NOT_READY, UNUSABLE, input};
+use crate::engine::Settings;
+use crate::manifest::DEFAULT_NAMESPACE;
+use crate::probe::{Resolver, Vantage};
+use crate::source::folder::state::full_object;
+
+/// Most checks that run at once.
+const AT_ONCE: usize = 64;
+/// Exit code after Ctrl-C: 128 + SIGINT, as shells have it.
+const INTERRUPTED: u8 = 130;
+
+/// Arguments of `runready check`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  runready check -f check.yaml                  One table, once
+  runready check -f checks/ -o wide             Every *.yaml, *.yml and *.json below checks/, with messages
+  kustomize build . | runready check -f -       What a pipeline is about to apply
+  runready check -f check.yaml -o junit > out.xml
+  RUNREADY_SECRET_DB_PASSWORD=... runready check -f check.yaml
+
+Secrets come from Secret manifests among the files, then from --secrets-dir, then from
+RUNREADY_SECRET_<NAME>_<KEY> (upper case, with _ for whatever is no letter or digit).
+
+Thresholds don't apply: one observation decides. Exit code: 0 all Ready; 1 at least one is not;
+2 the input can't be used, and every fault is named with file, line, column and field.")]
+pub struct Args {
+    /// A file, a directory (with those below it), or - for standard input; repeatable
+    #[arg(short, long = "filename", value_name = "FILE|DIR|-", required = true)]
+    filename: Vec<PathBuf>,
+    /// How to print the result
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    output: Format,
+    /// Go on, each check at its interval or schedule, and print again whenever one has run
+    #[arg(short, long)]
+    watch: bool,
+    /// The namespace of objects that name none
+    #[arg(short, long, default_value = DEFAULT_NAMESPACE)]
+    namespace: String,
+    /// Secrets as files: DIR/NAMESPACE/NAME/KEY or DIR/NAME/KEY
+    #[arg(long, value_name = "DIR")]
+    secrets_dir: Option<PathBuf>,
+    /// What to call the place that is probed from [default: host/ and this host's name]
+    #[arg(long, value_name = "NAME")]
+    vantage: Option<String>,
+}
+
+/// Runs checks and prints what came of them.
+///
+/// # Errors
+/// When the result can't be printed.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let planned = match input::plans(&args.filename, &args.namespace, args.secrets_dir.clone()) {
+        Ok(planned) => planned,
+        Err(faults) => {
+            faults.iter().for_each(|fault| eprintln!("{fault}"));
+            return Ok(ExitCode::from(UNUSABLE));
+        }
+    };
+    let name = args.vantage.clone().unwrap_or_else(default_vantage);
+    let vantage = Vantage { name: name.as_str().into(), resolver: Resolver::system() };
+    let settings = Settings::new(vantage.name.clone());
+    let created = jiff::Timestamp::now().round(jiff::Unit::Second)?.to_string();
+    let mut results: Vec<Option<Value>> = planned.iter().map(|_| None).collect();
+    let mut progress = Progress::new(planned.iter().map(|planned| planned.plan.id.to_string()));
+    let (decided, mut decisions) = mpsc::channel(AT_ONCE);
+    let drivers = planned.iter().enumerate().map(|(index, planned)| {
+        Driver { index, settings: &settings, vantage: &vantage, decided: decided.clone() }
+            .run(planned.plan.clone(), args.watch)
+    });
+    // Those that go on for ever must all have their turn.
+    let at_once = if args.watch { planned.len() } else { AT_ONCE };
+    let mut work = std::pin::pin!(stream::iter(drivers).buffer_unordered(at_once.max(1)).collect::<()>());
+    let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut take = |Decided { index, status }, results: &mut Vec<Option<Value>>| -> anyhow::Result<()> {
+        let check = &planned[index].check;
+        let status = serde_json::to_value(&status)?;
+        results[index] = Some(full_object(&check.object, &check.id, 1, Some(&created), status));
+        progress.done(index);
+        Ok(())
+    };
+    loop {
+        tokio::select! {
+            biased;
+            pressed = &mut interrupt => {
+                pressed.context("can't wait for Ctrl-C")?;
+                progress::clear();
+                return Ok(if args.watch { exit_code(&results) } else { ExitCode::from(INTERRUPTED) });
+            }
+            Some(decided) = decisions.recv() => {
+                take(decided, &mut results)?;
+                if args.watch && results.iter().all(Option::is_some) {
+                    show(&results, args.output, true)?;
+                }
+            }
+            () = &mut work => break,
+        }
+    }
+    let mut news = !args.watch;
+    while let Ok(decided) = decisions.try_recv() {
+        news = true;
+        take(decided, &mut results)?;
+    }
+    progress::clear();
+    if news {
+        show(&results, args.output, false)?;
+    }
+    Ok(exit_code(&results))
+}
+
+fn show(results: &[Option<Value>], format: Format, again: bool) -> anyhow::Result<()> {
+    let objects: Vec<Value> = results.iter().flatten().cloned().collect();
+    if again && output::colours(&std::io::stdout()) {
+        // Back to the upper left corner of an empty screen (ECMA-48).
+        print!("\x1b[H\x1b[2J");
+    }
+    Ok(output::print(&objects, format)?)
+}
+
+fn exit_code(results: &[Option<Value>]) -> ExitCode {
+    let all = results.iter().all(|object| object.as_ref().is_some_and(is_ready));
+    if all { ExitCode::SUCCESS } else { ExitCode::from(NOT_READY) }
+}
+
+/// Whether an object's condition Ready is True.
+pub fn is_ready(object: &Value) -> bool {
+    let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
+    conditions.into_iter().flatten().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+}
+
+fn default_vantage() -> String {
+    format!("host/{}", rustix::system::uname().nodename().to_string_lossy())
+}

@@ -1,0 +1,79 @@
+//! Drives the state machine of one check: carries out what it asks for, until it has decided. Probes; writes nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use crate::api::ConnectivityCheckStatus;
+use crate::engine::{CheckState, Effect, Event, Now, Settings, Start};
+use crate::plan::CheckPlan;
+use crate::probe::{Vantage, observe_check};
+
+/// The decision on one check.
+pub struct Decided {
+    /// Which one, by its number.
+    pub index: usize,
+    /// Its status.
+    pub status: ConnectivityCheckStatus,
+}
+
+/// What it takes to drive one check.
+pub struct Driver<'a> {
+    /// The check's number.
+    pub index: usize,
+    /// What holds for every check.
+    pub settings: &'a Settings,
+    /// Where it is probed from.
+    pub vantage: &'a Vantage,
+    /// Takes the decisions.
+    pub decided: mpsc::Sender<Decided>,
+}
+
+impl Driver<'_> {
+    /// Runs a check once; with `again`, whenever it is due.
+    pub async fn run(self, mut plan: CheckPlan, again: bool) {
+        // One observation decides: nobody waits for a second one.
+        (plan.failure_threshold, plan.success_threshold) = (1, 1);
+        let start = Instant::now();
+        let now = || Now { mono: start.elapsed(), wall: jiff::Timestamp::now() };
+        let mut effects = Vec::new();
+        let mut state = CheckState::start(Arc::new(plan), None, Start::AtOnce, now(), self.settings, &mut effects);
+        loop {
+            let wake = self.carry_out(&mut state, &mut effects, &now).await;
+            let decided = Decided { index: self.index, status: state.status(now(), self.settings) };
+            if self.decided.send(decided).await.is_err() || !again {
+                return;
+            }
+            // Without a next time (suspended, say) there is nothing left to do.
+            let Some(wake) = wake else { return };
+            sleep_until(start + wake).await;
+            state.step(Event::Due, now(), self.settings, &mut effects);
+        }
+    }
+
+    /// Carries out what is asked for, and what that leads to. Returns when the check wants to be woken.
+    async fn carry_out(
+        &self,
+        state: &mut CheckState,
+        effects: &mut Vec<Effect>,
+        now: &impl Fn() -> Now,
+    ) -> Option<Duration> {
+        let mut wake = None;
+        while !effects.is_empty() {
+            for effect in std::mem::take(effects) {
+                match effect {
+                    Effect::Observe { run, plan, lag: _ } => {
+                        let evidence = observe_check(&plan, self.vantage).await;
+                        state.step(Event::Observed { run, evidence }, now(), self.settings, effects);
+                    }
+                    Effect::WakeAt(at) => wake = Some(at),
+                    // Nothing runs beside this, and there is nobody to write to: the status is asked for when it is decided.
+                    Effect::Cancel | Effect::Overrun | Effect::WriteStatus(_) | Effect::Publish(_) => {}
+                }
+            }
+        }
+        wake
+    }
+}

@@ -1,0 +1,28 @@
+//! `runready crds`: prints the CustomResourceDefinition as YAML.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::api::crd::crd;
+
+/// Arguments of `runready crds`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  runready crds | kubectl apply --server-side -f -")]
+pub struct Args {}
+
+/// Prints the definition.
+///
+/// # Errors
+/// When standard output can't be written to.
+pub async fn run(_: Args) -> anyhow::Result<ExitCode> {
+    std::io::stdout().write_all(yaml()?.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The definition as YAML: what stands in crds/.
+///
+/// # Errors
+/// Only a defect of the types can cause one.
+pub fn yaml() -> anyhow::Result<String> {
+    Ok(serde_yaml::to_string(&crd()?)?)
+}

@@ -1,0 +1,72 @@
+//! ConnectivityCheck objects in, a table, JSON, YAML or JUnit XML out, on standard output.
+
+mod age;
+mod junit;
+mod table;
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+pub use table::{Style, table};
+
+/// How to print checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// As `kubectl get`
+    Table,
+    /// As `kubectl get -o wide`: with the message
+    Wide,
+    /// A List of the whole objects, as JSON
+    Json,
+    /// A List of the whole objects, as YAML
+    Yaml,
+    /// JUnit XML: a test suite for each check, a test case for each probe
+    Junit,
+}
+
+/// Why the output could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// Standard output can't be written to.
+    #[error("standard output can't be written to: {0}")]
+    Io(#[from] io::Error),
+    /// The objects can't be put in this format: a defect.
+    #[error("the result can't be written as YAML (a defect): {0}")]
+    Yaml(#[from] serde_yaml::Error),
+    /// The definition of the columns can't be made: a defect.
+    #[error(transparent)]
+    Columns(#[from] crate::api::crd::CrdError),
+}
+
+/// Prints objects in a format.
+///
+/// # Errors
+/// When standard output can't be written to.
+pub fn print(objects: &[Value], format: Format) -> Result<(), OutputError> {
+    let text = match format {
+        Format::Table | Format::Wide => {
+            table(objects, format == Format::Wide, Style::of_stdout(), jiff::Timestamp::now())?
+        }
+        Format::Json => format!("{:#}\n", list(objects)),
+        Format::Yaml => serde_yaml::to_string(&list(objects))?,
+        Format::Junit => junit::report(objects)?,
+    };
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever read it has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+fn list(objects: &[Value]) -> Value {
+    json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": objects})
+}
+
+/// Whether to use colours on a stream: on a terminal, unless NO_COLOR is set (no-color.org) or the terminal is dumb.
+pub fn colours(stream: &impl IsTerminal) -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
