@@ -187,7 +187,10 @@ impl Shell {
 
     async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         loop {
-            let wake = self.wheel.next_wake().map(|at| tokio::time::Instant::from_std(self.epoch + at.saturating_sub(wheel::SLACK)));
+            let wake = self
+                .wheel
+                .next_wake()
+                .map(|at| tokio::time::Instant::from_std(self.epoch + at.saturating_sub(wheel::SLACK)));
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Apply { plan, resume, start }) => self.apply(plan, resume, start),

@@ -4,8 +4,11 @@
 //! [`crate::plan::Action`] and its spec in `crate::api::probes`.
 
 mod attempt;
+mod dns;
+mod http;
 pub mod net;
 mod tcp;
+mod tls;
 
 use std::panic::AssertUnwindSafe;
 
@@ -92,9 +95,10 @@ pub async fn observe(index: usize, plan: &ProbePlan, vantage: &Vantage) -> Evide
 async fn carry_out(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
     match action {
         Action::Tcp(action) => tcp::probe(action, attempt).await,
-        Action::Dns(_) | Action::Tls(_) | Action::Http(_) | Action::Postgres(_) => {
-            Err(Failure::before_start(Cause::ProberError, "this kind is not wired yet"))
-        }
+        Action::Dns(action) => dns::probe(action, attempt).await,
+        Action::Tls(action) => tls::probe(action, attempt).await,
+        Action::Http(action) => http::probe(action, attempt).await,
+        Action::Postgres(_) => Err(Failure::before_start(Cause::ProberError, "this kind is not wired yet")),
     }
 }
 

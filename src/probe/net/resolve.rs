@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::LookupIpStrategy;
+use hickory_resolver::config::{LookupIpStrategy, ResolverOpts};
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 
@@ -22,16 +22,28 @@ impl Resolver {
     /// Reads the system's configuration (/etc/resolv.conf, /etc/hosts). If it can't be read, every lookup says why.
     pub fn system() -> Self {
         let built = TokioResolver::builder_tokio().and_then(|mut builder| {
-            let options = builder.options_mut();
-            options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-            options.cache_size = 0;
-            options.attempts = 0;
+            one_attempt(builder.options_mut());
             builder.build()
         });
         Resolver(
             built.map(Arc::new).map_err(|error| format!("the resolver's configuration can't be used: {error}").into()),
         )
     }
+
+    /// The resolver, or why there is none.
+    pub fn get(&self) -> Result<&TokioResolver, Failure> {
+        match &self.0 {
+            Ok(resolver) => Ok(resolver),
+            Err(reason) => Err(Failure::new(Cause::ProberError, Stage::Resolve, reason)),
+        }
+    }
+}
+
+/// Settings for asking anew every time, and once.
+pub fn one_attempt(options: &mut ResolverOpts) {
+    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+    options.cache_size = 0;
+    options.attempts = 0;
 }
 
 /// Resolves a host. An address needs no resolution, and no stage is recorded for it.
@@ -41,9 +53,7 @@ pub async fn resolve(attempt: &mut Attempt<'_>, host: &str) -> Result<Vec<IpAddr
     }
     let resolver = attempt.vantage.resolver.clone();
     let work = async move {
-        let resolver =
-            resolver.0.map_err(|reason| Failure::new(Cause::ProberError, Stage::Resolve, reason.as_ref()))?;
-        let found = resolver.lookup_ip(host).await.map_err(|error| failure(host, &error))?;
+        let found = resolver.get()?.lookup_ip(host).await.map_err(|error| failure(host, &error))?;
         let addresses: Vec<IpAddr> = found.iter().collect();
         if addresses.is_empty() {
             return Err(Failure::new(Cause::NoAddress, Stage::Resolve, format!("{host} exists but has no address")));

@@ -1,0 +1,124 @@
+//! The `dns` kind: asks for one record type of one name, and compares the answer. Does network I/O.
+//!
+//! A name that ends with a dot is asked for as it is; any other goes through the search list of the vantage, if the
+//! vantage's own resolvers are asked.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::rr::RecordType as WireType;
+
+use super::Attempt;
+use super::net::resolve;
+use crate::api::probes::RecordType;
+use crate::api::{Cause, Stage};
+use crate::evidence::{Fact, Failure};
+use crate::plan::kinds::DnsAction;
+
+/// Carries out a `dns` probe.
+pub async fn probe(action: &DnsAction, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
+    if let Some(server) = action.resolver {
+        attempt.fact(Fact::Resolver, server.to_string());
+    }
+    let system = attempt.vantage.resolver.clone();
+    let patience = attempt.plan.timeout;
+    let work = async {
+        Ok(match action.resolver {
+            Some(server) => ask(&to_server(server, patience)?, action).await,
+            None => ask(system.get()?, action).await,
+        })
+    };
+    let doing = || format!("asking {} for {:?} of {}", shown_server(action.resolver), action.record_type, action.name);
+    let answer = attempt.stage(Stage::Resolve, doing, work).await?;
+    let records = answer.map_err(|error| {
+        if let Some(code) = response_code(&error) {
+            attempt.fact(Fact::ResponseCode, code);
+        }
+        resolve::failure(&action.name, &error)
+    })?;
+    attempt.fact(Fact::ResponseCode, "NoError");
+    attempt.fact(Fact::Records, records.join(", "));
+    compare(action, &records)
+}
+
+/// The records of the type asked for, in presentation format, sorted.
+async fn ask(resolver: &TokioResolver, action: &DnsAction) -> Result<Vec<String>, NetError> {
+    let wanted = wire_type(action.record_type);
+    let lookup = resolver.lookup(&*action.name, wanted).await?;
+    let of_type = lookup.answers().iter().filter(|record| record.record_type() == wanted);
+    let mut records: Vec<String> = of_type.map(|record| record.data.to_string()).collect();
+    records.sort();
+    Ok(records)
+}
+
+fn compare(action: &DnsAction, records: &[String]) -> Result<(), Failure> {
+    if records.is_empty() {
+        let message = format!("{} exists but has no {:?} record", action.name, action.record_type);
+        return Err(Failure::new(Cause::NoAddress, Stage::Resolve, message));
+    }
+    let missing: Vec<&str> = action
+        .expect
+        .iter()
+        .map(|value| &**value)
+        .filter(|value| !records.iter().any(|record| normal(record) == normal(value)))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let message =
+        format!("{} is not among the answers for {}: {}", missing.join(", "), action.name, records.join(", "));
+    Err(Failure::new(Cause::UnexpectedResult, Stage::Resolve, message))
+}
+
+/// Names compare without case and final dot (RFC 4343), text without its quotes.
+fn normal(value: &str) -> String {
+    value.trim_matches('"').trim_end_matches('.').to_ascii_lowercase()
+}
+
+fn to_server(server: SocketAddr, patience: Duration) -> Result<TokioResolver, Failure> {
+    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+        connection.port = server.port();
+        connection
+    });
+    let name_server = NameServerConfig::new(server.ip(), true, connections.into());
+    let config = ResolverConfig::from_parts(None, Vec::new(), vec![name_server]);
+    let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+    resolve::one_attempt(builder.options_mut());
+    let options = builder.options_mut();
+    options.use_hosts_file = ResolveHosts::Never;
+    // The stage's deadline cuts, with its own cause.
+    options.timeout = patience;
+    builder.build().map_err(|error| {
+        Failure::new(Cause::ProberError, Stage::Resolve, format!("the resolver for {server} can't be made: {error}"))
+    })
+}
+
+fn shown_server(server: Option<SocketAddr>) -> String {
+    server.map_or_else(|| "the vantage's resolvers".to_owned(), |server| server.to_string())
+}
+
+fn response_code(error: &NetError) -> Option<String> {
+    match error {
+        NetError::Dns(DnsError::NoRecordsFound(none)) => Some(format!("{:?}", none.response_code)),
+        NetError::Dns(DnsError::ResponseCode(code)) => Some(format!("{code:?}")),
+        _ => None,
+    }
+}
+
+const fn wire_type(record_type: RecordType) -> WireType {
+    match record_type {
+        RecordType::A => WireType::A,
+        RecordType::Aaaa => WireType::AAAA,
+        RecordType::Cname => WireType::CNAME,
+        RecordType::Mx => WireType::MX,
+        RecordType::Ns => WireType::NS,
+        RecordType::Ptr => WireType::PTR,
+        RecordType::Soa => WireType::SOA,
+        RecordType::Srv => WireType::SRV,
+        RecordType::Txt => WireType::TXT,
+    }
+}

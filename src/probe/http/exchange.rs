@@ -1,0 +1,230 @@
+//! One HTTP exchange over a connected stream: the request stage up to the response's header, then the body. Does network I/O.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::{http1, http2};
+use hyper::header::{ACCEPT, CONNECTION, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::{Method, Response, StatusCode, Uri};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite};
+use url::Url;
+
+use super::without_query;
+use crate::api::probes::HttpVersion;
+use crate::api::{Cause, Stage};
+use crate::evidence::Failure;
+use crate::plan::kinds::HttpAction;
+use crate::probe::Attempt;
+use crate::probe::net::io_cause;
+use crate::probe::net::tls::Session;
+
+/// Largest response header that is read, in bytes.
+const MAX_HEADER: usize = 64 * 1024;
+
+/// A request, as it goes to one hop.
+pub struct Request {
+    pub url: Url,
+    pub method: Method,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// What came back.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    /// The body, as far as it is to be matched.
+    pub body: Vec<u8>,
+    /// How many bytes of body were read.
+    pub body_bytes: usize,
+}
+
+/// Sends a request and reads the answer. The connection is driven by the same task: nothing is left behind.
+pub async fn round_trip<S>(
+    action: &HttpAction,
+    request: &Request,
+    attempt: &mut Attempt<'_>,
+    stream: S,
+    session: Option<&Session>,
+) -> Result<Answer, Failure>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let broken = |stage, error: &hyper::Error| failure(stage, error, session);
+    let outgoing = outgoing(request, action.version)?;
+    let waiting = || format!("waiting for {} {} to be answered", request.method, without_query(&request.url));
+    let io = TokioIo::new(stream);
+    match action.version {
+        HttpVersion::Http1 => {
+            let mut builder = http1::Builder::new();
+            builder.max_buf_size(MAX_HEADER);
+            let (mut sender, connection) =
+                builder.handshake(io).await.map_err(|error| broken(Stage::Request, &error))?;
+            let mut connection = Driven { connection: Some(connection) };
+            let sent = connection.beside(sender.send_request(outgoing));
+            let sent = async { sent.await.map_err(|error| broken(Stage::Request, &error)) };
+            let response = attempt.stage(Stage::Request, waiting, sent).await?;
+            read(action, request, attempt, response, connection, session).await
+        }
+        HttpVersion::Http2 => {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder.max_header_list_size(MAX_HEADER as u32);
+            let shaken = async { builder.handshake(io).await.map_err(|error| broken(Stage::Request, &error)) };
+            let (mut sender, connection) = attempt.stage(Stage::Handshake, waiting, shaken).await?;
+            let mut connection = Driven { connection: Some(connection) };
+            let sent = connection.beside(sender.send_request(outgoing));
+            let sent = async { sent.await.map_err(|error| broken(Stage::Request, &error)) };
+            let response = attempt.stage(Stage::Request, waiting, sent).await?;
+            read(action, request, attempt, response, connection, session).await
+        }
+    }
+}
+
+/// Reads the body, within bounds. A status that decides already is not kept waiting for its body.
+async fn read<C>(
+    action: &HttpAction,
+    request: &Request,
+    attempt: &mut Attempt<'_>,
+    response: Response<Incoming>,
+    mut connection: Driven<C>,
+    session: Option<&Session>,
+) -> Result<Answer, Failure>
+where
+    C: Future<Output = Result<(), hyper::Error>> + Unpin,
+{
+    let (head, mut incoming) = response.into_parts();
+    let mut answer = Answer { status: head.status, headers: head.headers, body: Vec::new(), body_bytes: 0 };
+    if incoming.is_end_stream() || !super::expect::status_fits(action, answer.status) {
+        return Ok(answer);
+    }
+    let most = action.max_body_bytes;
+    let too_large = |bytes: u64| {
+        let message =
+            format!("the body of {} has at least {bytes} bytes; maxBodyBytes is {most}", without_query(&request.url));
+        Failure::new(Cause::ResponseTooLarge, Stage::Body, message)
+    };
+    let announced = incoming.size_hint().lower();
+    let work = async {
+        if announced > most as u64 {
+            return Err(too_large(announced));
+        }
+        while let Some(frame) = incoming.frame().await {
+            let frame = frame.map_err(|error| failure(Stage::Body, &error, session))?;
+            let Some(data) = frame.data_ref() else { continue };
+            answer.body_bytes += data.len();
+            if answer.body_bytes > most {
+                return Err(too_large(answer.body_bytes as u64));
+            }
+            if action.expect_body.is_some() {
+                answer.body.extend_from_slice(data);
+            }
+        }
+        Ok(())
+    };
+    let waiting = || format!("reading the body of {}", without_query(&request.url));
+    attempt.stage(Stage::Body, waiting, connection.beside(work)).await?;
+    Ok(answer)
+}
+
+fn outgoing(request: &Request, version: HttpVersion) -> Result<hyper::Request<Full<Bytes>>, Failure> {
+    let ours = |reason: String| Failure::new(Cause::ProberError, Stage::Request, reason);
+    let url = &request.url;
+    let authority = match (url.host_str(), url.port()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        (Some(host), None) => host.to_owned(),
+        (None, _) => return Err(ours("the URL has no host".to_owned())),
+    };
+    let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+    let target = match version {
+        HttpVersion::Http1 => path,
+        HttpVersion::Http2 => format!("{}://{authority}{path}", url.scheme()),
+    };
+    let target: Uri = target.parse().map_err(|error| ours(format!("the URL can't be requested: {error}")))?;
+    let mut outgoing = hyper::Request::new(Full::new(request.body.clone()));
+    *outgoing.method_mut() = request.method.clone();
+    *outgoing.uri_mut() = target;
+    let headers = outgoing.headers_mut();
+    headers.reserve(request.headers.len() + 4);
+    headers.extend(request.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+    let defaults = [
+        (ACCEPT, HeaderValue::from_static("*/*")),
+        (USER_AGENT, HeaderValue::from_static(concat!("runready/", env!("CARGO_PKG_VERSION")))),
+    ];
+    for (name, value) in defaults {
+        headers.entry(name).or_insert(value);
+    }
+    if version == HttpVersion::Http1 {
+        let host = HeaderValue::from_str(&authority).map_err(|error| ours(format!("the URL's host: {error}")))?;
+        headers.entry(HOST).or_insert(host);
+        headers.entry(CONNECTION).or_insert(HeaderValue::from_static("close"));
+    }
+    Ok(outgoing)
+}
+
+/// What a broken exchange stands for.
+fn failure(stage: Stage, error: &hyper::Error, session: Option<&Session>) -> Failure {
+    if let (Some(io), Some(session)) = (io_error(error), session) {
+        // With TLS 1.3, a missing client certificate shows only after the handshake.
+        let tls = session.failure(io);
+        if tls.cause == Cause::ClientCertificateRequired {
+            return tls;
+        }
+    }
+    let cause = match io_error(error) {
+        _ if error.is_parse_too_large() => Cause::ResponseTooLarge,
+        _ if error.is_parse() => Cause::ProtocolMismatch,
+        Some(io) => match io_cause(io) {
+            Cause::ProberError => Cause::ProtocolMismatch,
+            cause => cause,
+        },
+        None if error.is_incomplete_message() || error.is_closed() || error.is_canceled() => Cause::ConnectionClosed,
+        None => Cause::ProtocolMismatch,
+    };
+    let mut reasons = vec![error.to_string()];
+    let mut source = std::error::Error::source(error);
+    while let Some(reason) = source {
+        reasons.push(reason.to_string());
+        source = reason.source();
+    }
+    Failure::new(cause, stage, format!("the HTTP exchange broke: {}", reasons.join(": ")))
+}
+
+fn io_error(error: &hyper::Error) -> Option<&io::Error> {
+    let mut source = std::error::Error::source(error);
+    while let Some(reason) = source {
+        if let Some(io) = reason.downcast_ref::<io::Error>() {
+            return Some(io);
+        }
+        if let Some(h2) = reason.downcast_ref::<hyper::Error>() {
+            return io_error(h2);
+        }
+        source = reason.source();
+    }
+    None
+}
+
+/// A connection that makes progress while something else is awaited.
+struct Driven<C> {
+    connection: Option<C>,
+}
+
+impl<C: Future<Output = Result<(), hyper::Error>> + Unpin> Driven<C> {
+    /// Awaits `work` while the connection is driven. That the connection ends is seen by `work` itself.
+    async fn beside<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        std::future::poll_fn(move |context| {
+            if let Some(connection) = &mut self.connection
+                && Pin::new(connection).poll(context).is_ready()
+            {
+                self.connection = None;
+            }
+            work.as_mut().poll(context)
+        })
+        .await
+    }
+}

@@ -1,0 +1,49 @@
+//! Compares an HTTP answer with what the check expects. Pure. Never shows a body or a header's value: they may hold secrets.
+
+use hyper::StatusCode;
+
+use super::exchange::{Answer, Request};
+use super::without_query;
+use crate::api::{Cause, Stage};
+use crate::evidence::Failure;
+use crate::plan::kinds::HttpAction;
+
+/// Whether a status is among those expected: by default 200 to 299.
+pub fn status_fits(action: &HttpAction, status: StatusCode) -> bool {
+    if action.expect_status.is_empty() { status.is_success() } else { action.expect_status.contains(&status.as_u16()) }
+}
+
+/// Judges an answer: status, then headers, then body.
+pub fn judge(action: &HttpAction, request: &Request, answer: &Answer) -> Result<(), Failure> {
+    let what = || format!("{} {}", request.method, without_query(&request.url));
+    if !status_fits(action, answer.status) {
+        let expected = if action.expect_status.is_empty() {
+            "200 to 299".to_owned()
+        } else {
+            action.expect_status.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
+        };
+        let symptom =
+            if answer.status.is_server_error() { "; a 5xx may be the symptom of a failing dependency" } else { "" };
+        let message = format!("{} answered {}; expected {expected}{symptom}", what(), answer.status);
+        return Err(Failure::new(Cause::StatusUnexpected, Stage::Request, message));
+    }
+    for (name, pattern) in &action.expect_headers {
+        let mut values = answer.headers.get_all(name).iter().peekable();
+        let problem = if values.peek().is_none() {
+            "has no"
+        } else if values.any(|value| pattern.is_match(value.as_bytes())) {
+            continue;
+        } else {
+            "has no matching"
+        };
+        let message = format!("the answer to {} {problem} header {name} ({pattern})", what());
+        return Err(Failure::new(Cause::UnexpectedResult, Stage::Request, message));
+    }
+    match &action.expect_body {
+        Some(pattern) if !pattern.is_match(&answer.body) => {
+            let message = format!("the body of {} ({} bytes) does not match {pattern}", what(), answer.body_bytes);
+            Err(Failure::new(Cause::BodyMismatch, Stage::Body, message))
+        }
+        Some(_) | None => Ok(()),
+    }
+}

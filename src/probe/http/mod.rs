@@ -1,0 +1,134 @@
+//! The `http` kind: one request over our own stream, so that every stage has its own clock. Does network I/O.
+//!
+//! Redirects run the stages again, one after the other, within the probe's one deadline.
+
+mod exchange;
+mod expect;
+
+use hyper::Method;
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, LOCATION, PROXY_AUTHORIZATION};
+use url::Url;
+
+use self::exchange::{Answer, Request, round_trip};
+use super::Attempt;
+use super::net::connect;
+use super::net::tls::{Session, tls};
+use crate::api::probes::HttpVersion;
+use crate::api::{Cause, Stage};
+use crate::evidence::{Fact, Failure};
+use crate::plan::kinds::{Endpoint, HttpAction};
+
+/// Carries out an `http` probe.
+pub async fn probe(action: &HttpAction, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
+    let mut request = Request {
+        url: action.url.clone(),
+        method: action.method.clone(),
+        headers: action.headers.clone(),
+        body: action.body.clone(),
+    };
+    let mut hops = 0;
+    loop {
+        let answer = visit(action, &request, attempt).await?;
+        attempt.fact(Fact::HttpStatus, answer.status.as_str());
+        attempt.fact(Fact::BodyBytes, answer.body_bytes.to_string());
+        if hops > 0 {
+            attempt.fact(Fact::FinalUrl, without_query(&request.url));
+        }
+        let target = if action.follow_redirects > 0 { redirect(&request, &answer)? } else { None };
+        let Some(target) = target else { return expect::judge(action, &request, &answer) };
+        if hops == action.follow_redirects {
+            let message = format!("still redirected after {hops} redirects, next to {}", without_query(&target));
+            return Err(Failure::new(Cause::TooManyRedirects, Stage::Request, message));
+        }
+        hops += 1;
+        follow(&mut request, target, &answer);
+    }
+}
+
+/// Connects to where the request goes, and carries it out.
+async fn visit(action: &HttpAction, request: &Request, attempt: &mut Attempt<'_>) -> Result<Answer, Failure> {
+    let host = request.url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let port = request.url.port_or_known_default().unwrap_or(80);
+    let endpoint = Endpoint { host: host.into(), port, happy_eyeballs: action.happy_eyeballs };
+    if request.url.scheme() != "https" {
+        let stream = connect::connect(attempt, &endpoint).await?;
+        return round_trip(action, request, attempt, stream, None).await;
+    }
+    let alpn: &[&[u8]] = match action.version {
+        HttpVersion::Http1 => &[b"http/1.1"],
+        HttpVersion::Http2 => &[b"h2"],
+    };
+    let session = Session::new(&action.tls, host, alpn)?;
+    let stream = connect::connect(attempt, &endpoint).await?;
+    let stream = tls(attempt, &session, host, stream).await?;
+    if action.version == HttpVersion::Http2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+        let message = format!("{host} does not offer HTTP/2 (ALPN h2) on port {port}");
+        return Err(Failure::new(Cause::ProtocolMismatch, Stage::Tls, message));
+    }
+    round_trip(action, request, attempt, stream, Some(&session)).await
+}
+
+/// Where the answer redirects to, if it does (RFC 9110, section 15.4).
+fn redirect(request: &Request, answer: &Answer) -> Result<Option<Url>, Failure> {
+    if !matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let unusable = |what: &str| {
+        let message =
+            format!("{} redirects with status {} {what}", without_query(&request.url), answer.status.as_u16());
+        Failure::new(Cause::UnexpectedResult, Stage::Request, message)
+    };
+    let location = answer.headers.get(LOCATION).ok_or_else(|| unusable("but names no Location"))?;
+    let location = location.to_str().map_err(|_| unusable("to a Location that is no text"))?;
+    let target = request.url.join(location).map_err(|_| unusable("to a Location that is no URL"))?;
+    match target.scheme() {
+        "http" | "https" => Ok(Some(target)),
+        _ => Err(unusable("to something that is neither http nor https")),
+    }
+}
+
+/// Turns the request towards a redirect's target. What was meant for one origin is not shown to another.
+fn follow(request: &mut Request, target: Url, answer: &Answer) {
+    if target.origin() != request.url.origin() {
+        request.headers = harmless(&request.headers);
+    }
+    let status = answer.status.as_u16();
+    if status == 303 || (matches!(status, 301 | 302) && request.method == Method::POST) {
+        request.method = Method::GET;
+        request.body = bytes::Bytes::new();
+        request.headers.remove(CONTENT_LENGTH);
+        request.headers.remove(CONTENT_TYPE);
+    }
+    request.url = target;
+}
+
+/// The headers without those that came from a Secret or that carry credentials.
+fn harmless(headers: &HeaderMap) -> HeaderMap {
+    let secret = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, hyper::header::HOST];
+    let kept = headers.iter().filter(|(name, value)| !value.is_sensitive() && !secret.contains(name));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// A URL as it may be shown: a query may hold a token.
+fn without_query(url: &Url) -> String {
+    url.as_str().split(['?', '#']).next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::HeaderValue;
+
+    #[test]
+    fn credentials_stay_with_their_origin() {
+        let mut secret = HeaderValue::from_static("token");
+        secret.set_sensitive(true);
+        let headers = HeaderMap::from_iter([
+            (AUTHORIZATION, HeaderValue::from_static("Bearer x")),
+            (hyper::header::ACCEPT, HeaderValue::from_static("text/plain")),
+            (hyper::header::HeaderName::from_static("x-api-key"), secret),
+        ]);
+        let kept: Vec<String> = harmless(&headers).keys().map(ToString::to_string).collect();
+        assert_eq!(kept, ["accept"]);
+    }
+}

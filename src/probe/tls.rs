@@ -1,0 +1,59 @@
+//! The `tls` kind: connects, shakes hands, verifies the peer's certificate and looks at its dates. Does network I/O.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use super::Attempt;
+use super::net::connect;
+use super::net::tls::Session;
+use crate::api::{Cause, Stage};
+use crate::evidence::Failure;
+use crate::plan::kinds::TlsAction;
+
+/// How long a server that asked for a client certificate is given to say that it does not accept ours. With TLS 1.3 it says
+/// so only after the handshake (RFC 8446, section 4.4.2.4); one that accepts stays silent.
+const SECOND_THOUGHTS: Duration = Duration::from_millis(200);
+
+/// Carries out a `tls` probe.
+pub async fn probe(action: &TlsAction, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
+    let host = &action.endpoint.host;
+    let session = Session::new(&action.tls, host, &[])?;
+    let stream = connect::connect(attempt, &action.endpoint).await?;
+    let work = shake_hands(&session, stream);
+    let result = attempt.stage(Stage::Tls, || format!("TLS handshake with {host}"), work).await;
+    session.record(attempt, result.as_ref().ok());
+    result?;
+    if let Some(flaw) = expires_soon(action, &session) {
+        attempt.flaw(flaw);
+    }
+    Ok(())
+}
+
+async fn shake_hands(session: &Session, stream: TcpStream) -> Result<TlsStream<TcpStream>, Failure> {
+    let mut stream = session.handshake(stream).await?;
+    if session.client_certificate_asked() {
+        let mut byte = [0];
+        if let Ok(Err(error)) = tokio::time::timeout(SECOND_THOUGHTS, stream.read(&mut byte)).await {
+            return Err(session.failure(&error));
+        }
+    }
+    Ok(stream)
+}
+
+fn expires_soon(action: &TlsAction, session: &Session) -> Option<Failure> {
+    let least = action.min_validity?;
+    let expires = session.validity()?.not_after;
+    let left = Duration::try_from(expires.duration_since(Timestamp::now())).unwrap_or_default();
+    (left < least).then(|| {
+        let message = format!(
+            "the certificate expires at {expires}, in {} h; minValidity is {} h",
+            left.as_secs() / 3600,
+            least.as_secs() / 3600
+        );
+        Failure::new(Cause::CertificateExpiresSoon, Stage::Tls, message)
+    })
+}
