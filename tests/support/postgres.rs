@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ impl Postgres {
         let prefix = netns.map(|name| vec!["ip", "netns", "exec", name]).unwrap_or_default();
         let server = binary("postgres").expect("seen at launch");
         let command = [text(&server), "-D", &format!("{}/data", text(self.dir.path()))];
-        let log = self.dir.path().join("log");
+        let log = self.log();
         // When the tests die, an immediate shutdown: a kill would leave shared memory behind.
         let mut process =
             Process::spawn(&prefix, Signal::Quit, &credentials(), &command, &log).expect("a child process");
@@ -86,6 +86,11 @@ impl Postgres {
     /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The file that it logs to.
+    pub fn log(&self) -> PathBuf {
+        self.dir.path().join("log")
     }
 
     /// A user whose password is kept in the way that the server's authentication needs.
