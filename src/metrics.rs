@@ -268,11 +268,15 @@ impl Collector for Latest {
             }
             Ok(())
         })?;
-        gauge("probe_success", "Whether the probe works (Healthy or Degraded), after thresholds", None, &mut |row| {
+        let help = "Whether the probe works (Healthy or Degraded), after thresholds; absent while that can't be told";
+        gauge("probe_success", help, None, &mut |row| {
             each(&checks, |labels, probe| {
-                let state = ProbeState::ALL.get(usize::from(probe.state.load(Ordering::Relaxed)));
-                let works = matches!(state, Some(ProbeState::Healthy | ProbeState::Degraded));
-                row(labels, f64::from(u8::from(works)))
+                match ProbeState::ALL.get(usize::from(probe.state.load(Ordering::Relaxed))) {
+                    Some(ProbeState::Healthy | ProbeState::Degraded) => row(labels, 1.0),
+                    Some(ProbeState::Failing) => row(labels, 0.0),
+                    // Never healthy, and never guilty.
+                    Some(ProbeState::Skipped | ProbeState::Unknown) | None => Ok(()),
+                }
             })
         })?;
         gauge("probe_cause", "Why the probe is not healthy: 1, with the cause as a label", None, &mut |row| {
@@ -282,7 +286,7 @@ impl Collector for Latest {
             })
         })?;
         gauge("probe_duration", "Latency of the last observation", Some(&Unit::Seconds), &mut |row| {
-            each(&checks, |labels, probe| row(labels, seconds(&probe.latency_nanos)))
+            observed(&checks, |labels, probe| row(labels, seconds(&probe.latency_nanos)))
         })?;
         gauge("probe_stage_duration", "Stages of the last observation", Some(&Unit::Seconds), &mut |row| {
             each(&checks, |labels, probe| {
@@ -295,7 +299,7 @@ impl Collector for Latest {
             })
         })?;
         gauge("probe_last_timestamp", "When the probe was last observed", Some(&Unit::Seconds), &mut |row| {
-            each(&checks, |labels, probe| row(labels, probe.last.load(Ordering::Relaxed) as f64))
+            observed(&checks, |labels, probe| row(labels, probe.last.load(Ordering::Relaxed) as f64))
         })?;
         let metric = ConstCounter::new(0_u64);
         let mut family = encoder.encode_descriptor(
@@ -334,6 +338,14 @@ fn each(
         }
     }
     Ok(())
+}
+
+/// [`each`], but for those that were not observed yet.
+fn observed(
+    checks: &[Arc<CheckSeries>],
+    mut visit: impl FnMut(&[(&str, &str)], &ProbeSeries) -> Result<(), FmtError>,
+) -> Result<(), FmtError> {
+    each(checks, |labels, probe| if probe.last.load(Ordering::Relaxed) == 0 { Ok(()) } else { visit(labels, probe) })
 }
 
 /// The status of Ready in a set of conditions, as far as it is known.
