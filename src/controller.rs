@@ -12,7 +12,7 @@ use crate::engine::{Engine, Inbox, Settings};
 use crate::metrics::Metrics;
 use crate::probe::Vantage;
 use crate::resolve;
-use crate::source::{Backend, SourceEvent};
+use crate::source::{Backend, SourceEvent, Term};
 use crate::status::write::Outbox;
 use crate::telemetry::Traces;
 
@@ -48,7 +48,20 @@ impl Controller {
     /// # Errors
     /// When the engine's thread can't be made.
     pub fn start(events: mpsc::Receiver<SourceEvent>, backend: Arc<dyn Backend>, common: &Common) -> io::Result<Self> {
-        let outbox = Outbox::start(backend.clone(), common.metrics.clone());
+        Self::start_within(Term::unlimited(), events, backend, common)
+    }
+
+    /// Starts probing what the source yields, for as long as the term lasts.
+    ///
+    /// # Errors
+    /// When the engine's thread can't be made.
+    pub fn start_within(
+        term: Term,
+        events: mpsc::Receiver<SourceEvent>,
+        backend: Arc<dyn Backend>,
+        common: &Common,
+    ) -> io::Result<Self> {
+        let outbox = Outbox::start(backend.clone(), common.metrics.clone(), term.clone());
         let mut settings = Settings::new(common.vantage.name.clone());
         settings.heartbeat = common.heartbeat;
         let engine = Engine::start(Parts {
@@ -57,6 +70,7 @@ impl Controller {
             outbox: outbox.clone(),
             metrics: common.metrics.clone(),
             traces: common.traces.clone(),
+            term,
             most_in_flight: common.most_in_flight,
         })?;
         let (known, synced) = watch::channel(false);

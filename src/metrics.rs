@@ -240,6 +240,9 @@ fn position<T: PartialEq>(all: &[T], value: &T) -> u8 {
     all.iter().position(|other| other == value).and_then(|index| u8::try_from(index).ok()).unwrap_or(u8::MAX)
 }
 
+/// Takes one sample: its labels and its value.
+type Row<'a> = &'a mut dyn FnMut(&[(&str, &str)], f64) -> Result<(), FmtError>;
+
 /// Shows the latest values of every check.
 #[derive(Debug)]
 struct Latest(Arc<Mutex<BTreeMap<CheckId, Arc<CheckSeries>>>>);
@@ -247,16 +250,12 @@ struct Latest(Arc<Mutex<BTreeMap<CheckId, Arc<CheckSeries>>>>);
 impl Collector for Latest {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), FmtError> {
         let checks: Vec<Arc<CheckSeries>> = locked(&self.0).values().cloned().collect();
-        let mut gauge = |name: &str,
-                         help: &str,
-                         unit: Option<&Unit>,
-                         rows: &mut dyn FnMut(
-            &mut dyn FnMut(&[(&str, &str)], f64) -> Result<(), FmtError>,
-        ) -> Result<(), FmtError>| {
-            let metric = ConstGauge::new(0.0_f64);
-            let mut family = encoder.encode_descriptor(name, help, unit, metric.metric_type())?;
-            rows(&mut |labels, value| ConstGauge::new(value).encode(family.encode_family(&labels.to_vec())?))
-        };
+        let mut gauge =
+            |name: &str, help: &str, unit: Option<&Unit>, rows: &mut dyn FnMut(Row<'_>) -> Result<(), FmtError>| {
+                let metric = ConstGauge::new(0.0_f64);
+                let mut family = encoder.encode_descriptor(name, help, unit, metric.metric_type())?;
+                rows(&mut |labels, value| ConstGauge::new(value).encode(family.encode_family(&labels.to_vec())?))
+            };
         let seconds = |nanos: &AtomicU64| nanos.load(Ordering::Relaxed) as f64 / 1e9;
         gauge("check_ready", "Ready condition: 1 for the status that holds", None, &mut |row| {
             for check in &checks {
@@ -269,11 +268,15 @@ impl Collector for Latest {
             }
             Ok(())
         })?;
-        gauge("probe_success", "Whether the probe works (Healthy or Degraded), after thresholds", None, &mut |row| {
+        let help = "Whether the probe works (Healthy or Degraded), after thresholds; absent while that can't be told";
+        gauge("probe_success", help, None, &mut |row| {
             each(&checks, |labels, probe| {
-                let state = ProbeState::ALL.get(usize::from(probe.state.load(Ordering::Relaxed)));
-                let works = matches!(state, Some(ProbeState::Healthy | ProbeState::Degraded));
-                row(labels, f64::from(u8::from(works)))
+                match ProbeState::ALL.get(usize::from(probe.state.load(Ordering::Relaxed))) {
+                    Some(ProbeState::Healthy | ProbeState::Degraded) => row(labels, 1.0),
+                    Some(ProbeState::Failing) => row(labels, 0.0),
+                    // Never healthy, and never guilty.
+                    Some(ProbeState::Skipped | ProbeState::Unknown) | None => Ok(()),
+                }
             })
         })?;
         gauge("probe_cause", "Why the probe is not healthy: 1, with the cause as a label", None, &mut |row| {
@@ -283,7 +286,7 @@ impl Collector for Latest {
             })
         })?;
         gauge("probe_duration", "Latency of the last observation", Some(&Unit::Seconds), &mut |row| {
-            each(&checks, |labels, probe| row(labels, seconds(&probe.latency_nanos)))
+            observed(&checks, |labels, probe| row(labels, seconds(&probe.latency_nanos)))
         })?;
         gauge("probe_stage_duration", "Stages of the last observation", Some(&Unit::Seconds), &mut |row| {
             each(&checks, |labels, probe| {
@@ -296,7 +299,7 @@ impl Collector for Latest {
             })
         })?;
         gauge("probe_last_timestamp", "When the probe was last observed", Some(&Unit::Seconds), &mut |row| {
-            each(&checks, |labels, probe| row(labels, probe.last.load(Ordering::Relaxed) as f64))
+            observed(&checks, |labels, probe| row(labels, probe.last.load(Ordering::Relaxed) as f64))
         })?;
         let metric = ConstCounter::new(0_u64);
         let mut family = encoder.encode_descriptor(
@@ -335,6 +338,14 @@ fn each(
         }
     }
     Ok(())
+}
+
+/// [`each`], but for those that were not observed yet.
+fn observed(
+    checks: &[Arc<CheckSeries>],
+    mut visit: impl FnMut(&[(&str, &str)], &ProbeSeries) -> Result<(), FmtError>,
+) -> Result<(), FmtError> {
+    each(checks, |labels, probe| if probe.last.load(Ordering::Relaxed) == 0 { Ok(()) } else { visit(labels, probe) })
 }
 
 /// The status of Ready in a set of conditions, as far as it is known.

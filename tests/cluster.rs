@@ -1,112 +1,20 @@
 //! The controller against the real API server: what a person sees with kubectl, and how it behaves when things go wrong.
 
-use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use runready::api::crd::crd;
 use serde_json::Value;
 
 use crate::support::apiserver::ApiServer;
+use crate::support::backend::Backend;
+use crate::support::checks::{SOON, check, condition, install, object, shared, tcp, until_ready};
 use crate::support::operator::Operator;
 use crate::support::process::Signal;
 use crate::support::skip::require;
 use crate::support::wait::until;
 
-const SOON: Duration = Duration::from_secs(20);
-
-/// A listener that counts connections and keeps them open.
-struct Backend {
-    port: u16,
-    accepted: Arc<AtomicUsize>,
-    ended: Arc<std::sync::atomic::AtomicBool>,
-}
-
-impl Backend {
-    fn start() -> Self {
-        Self::listen(TcpListener::bind(("127.0.0.1", 0)).expect("a port"))
-    }
-
-    fn listen(listener: TcpListener) -> Self {
-        let port = listener.local_addr().expect("an address").port();
-        let accepted = Arc::new(AtomicUsize::new(0));
-        let ended = Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let (count, end) = (accepted.clone(), ended.clone());
-        std::thread::spawn(move || {
-            let mut open: Vec<TcpStream> = Vec::new();
-            for stream in listener.incoming() {
-                if end.load(Ordering::SeqCst) {
-                    return;
-                }
-                count.fetch_add(1, Ordering::SeqCst);
-                open.extend(stream);
-            }
-        });
-        Backend { port, accepted, ended }
-    }
-
-    fn accepted(&self) -> usize {
-        self.accepted.load(Ordering::SeqCst)
-    }
-
-    /// Stops listening: from now on the port refuses.
-    fn stop(&self) {
-        self.ended.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
-        until(SOON, "the port refuses", || match TcpStream::connect(("127.0.0.1", self.port)) {
-            Err(_) => Ok(()),
-            Ok(_) => Err("it accepts"),
-        });
-    }
-}
-
-impl Drop for Backend {
-    fn drop(&mut self) {
-        self.ended.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
-    }
-}
-
-fn shared() -> Option<&'static ApiServer> {
-    static INSTALLED: Once = Once::new();
-    let api = require(ApiServer::shared())?;
-    INSTALLED.call_once(|| install(api));
-    Some(api)
-}
-
-fn install(api: &ApiServer) {
-    api.install_crds(&serde_yaml::to_string(&crd().expect("a definition")).expect("YAML"));
-}
-
-fn check(namespace: &str, name: &str, spec: &str) -> String {
-    format!(
-        "apiVersion: runready.dev/v1alpha1\nkind: ConnectivityCheck\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec: {spec}\n"
-    )
-}
-
-fn tcp(port: u16) -> String {
-    format!("{{interval: 1s, probes: [{{name: backend, tcp: {{host: 127.0.0.1, port: {port}}}}}]}}")
-}
-
-fn object(api: &ApiServer, namespace: &str, name: &str) -> Value {
-    let text = api.kubectl(&["get", "cc", name, "-n", namespace, "-o", "json"]).expect("kubectl get");
-    serde_json::from_str(&text).expect("JSON")
-}
-
-/// Status and reason of a condition.
-fn condition(object: &Value, name: &str) -> Option<(String, String)> {
-    let conditions = object.pointer("/status/conditions")?.as_array()?;
-    let condition = conditions.iter().find(|condition| condition["type"] == name)?;
-    Some((condition["status"].as_str()?.to_owned(), condition["reason"].as_str()?.to_owned()))
-}
-
-fn until_ready(api: &ApiServer, namespace: &str, name: &str, status: &str, reason: &str) -> Value {
-    let wanted = Some((status.to_owned(), reason.to_owned()));
-    until(SOON, &format!("{name} has Ready={status} because of {reason}"), || {
-        let object = object(api, namespace, name);
-        if condition(&object, "Ready") == wanted { Ok(object) } else { Err(object["status"].to_string()) }
-    })
+fn header(table: &str) -> String {
+    table.lines().next().expect("a header").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -118,9 +26,11 @@ fn a_check_says_what_broke_and_when_it_is_restored() {
     api.apply(&check(&namespace, "backend", &tcp(backend.port))).expect("applied");
     api.kubectl(&["wait", "--for=condition=Ready", "cc/backend", "-n", &namespace, "--timeout=20s"]).expect("ready");
     let table = api.kubectl(&["get", "cc", "-n", &namespace]).expect("a table");
-    let header: Vec<&str> = table.lines().next().expect("a header").split_whitespace().collect();
-    assert_eq!(header, ["NAME", "READY", "VERDICT", "LAYER", "LATENCY", "LAST", "PROBE", "AGE"], "{table}");
+    assert_eq!(header(&table), "NAME READY VERDICT LAYER LATENCY LAST PROBE AGE", "{table}");
     assert!(table.contains("Healthy"), "{table}");
+    let wide = api.kubectl(&["get", "cc", "-n", &namespace, "-o", "wide"]).expect("a table");
+    assert_eq!(header(&wide), "NAME READY VERDICT LAYER LATENCY LAST PROBE AGE MESSAGE", "{wide}");
+    assert!(wide.contains("the probe is healthy"), "{wide}");
 
     let port = backend.port;
     backend.stop();
@@ -129,8 +39,11 @@ fn a_check_says_what_broke_and_when_it_is_restored() {
     assert_eq!(verdict["layer"], "Application", "{verdict}");
     assert!(verdict["remedy"].as_str().is_some_and(|remedy| remedy.contains("listens")), "{verdict}");
     assert_eq!(broken["status"]["observedGeneration"], broken["metadata"]["generation"]);
+    let table = api.kubectl(&["get", "runready", "-n", &namespace]).expect("a table, by category");
+    let row: Vec<&str> = table.lines().nth(1).expect("a row").split_whitespace().collect();
+    assert_eq!(row[1..4], ["False", "ConnectionRefused", "Application"], "{table}");
 
-    let _again = Backend::listen(TcpListener::bind(("127.0.0.1", port)).expect("the port again"));
+    let _again = Backend::again(port);
     until_ready(api, &namespace, "backend", "True", "Healthy");
     until(SOON, "events of all three transitions", || {
         let events = api.kubectl(&["get", "events.v1.events.k8s.io", "-n", &namespace]).expect("events");
@@ -271,60 +184,4 @@ fn a_malformed_object_stops_no_other() {
         let told = |name: &str| events.lines().any(|line| line.contains("InvalidSpec") && line.contains(name));
         if told("hopeless") && told("odd") { Ok(()) } else { Err(events) }
     });
-}
-
-#[test]
-fn of_two_replicas_one_probes_and_a_killed_leader_is_replaced() {
-    let Some(api) = shared() else { return };
-    let namespace = api.namespace("replicas");
-    let args = ["--namespace", &namespace, "--leader-elect", "--lease-namespace", &namespace];
-    let first = Operator::probing(&api.kubeconfig(), &args);
-    let second = Operator::start(&api.kubeconfig(), &args);
-    second.until_ready("standing by");
-    let backend = Backend::start();
-    api.apply(&check(&namespace, "backend", &tcp(backend.port))).expect("applied");
-    until_ready(api, &namespace, "backend", "True", "Healthy");
-    let counted = backend.accepted();
-    let since = Instant::now();
-    until(SOON, "five more probes", || if backend.accepted() >= counted + 5 { Ok(()) } else { Err("no") });
-    assert!(since.elapsed() > Duration::from_millis(3900), "two replicas probe at once");
-    let killed = Instant::now();
-    first.stop(Signal::Kill);
-    until(Duration::from_secs(20), "the second replica probes", || match second.get("/readyz") {
-        Ok((200, text)) if text.trim() == "probing" => Ok(()),
-        other => Err(format!("{other:?}")),
-    });
-    assert!(killed.elapsed() > Duration::from_secs(10), "it may not take a lease that has not run out");
-    let third = Operator::start(&api.kubeconfig(), &args);
-    third.until_ready("standing by");
-    let released = Instant::now();
-    second.stop(Signal::Term);
-    third.until_ready("probing");
-    assert!(
-        released.elapsed() < Duration::from_secs(8),
-        "a released lease is taken at once, not after {:?}",
-        released.elapsed()
-    );
-}
-
-#[test]
-fn a_leader_cut_off_from_the_api_server_stops_before_its_lease_runs_out() {
-    let Some(api) = require(ApiServer::launch()) else { return };
-    install(&api);
-    let namespace = api.namespace("cut");
-    let operator = Operator::probing(&api.kubeconfig(), &["--leader-elect", "--lease-namespace", &namespace]);
-    let backend = Backend::start();
-    api.apply(&check(&namespace, "backend", &tcp(backend.port))).expect("applied");
-    until_ready(&api, &namespace, "backend", "True", "Healthy");
-    api.stop();
-    let cut = Instant::now();
-    until(Duration::from_secs(15), "it steps down", || match operator.get("/readyz") {
-        Ok((200, text)) if text.trim() == "standing by" => Ok(()),
-        other => Err(format!("{other:?}")),
-    });
-    assert!(cut.elapsed() < Duration::from_secs(13), "its lease would run out soon: {:?}", cut.elapsed());
-    let counted = backend.accepted();
-    api.start();
-    operator.until_ready("probing");
-    until(SOON, "it probes again", || if backend.accepted() > counted { Ok(()) } else { Err("no") });
 }

@@ -16,6 +16,7 @@ use crate::manifest::DEFAULT_NAMESPACE;
 use crate::metrics::Metrics;
 use crate::probe::{Resolver, Vantage};
 use crate::serve::{self, Phase};
+use crate::source::Term;
 use crate::source::cluster;
 use crate::source::cluster::lease::{Elector, Timing};
 use crate::source::folder::{self, Folder, FolderBackend};
@@ -165,8 +166,8 @@ async fn on_cluster(
         }
         phase.send_replace(Phase::Starting);
         common.metrics.leading(true);
-        let lost = Some(leading.clone());
-        if probe_cluster(args, client.clone(), &instance, common, phase, stop.clone(), lost).await? == Ended::Stopped {
+        let lease = Some((leading.clone(), elector.term()));
+        if probe_cluster(args, client.clone(), &instance, common, phase, stop.clone(), lease).await? == Ended::Stopped {
             break;
         }
     }
@@ -182,11 +183,13 @@ async fn probe_cluster(
     common: &Common,
     phase: &watch::Sender<Phase>,
     stop: watch::Receiver<bool>,
-    leading: Option<watch::Receiver<bool>>,
+    lease: Option<(watch::Receiver<bool>, Term)>,
 ) -> anyhow::Result<Ended> {
+    let (leading, term) = lease.map_or((None, Term::unlimited()), |(leading, term)| (Some(leading), term));
     let source = cluster::start(client, &args.namespace, instance);
     let _watches = source.watches;
-    let controller = Controller::start(source.events, source.backend, common).context("the engine can't start")?;
+    let controller =
+        Controller::start_within(term, source.events, source.backend, common).context("the engine can't start")?;
     Ok(watch_over(controller, phase, stop, leading).await)
 }
 

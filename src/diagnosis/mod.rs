@@ -27,6 +27,11 @@ pub struct Case<'a> {
     pub speaks_for_service: bool,
 }
 
+/// Whether a vantage lies behind the egress of a Cloud Run service.
+pub fn behind_cloud_run(vantage: &str) -> bool {
+    vantage.starts_with("cloudrun/")
+}
+
 impl<'a> Case<'a> {
     /// The probes that are not healthy for a cause of that sort, with their index and failure.
     fn faults<'c>(
@@ -80,15 +85,17 @@ impl Observation<'_> {
 
     /// Addresses that accepted a connection.
     pub fn answered(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        let accepted = |evidence: &'_ Evidence| {
-            evidence
-                .addresses
-                .iter()
-                .filter(|record| record.cause.is_none())
-                .map(|record| record.address)
-                .collect::<Vec<_>>()
-        };
-        self.evidence.map(accepted).unwrap_or_default().into_iter()
+        self.tried_with(None)
+    }
+
+    /// Addresses that did not accept a connection, for this cause.
+    pub fn ended_with(&self, cause: Cause) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.tried_with(Some(cause))
+    }
+
+    fn tried_with(&self, cause: Option<Cause>) -> impl Iterator<Item = SocketAddr> + '_ {
+        let records = self.evidence.into_iter().flat_map(|evidence| &evidence.addresses);
+        records.filter(move |record| record.cause == cause).map(|record| record.address)
     }
 
     /// Whether that stage passed in the last observation.

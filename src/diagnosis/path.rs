@@ -11,20 +11,20 @@ pub(super) const ADDRESS_SILENT: &str = "network/address-silent";
 pub(super) const UNREACHABLE: &str = "network/unreachable";
 pub(super) const NAME: &str = "network/name";
 
-/// The addresses of a probe of which none answers.
+/// The addresses from which a probe got no answer, if it is not healthy for that.
 fn silent(observation: &Observation<'_>) -> Option<BTreeSet<IpAddr>> {
     let failure = observation.fault()?;
-    (failure.cause == Cause::ConnectTimeout).then(|| observation.tried().map(|address| address.ip()).collect())
+    let ips = || observation.ended_with(Cause::ConnectTimeout).map(|address| address.ip()).collect();
+    (failure.cause == Cause::ConnectTimeout).then(ips)
 }
 
 /// Something in the case that answers from the same vantage: an open connection, a refusal, a DNS server.
 fn something_answers<'c>(case: &'c Case<'_>, but_not: &BTreeSet<IpAddr>) -> Option<&'c Observation<'c>> {
     case.observations.iter().find(|observation| {
-        let refused = observation.fault().is_some_and(|failure| failure.cause == Cause::ConnectionRefused);
-        let ips = || observation.tried().map(|address| address.ip());
-        let elsewhere = !but_not.is_empty() && ips().all(|ip| !but_not.contains(&ip));
+        let mut answers = observation.answered().chain(observation.ended_with(Cause::ConnectionRefused));
+        let elsewhere = !but_not.is_empty() && answers.any(|address| !but_not.contains(&address.ip()));
         let resolved = observation.passed(Stage::Resolve) && observation.tried().next().is_none();
-        (elsewhere && (refused || observation.answered().next().is_some())) || resolved
+        elsewhere || resolved
     })
 }
 
@@ -90,7 +90,9 @@ fn weigh(case: &Case<'_>, ips: &BTreeSet<IpAddr>, mut finding: Finding) -> Findi
         finding.summary = format!("every probe of that address is silent ({}): {}", names.join(", "), finding.summary);
     }
     if let Some(contrast) = contrast {
-        finding.summary = format!("{}; {} answers from the same vantage", finding.summary, contrast.name);
+        let itself = finding.probes.iter().any(|index| case.observations[*index].name == contrast.name);
+        let what = if itself { "another of its addresses" } else { contrast.name };
+        finding.summary = format!("{}; {what} answers from the same vantage", finding.summary);
     }
     if let Some(open) = open {
         finding.summary = format!("{}; but {} reaches another port of it", finding.summary, open.name);

@@ -1,9 +1,11 @@
 //! Findings in, one diagnosis out: the primary finding, the others, what is ruled out by which evidence, and what can't be
 //! told. Pure.
 
+use std::net::IpAddr;
+
 use super::rules::RULES;
-use super::{Case, Finding, Observation};
-use crate::api::{Confidence, Layer, ProbeState, Stage};
+use super::{Case, Finding, Observation, behind_cloud_run};
+use crate::api::{Cause, Confidence, Layer, ProbeState, Stage};
 
 /// The weighed findings of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +32,9 @@ pub fn diagnose(case: &Case<'_>) -> Option<Diagnosis> {
     let others: Vec<Finding> = findings.collect();
     let ruled_out = ruled_out(case, &primary);
     let unknown = unknown(case, &primary);
-    if off_path(case, &primary) {
+    // Elsewhere, the way is another one.
+    let about_the_way = matches!(primary.layer, Layer::Egress | Layer::Network);
+    if about_the_way && elsewhere(case, &primary).is_some() {
         primary.confidence = lowered(primary.confidence);
     }
     let evidence =
@@ -71,29 +75,16 @@ fn without_repeats(findings: Vec<Finding>) -> Vec<Finding> {
 /// Layers that the observations clear. The finding's own layer is never among them.
 fn ruled_out(case: &Case<'_>, primary: &Finding) -> Vec<(Layer, String)> {
     let mut cleared: Vec<(Layer, String)> = Vec::new();
+    let elsewhere = elsewhere(case, primary).is_some();
     let mut clear = |layer: Layer, evidence: String| {
-        if layer != primary.layer && !cleared.iter().any(|(known, _)| *known == layer) {
+        // An observation that does not pass through the service's own egress says nothing about it.
+        let out_of_sight = layer == Layer::Egress && elsewhere;
+        if layer != primary.layer && !out_of_sight && !cleared.iter().any(|(known, _)| *known == layer) {
             cleared.push((layer, evidence));
         }
     };
-    let blamed = || primary.probes.iter().filter_map(|index| case.observations.get(*index));
-    if let Some(open) = blamed().find(|observation| observation.passed(Stage::Connect)) {
-        let at = open.answered().next().map(|address| address.to_string()).unwrap_or_default();
-        let evidence = format!("{} reached {at}: the TCP connection was accepted", open.name);
-        clear(Layer::Egress, evidence.clone());
-        clear(Layer::Network, evidence);
-    } else if primary.stage == Some(Stage::Connect) {
-        let refused = primary.cause == crate::api::Cause::ConnectionRefused;
-        let evidence = if refused {
-            clear(Layer::Egress, "the refusal itself came back over the path".to_owned());
-            clear(Layer::Network, "the refusal itself came back over the path".to_owned());
-            None
-        } else {
-            Some("no connection came about, so no credentials, query or request were ever sent")
-        };
-        if let Some(evidence) = evidence {
-            clear(Layer::Application, evidence.to_owned());
-        }
+    for (layer, evidence) in cleared_by_connecting(case, primary) {
+        clear(layer, evidence);
     }
     for observation in &case.observations {
         let healthy = matches!(observation.state, ProbeState::Healthy | ProbeState::Degraded);
@@ -104,20 +95,47 @@ fn ruled_out(case: &Case<'_>, primary: &Finding) -> Vec<(Layer, String)> {
             clear(Layer::Prober, format!("{} is {} from the same vantage", observation.name, observation.state));
         }
     }
-    if blamed().any(|observation| observation.passed(Stage::Connect) || observation.passed(Stage::Resolve)) {
+    if blamed(case, primary).any(|probe| probe.passed(Stage::Connect) || probe.passed(Stage::Resolve)) {
         clear(Layer::Prober, "the probe itself got answers from the path".to_owned());
     }
     cleared
 }
 
+/// What the blamed probes' own connection attempts clear.
+fn cleared_by_connecting(case: &Case<'_>, primary: &Finding) -> Vec<(Layer, String)> {
+    if let Some(open) = blamed(case, primary).find(|observation| observation.passed(Stage::Connect)) {
+        let at = open.answered().next().map(|address| address.to_string()).unwrap_or_default();
+        let evidence = format!("{} reached {at}: the TCP connection was accepted", open.name);
+        return vec![(Layer::Egress, evidence.clone()), (Layer::Network, evidence)];
+    }
+    if primary.stage != Some(Stage::Connect) {
+        return Vec::new();
+    }
+    if primary.cause == Cause::ConnectionRefused {
+        let evidence = "the refusal itself came back over the path".to_owned();
+        return vec![(Layer::Egress, evidence.clone()), (Layer::Network, evidence)];
+    }
+    // A server that is up but whose listen queue is full is silent, too.
+    let silent: Vec<IpAddr> = blamed(case, primary).flat_map(Observation::tried).map(|address| address.ip()).collect();
+    let up = case.observations.iter().any(|other| other.answered().any(|address| silent.contains(&address.ip())));
+    if up {
+        return Vec::new();
+    }
+    let evidence = "no connection came about, so no credentials, query or request were ever sent";
+    vec![(Layer::Application, evidence.to_owned())]
+}
+
+fn blamed<'c>(case: &'c Case<'_>, primary: &'c Finding) -> impl Iterator<Item = &'c Observation<'c>> {
+    primary.probes.iter().filter_map(|index| case.observations.get(*index))
+}
+
 /// What the evidence at hand can't tell.
 fn unknown(case: &Case<'_>, primary: &Finding) -> Vec<String> {
     let mut unknown = Vec::new();
-    if primary.cause == crate::api::Cause::ConnectTimeout {
+    if primary.cause == Cause::ConnectTimeout {
         unknown.push("silence alone does not tell a dropped packet from a host that is down".to_owned());
     }
-    if off_path(case, primary) {
-        let vantage = vantage(case).unwrap_or("this vantage");
+    if let Some(vantage) = elsewhere(case, primary) {
         unknown.push(format!(
             "observed from {vantage}, not from Cloud Run's own egress: the service's VPC connector was not on this path"
         ));
@@ -134,14 +152,13 @@ fn unknown(case: &Case<'_>, primary: &Finding) -> Vec<String> {
     unknown
 }
 
-/// Whether the check speaks for a Cloud Run service while the evidence about its way was gathered elsewhere.
-fn off_path(case: &Case<'_>, primary: &Finding) -> bool {
-    let about_the_way = matches!(primary.layer, Layer::Egress | Layer::Network);
-    about_the_way && case.speaks_for_service && !vantage(case).is_some_and(|name| name.starts_with("cloudrun/"))
-}
-
-fn vantage<'c>(case: &'c Case<'_>) -> Option<&'c str> {
-    case.observations.iter().find_map(|observation| observation.evidence).map(|evidence| &*evidence.vantage)
+/// The vantage, if the check speaks for a Cloud Run service while the evidence was gathered elsewhere.
+fn elsewhere<'c>(case: &'c Case<'_>, primary: &'c Finding) -> Option<&'c str> {
+    if !case.speaks_for_service {
+        return None;
+    }
+    let mut vantages = blamed(case, primary).map(|probe| probe.evidence.map_or("this vantage", |found| &found.vantage));
+    vantages.find(|vantage| !behind_cloud_run(vantage))
 }
 
 fn lowered(confidence: Confidence) -> Confidence {

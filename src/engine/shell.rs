@@ -19,7 +19,7 @@ use crate::evidence::Evidence;
 use crate::metrics::{CheckSeries, Metrics, ready_of};
 use crate::plan::{CheckId, CheckPlan};
 use crate::probe::{Vantage, observe_check};
-use crate::source::Notice;
+use crate::source::{Notice, Term};
 use crate::status::write::Outbox;
 use crate::telemetry::Traces;
 
@@ -35,6 +35,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Takes each run as a trace, when that is asked for.
     pub traces: Option<Traces>,
+    /// Until when it may probe.
+    pub term: Term,
     /// Most probes in flight at once; each holds a socket or two.
     pub most_in_flight: usize,
 }
@@ -241,7 +243,8 @@ impl Shell {
             if let Some(slot) = self.slot(index) {
                 slot.series = series;
             }
-            return self.step(index, Event::PlanChanged(plan), now);
+            self.step(index, Event::PlanChanged(plan), now);
+            return self.show(index);
         }
         if known.is_some() {
             // Deleted and created anew under the same name: nothing of the old one is carried over.
@@ -263,6 +266,7 @@ impl Shell {
         };
         self.by_id.insert(id, index);
         self.carry_out(index, effects, now);
+        self.show(index);
     }
 
     fn remove(&mut self, id: &CheckId) {
@@ -322,11 +326,11 @@ impl Shell {
 
     fn publish(&mut self, index: u32, notice: Notice) {
         let generation = self.slot(index).map_or(0, |slot| slot.state.plan().generation);
-        let (namespace, check) = (&*notice.id.namespace, &*notice.id.name);
+        let (namespace, check, probe) = (&*notice.id.namespace, &*notice.id.name, notice.probe.as_deref());
         if notice.warning {
-            tracing::warn!(namespace, check, generation, reason = notice.reason, "{}", notice.note);
+            tracing::warn!(namespace, check, probe, generation, reason = notice.reason, "{}", notice.note);
         } else {
-            tracing::info!(namespace, check, generation, reason = notice.reason, "{}", notice.note);
+            tracing::info!(namespace, check, probe, generation, reason = notice.reason, "{}", notice.note);
         }
         self.parts.outbox.notice(notice);
     }
@@ -344,6 +348,10 @@ impl Shell {
     }
 
     fn launch(&mut self, Waiting { slot, serial, run, plan, due }: Waiting) {
+        // Another replica may be at work already, and this one about to be told.
+        if !self.parts.term.holds() {
+            return;
+        }
         // Due times are rounded up to ticks; the lag is against the tick.
         let promised = wheel::time(wheel::tick(due));
         self.parts.metrics.started(self.epoch.elapsed().saturating_sub(promised));
@@ -399,6 +407,11 @@ impl Shell {
             }
         }
         self.step(index, Event::Observed { run, evidence }, now);
+        self.show(index);
+    }
+
+    /// Shows a check's state in its metrics.
+    fn show(&self, index: u32) {
         if let Some(slot) = self.slots.get(index as usize).and_then(Option::as_ref) {
             let metrics = &self.parts.metrics;
             for (probe, track) in slot.state.tracks().iter().enumerate() {

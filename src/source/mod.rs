@@ -4,6 +4,7 @@
 
 pub mod cluster;
 pub mod folder;
+mod term;
 
 use std::sync::Arc;
 
@@ -12,6 +13,8 @@ use futures::future::BoxFuture;
 use crate::api::{ConnectivityCheckSpec, ConnectivityCheckStatus};
 use crate::plan::CheckId;
 use crate::plan::secrets::Lookup;
+
+pub use term::Term;
 
 /// What a source reports, in order.
 #[derive(Clone, Debug)]
@@ -70,6 +73,10 @@ pub struct Notice {
     pub reason: &'static str,
     /// What was done, such as Probe.
     pub action: &'static str,
+    /// The probe that it rests on.
+    pub probe: Option<Arc<str>>,
+    /// What it says, without what differs from one time to the next (durations, counts): equal ones form a series.
+    pub topic: String,
     /// A sentence for people; at most 1,024 bytes (events.k8s.io/v1 `note`).
     pub note: String,
 }

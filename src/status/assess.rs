@@ -3,7 +3,7 @@
 use super::View;
 use crate::api::condition::{ConditionStatus, ConditionType, Reason};
 use crate::api::{Cause, Kind, ProbeState};
-use crate::diagnosis::{Case, Diagnosis, Observation, diagnose};
+use crate::diagnosis::{Case, Diagnosis, Observation, behind_cloud_run, diagnose};
 use crate::engine::track::Track;
 use crate::evidence::{Outcome, clip};
 use crate::plan::ProbePlan;
@@ -196,10 +196,16 @@ fn well(view: &View<'_>) -> String {
         .collect();
     let count = view.plan.probes.len();
     let all = if count == 1 { "the probe is healthy".to_owned() } else { format!("all of {count} probes are healthy") };
-    if informative.is_empty() {
+    let said = if informative.is_empty() {
         all
     } else {
         format!("every required probe is healthy; {} (not required) fails", informative.join(", "))
+    };
+    // The service's own egress can be dark while another way is not.
+    if view.plan.service.is_some() && !behind_cloud_run(view.vantage) {
+        format!("{said}, as seen from {}; the service's own way out of Cloud Run was not on this path", view.vantage)
+    } else {
+        said
     }
 }
 

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::assess::{Assessment, Judged};
 use super::memory::Transition;
-use crate::api::condition::{ConditionStatus, ConditionType};
+use crate::api::Layer;
+use crate::api::condition::{ConditionStatus, ConditionType, Reason};
 use crate::plan::CheckPlan;
 use crate::source::Notice;
 
@@ -20,6 +21,12 @@ pub fn notice(plan: &CheckPlan, assessment: &Assessment, transition: &Transition
         Some(judged) => (judged.reason.as_str(), note(assessment, judged, transition, now)),
         None => ("Unknown", String::new()),
     };
+    let blamed = match (&assessment.diagnosis, judged) {
+        (Some(diagnosis), Some(judged)) if judged.reason == Reason::Because(diagnosis.primary.cause) => {
+            Some((diagnosis.primary.layer, diagnosis.primary.probes.as_slice()))
+        }
+        _ => None,
+    };
     let fine = judged.is_some_and(|judged| match judged.kind {
         ConditionType::Stalled | ConditionType::Reconciling => false,
         ConditionType::Ready
@@ -27,7 +34,24 @@ pub fn notice(plan: &CheckPlan, assessment: &Assessment, transition: &Transition
         | ConditionType::NetworkReachable
         | ConditionType::EndpointsServing => judged.status == ConditionStatus::True && judged.reason.is_fine(),
     });
-    Notice { id: plan.id.clone(), uid: plan.uid.clone(), warning: !fine, reason, action: "Probe", note: cut(note) }
+    Notice {
+        id: plan.id.clone(),
+        uid: plan.uid.clone(),
+        warning: !fine,
+        reason,
+        action: "Probe",
+        probe: blamed.and_then(|(_, probes)| plan.probes.get(*probes.first()?)).map(|probe| probe.name.clone()),
+        topic: topic(transition, judged, blamed),
+        note: cut(note),
+    }
+}
+
+/// What tells one notice from another, durations and counts apart.
+fn topic(transition: &Transition, judged: Option<&Judged>, blamed: Option<(Layer, &[usize])>) -> String {
+    let status = judged.map_or("", |judged| judged.status.as_str());
+    let layer = blamed.map_or("", |(layer, _)| layer.as_str());
+    let probes: Vec<String> = blamed.into_iter().flat_map(|(_, probes)| probes).map(ToString::to_string).collect();
+    format!("{}={status} {layer} {}", transition.kind.as_str(), probes.join(" "))
 }
 
 fn note(assessment: &Assessment, judged: &Judged, transition: &Transition, now: Timestamp) -> String {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::metrics::{Metrics, WriteOutcome};
 use crate::plan::CheckId;
-use crate::source::{Backend, Notice, StatusUpdate, WriteError};
+use crate::source::{Backend, Notice, StatusUpdate, Term, WriteError};
 
 /// Writes under way at once.
 const MOST_AT_ONCE: usize = 16;
@@ -39,10 +39,11 @@ enum Job {
 }
 
 impl Outbox {
-    /// Starts the writer on the current runtime. It ends when every outbox is gone and everything is written.
-    pub fn start(backend: Arc<dyn Backend>, metrics: Arc<Metrics>) -> Self {
+    /// Starts the writer on the current runtime. It writes within the term, and ends when every outbox is gone and everything
+    /// is written.
+    pub fn start(backend: Arc<dyn Backend>, metrics: Arc<Metrics>, term: Term) -> Self {
         let (sender, jobs) = mpsc::unbounded_channel();
-        tokio::spawn(Writer::new(backend, metrics).run(jobs));
+        tokio::spawn(Writer::new(backend, metrics, term).run(jobs));
         Outbox(sender)
     }
 
@@ -87,6 +88,7 @@ enum Done {
 struct Writer {
     backend: Arc<dyn Backend>,
     metrics: Arc<Metrics>,
+    term: Term,
     /// The newest status of each check that waits.
     waiting: HashMap<CheckId, Box<StatusUpdate>>,
     /// The order in which they wait.
@@ -98,15 +100,18 @@ struct Writer {
     flushes: Vec<oneshot::Sender<()>>,
     pause: Duration,
     not_before: Option<Instant>,
+    /// Why nothing can be written, as last logged: an outage is told once, not at every try.
+    complaint: Option<String>,
     /// Statuses over which the server stumbled, each with the time of its next try.
     apart: VecDeque<(Instant, Box<StatusUpdate>)>,
 }
 
 impl Writer {
-    fn new(backend: Arc<dyn Backend>, metrics: Arc<Metrics>) -> Self {
+    fn new(backend: Arc<dyn Backend>, metrics: Arc<Metrics>, term: Term) -> Self {
         Writer {
             backend,
             metrics,
+            term,
             waiting: HashMap::new(),
             order: VecDeque::new(),
             busy: HashSet::new(),
@@ -115,6 +120,7 @@ impl Writer {
             flushes: Vec::new(),
             pause: FIRST_PAUSE,
             not_before: None,
+            complaint: None,
             apart: VecDeque::new(),
         }
     }
@@ -186,7 +192,7 @@ impl Writer {
     }
 
     fn start_some(&mut self) {
-        if self.not_before.is_some() {
+        if self.not_before.is_some() || !self.term.holds() {
             return;
         }
         while self.under_way.len() < MOST_AT_ONCE {
@@ -234,14 +240,27 @@ impl Writer {
         };
         let (namespace, check) = (&*what.namespace, &*what.name);
         match result {
-            Ok(()) => self.pause = FIRST_PAUSE,
+            Ok(()) => {
+                self.pause = FIRST_PAUSE;
+                if self.complaint.take().is_some() {
+                    tracing::info!(namespace, check, "statuses can be written again");
+                }
+            }
             Err(WriteError::Gone) => tracing::debug!(namespace, check, "not written: the check is gone"),
             Err(WriteError::Refused(reason)) => tracing::error!(namespace, check, reason, "a write was refused"),
             Err(WriteError::Failed(reason)) => {
                 tracing::warn!(namespace, check, reason, retry_after = ?APART, "could not write this one; the others go on");
             }
             Err(WriteError::Unavailable(reason)) => {
-                tracing::warn!(namespace, check, reason, retry_after = ?self.pause, "could not write; the newest status is kept");
+                if self.complaint.as_ref() != Some(&reason) {
+                    tracing::warn!(
+                        namespace,
+                        check,
+                        reason,
+                        "could not write; probing goes on, the newest status is kept and tried again"
+                    );
+                    self.complaint = Some(reason);
+                }
                 self.not_before = Some(Instant::now() + self.pause);
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
             }

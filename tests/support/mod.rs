@@ -2,7 +2,9 @@
 //! faults. Each says why when it can't start here, and `skip::require` turns that into a skip or a failure.
 
 pub mod apiserver;
+pub mod backend;
 pub mod cert;
+pub mod checks;
 pub mod cluster;
 pub mod kstatus;
 pub mod netns;

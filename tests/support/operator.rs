@@ -2,10 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::process::{Process, Signal, free_port};
+use super::process::{Process, Signal, free_port, run};
 use super::scratch;
 use super::wait::until;
 
@@ -13,21 +13,38 @@ use super::wait::until;
 pub struct Operator {
     process: Process,
     listen: SocketAddr,
+    log: PathBuf,
     _dir: tempfile::TempDir,
 }
 
 impl Operator {
     /// Starts `runready run` with a kubeconfig and further arguments, and waits until it serves.
     pub fn start(kubeconfig: &Path, args: &[&str]) -> Self {
+        Self::launch(&[&format!("KUBECONFIG={}", kubeconfig.display())], args)
+    }
+
+    /// Starts `runready run --folder` with variables (NAME=VALUE) and further arguments, and waits until it probes.
+    pub fn on_folder(folder: &Path, variables: &[&str], args: &[&str]) -> Self {
+        let folder = folder.display().to_string();
+        let operator = Self::launch(variables, &[&["--folder", &folder], args].concat());
+        operator.until_ready("probing");
+        operator
+    }
+
+    /// Starts `runready run` with variables (NAME=VALUE) and arguments, and waits until it serves.
+    pub fn launch(variables: &[&str], args: &[&str]) -> Self {
         let dir = scratch::dir("operator");
         let listen = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let (config, address) = (format!("KUBECONFIG={}", kubeconfig.display()), listen.to_string());
-        let mut command =
-            vec!["env", "-u", "RUST_LOG", &config, env!("CARGO_BIN_EXE_runready"), "run", "--listen", &address];
+        let address = listen.to_string();
+        let clean = ["-u", "RUST_LOG", "-u", "OTEL_EXPORTER_OTLP_ENDPOINT", "-u", "POD_NAMESPACE", "-u", "POD_NAME"];
+        let mut command = vec!["env"];
+        command.extend_from_slice(&clean);
+        command.extend_from_slice(variables);
+        command.extend_from_slice(&[env!("CARGO_BIN_EXE_runready"), "run", "--listen", &address]);
         command.extend_from_slice(args);
         let log = dir.path().join("log");
         let process = Process::spawn(&[], Signal::Kill, &[], &command, &log).expect("the operator starts");
-        let operator = Operator { process, listen, _dir: dir };
+        let operator = Operator { process, listen, log, _dir: dir };
         until(Duration::from_secs(20), "the operator serves", || {
             operator.get("/healthz").map_err(|error| format!("{error}; its log: {}", operator.log()))
         });
@@ -77,6 +94,28 @@ impl Operator {
     /// The end of its log.
     pub fn log(&self) -> String {
         self.process.log_tail()
+    }
+
+    /// All of its log.
+    pub fn whole_log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).expect("its log")).into_owned()
+    }
+
+    /// Halts it where it stands (SIGSTOP).
+    pub fn halt(&self) {
+        run(&["kill", "-s", "STOP", &self.process.id().to_string()]).expect("our own child");
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn go_on(&self) {
+        run(&["kill", "-s", "CONT", &self.process.id().to_string()]).expect("our own child");
+    }
+
+    /// Sends a signal, waits for the end, and returns all of its log.
+    pub fn stop_and_read(self, signal: Signal) -> String {
+        let Operator { process, log, _dir, .. } = self;
+        process.stop(signal);
+        String::from_utf8_lossy(&std::fs::read(log).expect("its log")).into_owned()
     }
 
     /// Sends a signal and waits for the end.

@@ -1,6 +1,8 @@
 //! Publishes notices as events of events.k8s.io/v1, repetitions as a series. Does network I/O with the API server.
 //!
-//! Two notices are the same when check, reason and note are: a notice that says something new is an event of its own.
+//! Two notices are the same when check, reason and topic are: a notice that says something new is an event of its own. The note
+//! of a series is that of its first event (the API server lets nobody change it), so a series ends when it has been quiet for
+//! a while: an outage that comes back the next day has its own event, with its own duration.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,8 +22,8 @@ use crate::source::Notice;
 
 /// Name of the controller in events (events.k8s.io/v1 `reportingController`).
 pub const REPORTING_CONTROLLER: &str = "runready.dev/controller";
-/// A notice that comes back within this time continues its series (the API server keeps events for an hour).
-const SERIES: Duration = Duration::from_secs(30 * 60);
+/// A notice that comes back within this time continues its series.
+const SERIES: Duration = Duration::from_secs(6 * 60);
 
 /// Publishes events.
 pub struct Events {
@@ -30,7 +32,7 @@ pub struct Events {
     recent: Mutex<HashMap<Key, Recent>>,
 }
 
-/// Uid of the check, reason and note.
+/// Uid of the check, reason and topic.
 type Key = (String, &'static str, String);
 
 #[derive(Clone)]
@@ -49,7 +51,7 @@ impl Events {
     /// Publishes a notice, or adds it to its series.
     pub async fn publish(&self, notice: &Notice) -> Result<(), kube::Error> {
         let api: Api<Event> = Api::namespaced(self.client.clone(), &notice.id.namespace);
-        let key: Key = (notice.uid.to_string(), notice.reason, notice.note.clone());
+        let key: Key = (notice.uid.to_string(), notice.reason, notice.topic.clone());
         let now = Timestamp::now();
         let earlier = {
             let mut recent = self.recent();

@@ -15,6 +15,8 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
+use crate::source::Term;
+
 /// How long a lease holds, and how it is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
@@ -41,6 +43,7 @@ impl Default for Timing {
 #[derive(Debug)]
 pub struct Elector {
     leading: watch::Receiver<bool>,
+    term: Term,
     release: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -55,14 +58,21 @@ impl Elector {
             name: name.to_owned(),
             identity: identity.to_owned(),
             timing,
+            term: Term::not_begun(),
             seen: None,
         };
-        Elector { leading, release, task: tokio::spawn(candidate.run(leads, released)) }
+        let term = candidate.term.clone();
+        Elector { leading, term, release, task: tokio::spawn(candidate.run(leads, released)) }
     }
 
     /// True while this candidate leads.
     pub fn leading(&self) -> watch::Receiver<bool> {
         self.leading.clone()
+    }
+
+    /// Until when it may act as the leader, whatever it has been told so far.
+    pub fn term(&self) -> Term {
+        self.term.clone()
     }
 
     /// Gives the lease back, if it is held, so that another can take it at once.
@@ -77,6 +87,7 @@ struct Candidate {
     name: String,
     identity: String,
     timing: Timing,
+    term: Term,
     /// The lease as last seen, and since when it has looked like that.
     seen: Option<(Lease, Instant)>,
 }
@@ -101,12 +112,15 @@ impl Candidate {
             };
             match tried {
                 Try::Held => {
-                    holds_until = Some(started + self.timing.renew_deadline);
+                    let until = started + self.timing.renew_deadline;
+                    self.term.extend(until.into_std());
+                    holds_until = Some(until);
                     if !leads.send_replace(true) {
                         tracing::info!(lease = self.name, identity = self.identity, "leading");
                     }
                 }
                 Try::HeldByOther(holder) => {
+                    self.term.end();
                     holds_until = None;
                     if leads.send_replace(false) {
                         tracing::warn!(lease = self.name, holder, "another replica has taken the lease; stepping down");
@@ -128,11 +142,13 @@ impl Candidate {
                 _ = &mut released => break,
             }
             if holds_until.is_some_and(|until| until <= Instant::now()) {
+                self.term.end();
                 holds_until = None;
                 leads.send_replace(false);
                 tracing::error!(lease = self.name, "the lease could not be renewed in time; stepping down");
             }
         }
+        self.term.end();
         leads.send_replace(false);
         if holds_until.is_some() {
             self.give_back().await;
