@@ -205,7 +205,7 @@ impl Shell {
                     }
                     None => return,
                 },
-                Some(finished) = self.finished.recv() => self.take_in(finished),
+                Some(finished) = self.finished.recv() => self.take_in_all(finished),
                 () = sleep_until(wake), if wake.is_some() => self.tick(),
             }
         }
@@ -383,6 +383,14 @@ impl Shell {
         while self.in_flight < self.parts.most_in_flight {
             let Some(next) = self.waiting.pop_front() else { return };
             self.launch(next);
+        }
+    }
+
+    /// Takes in a run that has ended, and those that have ended beside it: one look at the timers for all of them.
+    fn take_in_all(&mut self, first: Finished) {
+        self.take_in(first);
+        while let Ok(finished) = self.finished.try_recv() {
+            self.take_in(finished);
         }
     }
 

@@ -96,6 +96,8 @@ pub enum Effect {
 #[derive(Debug)]
 pub struct CheckState {
     plan: Arc<CheckPlan>,
+    /// A number of the check's own, for its phase.
+    hash: u64,
     tracks: Box<[Track]>,
     memory: Memory,
     run: u64,
@@ -118,6 +120,7 @@ impl CheckState {
         effects: &mut Vec<Effect>,
     ) -> Self {
         let mut state = CheckState {
+            hash: xxh3_64(plan.uid.as_bytes()),
             tracks: resumed_tracks(&plan, resume, &settings.vantage),
             memory: resume.map(Memory::resume).unwrap_or_default(),
             run: 0,
@@ -295,15 +298,10 @@ impl CheckState {
         }
     }
 
-    /// A number of the check's own, for its phase.
-    fn phase_hash(&self) -> u64 {
-        xxh3_64(self.plan.uid.as_bytes())
-    }
-
     fn first_in_spread(&self, now: Now, spread: Duration) -> Duration {
         match &self.plan.cadence {
             Cadence::Every(interval) if *interval <= spread => self.on_grid(*interval, now.mono),
-            Cadence::Every(_) | Cadence::Cron(_) => now.mono + phase(self.phase_hash(), spread),
+            Cadence::Every(_) | Cadence::Cron(_) => now.mono + phase(self.hash, spread),
         }
     }
 
@@ -317,7 +315,7 @@ impl CheckState {
 
     /// The first point of the check's grid that is later than `after`.
     fn on_grid(&self, interval: Duration, after: Duration) -> Duration {
-        let phase = phase(self.phase_hash(), interval);
+        let phase = phase(self.hash, interval);
         if phase > after {
             return phase;
         }

@@ -93,14 +93,15 @@ pub async fn observe(index: usize, plan: &ProbePlan, vantage: &Vantage) -> Evide
     attempt.finish(index, result).await
 }
 
-/// The one place where a kind of probe is told from another.
+/// The one place where a kind of probe is told from another. The larger kinds are boxed: otherwise each probe in flight would
+/// take as much memory as the largest of them.
 async fn carry_out(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
     match action {
         Action::Tcp(action) => tcp::probe(action, attempt).await,
-        Action::Dns(action) => dns::probe(action, attempt).await,
-        Action::Tls(action) => tls::probe(action, attempt).await,
-        Action::Http(action) => http::probe(action, attempt).await,
-        Action::Postgres(action) => postgres::probe(action, attempt).await,
+        Action::Dns(action) => Box::pin(dns::probe(action, attempt)).await,
+        Action::Tls(action) => Box::pin(tls::probe(action, attempt)).await,
+        Action::Http(action) => Box::pin(http::probe(action, attempt)).await,
+        Action::Postgres(action) => Box::pin(postgres::probe(action, attempt)).await,
     }
 }
 
@@ -113,5 +114,32 @@ fn untried(probe: usize, vantage: &Vantage, outcome: Outcome) -> Evidence {
         stages: Vec::new(),
         addresses: Vec::new(),
         facts: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Kind;
+    use crate::plan::kinds::{Endpoint, TcpAction};
+    use std::time::Duration;
+
+    #[test]
+    fn a_tcp_probe_in_flight_is_small() {
+        let endpoint = Endpoint { host: "127.0.0.1".into(), port: 80, happy_eyeballs: false };
+        let plan = ProbePlan {
+            name: "target".into(),
+            kind: Kind::Tcp,
+            target: "tcp://127.0.0.1:80".into(),
+            action: Ok(Arc::new(Action::Tcp(TcpAction { endpoint, send: None, expect: None }))),
+            timeout: Duration::from_secs(1),
+            stage_limits: Box::default(),
+            max_latency: None,
+            required: true,
+            depends_on: Box::default(),
+        };
+        let vantage = Vantage { name: "host/test".into(), resolver: Resolver::system() };
+        let size = size_of_val(&observe(0, &plan, &vantage));
+        assert!(size <= 4096, "{size} bytes");
     }
 }
