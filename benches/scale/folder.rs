@@ -55,7 +55,8 @@ pub fn every_second(kind: Kind, window: Duration, table: &mut Table) {
     let before = floor::measure(load, FLOOR_SECONDS);
     let operator = operator(folder.path(), CHECKS);
     let seen = watch(&operator, &mut peer, window);
-    let resident = meter::memory_kib(operator.id(), "VmHWM") / 1024.0;
+    let resident = meter::memory_kib(operator.id(), "VmRSS") / 1024.0;
+    let most = meter::memory_kib(operator.id(), "VmHWM") / 1024.0;
     operator.stop(Signal::Term);
     let after = floor::measure(load, FLOOR_SECONDS);
     let floor = (before.0 + after.0) / (before.1 + after.1) * 1e4;
@@ -70,7 +71,8 @@ pub fn every_second(kind: Kind, window: Duration, table: &mut Table) {
     };
     punctual(part, &seen, CHECKS, interval, (at_peer, 2.0), table);
     table.at_most(part, "busiest 10 ms, as a multiple of the mean", seen.arrivals.busiest(), 5.0, "x");
-    table.at_most(part, "resident memory, at most", resident, 30.0, "MiB");
+    table.at_most(part, "resident memory", resident, 30.0, "MiB");
+    table.note(part, "resident memory at its peak", most, "MiB");
 }
 
 /// 10,000 checks.
