@@ -4,8 +4,10 @@
 mod bed;
 mod bed_netns;
 mod bed_postgres;
+mod cli;
 mod cluster;
 mod controller;
+mod demo;
 mod diagnosis;
 mod docs;
 mod engine;
