@@ -4,6 +4,8 @@
 mod bed;
 mod bed_netns;
 mod bed_postgres;
+mod chart;
+mod chart_account;
 mod cli;
 mod cluster;
 mod controller;

@@ -19,8 +19,8 @@ use crate::metrics::Metrics;
 use crate::probe::{Resolver, Vantage};
 use crate::serve::{self, Phase};
 use crate::source::Term;
-use crate::source::cluster;
 use crate::source::cluster::lease::{Elector, Timing};
+use crate::source::cluster::{self, rights};
 use crate::source::folder::{self, Folder, FolderBackend};
 use crate::telemetry::{DEFAULT_FILTER, LogFormat, Traces, start_logging};
 
@@ -95,7 +95,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let listener = TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("could not listen on {}; choose another address with --listen", args.listen))?;
-    tokio::spawn(serve::serve(listener, phases, metrics.clone()));
+    let (hindrance, hindered) = watch::channel(None);
+    tokio::spawn(serve::serve(listener, phases, hindered, metrics.clone()));
     let common = Common {
         vantage: Vantage { name: vantage_name(args.vantage.as_deref()).into(), resolver: Resolver::system() },
         metrics,
@@ -112,7 +113,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     );
     match &args.folder {
         Some(directory) => on_folder(&args, directory, &common, &phase, stop).await?,
-        None => on_cluster(&args, &common, &phase, stop).await?,
+        None => on_cluster(&args, &common, &phase, hindrance, stop).await?,
     }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
@@ -143,20 +144,24 @@ async fn on_cluster(
     args: &Args,
     common: &Common,
     phase: &watch::Sender<Phase>,
+    hindrance: watch::Sender<Option<String>>,
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
+    hindrance.send_replace(Some(rights::UNKNOWN.to_owned()));
     let config = kube::Config::infer()
         .await
         .context("no cluster: set KUBECONFIG, run inside a pod, or use --folder DIR to do without")?;
     let own_namespace = config.default_namespace.clone();
     let client = Client::try_from(config).context("the kubeconfig can't be used")?;
     let instance = instance_name();
+    let namespace = args.lease_namespace.as_deref().unwrap_or(&own_namespace);
+    let lease = args.leader_elect.then_some((namespace, args.lease_name.as_str()));
+    tokio::spawn(rights::review(client.clone(), rights::needed(&args.namespace, lease), hindrance));
     if !args.leader_elect {
         common.metrics.leading(true);
         probe_cluster(args, client, &instance, common, phase, stop, None).await?;
         return Ok(());
     }
-    let namespace = args.lease_namespace.as_deref().unwrap_or(&own_namespace);
     let identity =
         format!("{instance}_{:08x}", std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs());
     let elector = Elector::start(client.clone(), namespace, &args.lease_name, &identity, Timing::default());
