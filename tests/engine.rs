@@ -351,6 +351,21 @@ fn a_path_slower_than_the_startup_budget_is_not_ready() {
 }
 
 #[test]
+fn a_service_s_check_that_is_healthy_says_from_where_it_was_seen() {
+    let spec = "{interval: 10s, service: {project: p, region: r, name: backend}, \
+                probes: [{name: database, tcp: {host: 10.0.0.1, port: 5432}}]}";
+    let mut world = World::start(plan(1, spec), None);
+    world.observe(&[Outcome::Passed]);
+    assert_eq!(world.ready(), (TRUE, "Healthy".to_owned()));
+    let message = &world.last().conditions[0].message;
+    assert!(message.contains("as seen from host/test; the service's own way out of Cloud Run was not on"), "{message}");
+
+    let mut world = World::start(plan(1, ONE), None);
+    world.observe(&[Outcome::Passed]);
+    assert_eq!(world.last().conditions[0].message, "the probe is healthy", "without a service there is no other way");
+}
+
+#[test]
 fn a_suspended_check_is_not_probed() {
     let spec = "{suspend: true, probes: [{name: database, tcp: {host: 10.0.0.1, port: 5432}}]}";
     let world = World::start(plan(1, spec), None);

@@ -162,7 +162,7 @@ const BAD: &[Bad] = &[
     bad("an unknown field of the spec", "intervall: 30s # here", "spec.intervall", "unknown field \"spec.intervall\""),
     bad(
         "an unknown field of the service",
-        "service:\n  project: p\n  region: r\n  name: n\n  zone: z # here",
+        "service:\n  project: p\n  region: r\n  name: backend\n  zone: z # here",
         "spec.service.zone",
         "unknown field \"spec.service.zone\"",
     ),
@@ -339,7 +339,7 @@ const GOOD: &[(&str, &str)] = &[
     ("fractions and compound durations", "interval: 1.5s\ntimeout: 1s250ms"),
     (
         "everything of postgres",
-        "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    passwordSecretRef: {name: s, key: k}\n    tls: {mode: VerifyFull, serverName: n, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    query: SELECT 2\n    expectRows: 1\n    writable: true\n  maxLatency: 500ms\n  required: false\n  stageTimeouts: {connect: 5s, query: 1s}",
+        "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    passwordSecretRef: {name: s, key: k}\n    tls: {mode: VerifyFull, serverName: db.internal, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    query: SELECT 2\n    expectRows: 1\n    writable: true\n  maxLatency: 500ms\n  required: false\n  stageTimeouts: {connect: 5s, query: 1s}",
     ),
     (
         "everything of http",
@@ -375,7 +375,7 @@ fn apply(api: &ApiServer, yaml: &str) -> Result<String, String> {
 
 /// The faults that kubectl tells, as `field: message`. What it could not check after others had failed is none.
 fn told_by_kubectl(said: &str) -> Vec<String> {
-    let said = said.split("(\"/").next().expect("all of it");
+    let said = said.split("\n(KUBECONFIG=").next().expect("all of it");
     if let Some((_, faults)) = said.split_once("strict decoding error: ") {
         let field = |fault: &str| fault.split('"').nth(1).unwrap_or_default().to_owned();
         return faults.trim().split(", ").map(|fault| format!("{}: {fault}", field(fault))).collect();

@@ -51,7 +51,8 @@ fn topic(transition: &Transition, judged: Option<&Judged>, blamed: Option<(Layer
     let status = judged.map_or("", |judged| judged.status.as_str());
     let layer = blamed.map_or("", |(layer, _)| layer.as_str());
     let probes: Vec<String> = blamed.into_iter().flat_map(|(_, probes)| probes).map(ToString::to_string).collect();
-    format!("{}={status} {layer} {}", transition.kind.as_str(), probes.join(" "))
+    let before = transition.before.map_or("", |(before, _)| before.as_str());
+    format!("{}: {before} to {status}, {layer} {}", transition.kind.as_str(), probes.join(" "))
 }
 
 fn note(assessment: &Assessment, judged: &Judged, transition: &Transition, now: Timestamp) -> String {

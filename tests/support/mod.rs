@@ -8,6 +8,7 @@ pub mod checks;
 pub mod cluster;
 pub mod kstatus;
 pub mod netns;
+pub mod openmetrics;
 pub mod operator;
 pub mod pginstall;
 pub mod pgsetup;
