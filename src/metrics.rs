@@ -240,6 +240,9 @@ fn position<T: PartialEq>(all: &[T], value: &T) -> u8 {
     all.iter().position(|other| other == value).and_then(|index| u8::try_from(index).ok()).unwrap_or(u8::MAX)
 }
 
+/// Takes one sample: its labels and its value.
+type Row<'a> = &'a mut dyn FnMut(&[(&str, &str)], f64) -> Result<(), FmtError>;
+
 /// Shows the latest values of every check.
 #[derive(Debug)]
 struct Latest(Arc<Mutex<BTreeMap<CheckId, Arc<CheckSeries>>>>);
@@ -247,16 +250,12 @@ struct Latest(Arc<Mutex<BTreeMap<CheckId, Arc<CheckSeries>>>>);
 impl Collector for Latest {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), FmtError> {
         let checks: Vec<Arc<CheckSeries>> = locked(&self.0).values().cloned().collect();
-        let mut gauge = |name: &str,
-                         help: &str,
-                         unit: Option<&Unit>,
-                         rows: &mut dyn FnMut(
-            &mut dyn FnMut(&[(&str, &str)], f64) -> Result<(), FmtError>,
-        ) -> Result<(), FmtError>| {
-            let metric = ConstGauge::new(0.0_f64);
-            let mut family = encoder.encode_descriptor(name, help, unit, metric.metric_type())?;
-            rows(&mut |labels, value| ConstGauge::new(value).encode(family.encode_family(&labels.to_vec())?))
-        };
+        let mut gauge =
+            |name: &str, help: &str, unit: Option<&Unit>, rows: &mut dyn FnMut(Row<'_>) -> Result<(), FmtError>| {
+                let metric = ConstGauge::new(0.0_f64);
+                let mut family = encoder.encode_descriptor(name, help, unit, metric.metric_type())?;
+                rows(&mut |labels, value| ConstGauge::new(value).encode(family.encode_family(&labels.to_vec())?))
+            };
         let seconds = |nanos: &AtomicU64| nanos.load(Ordering::Relaxed) as f64 / 1e9;
         gauge("check_ready", "Ready condition: 1 for the status that holds", None, &mut |row| {
             for check in &checks {

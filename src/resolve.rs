@@ -109,8 +109,11 @@ struct Planner {
     under_way: FuturesUnordered<BoxFuture<'static, Resolved>>,
     listed: bool,
     /// Plans of the first listing, until it is complete and resolved. None afterwards.
-    held: Option<Vec<(Arc<CheckPlan>, Option<Box<ConnectivityCheckStatus>>)>>,
+    held: Option<Vec<Held>>,
 }
+
+/// A plan and the status from which it resumes.
+type Held = (Arc<CheckPlan>, Option<Box<ConnectivityCheckStatus>>);
 
 /// What is kept of a check. The declaration only where it refers to Secrets: it is needed again when one changes.
 struct Known {

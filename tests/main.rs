@@ -13,4 +13,5 @@ mod leader;
 mod refusals;
 mod secrets;
 mod serving;
+mod story;
 mod support;

@@ -1,4 +1,5 @@
 //! `ConnectivityCheck`: the path whose readiness matters, as a team declares it. Types and schema only.
+#![allow(clippy::duplicated_attributes, reason = "every printer column has a name and a type of its own")]
 
 use kube::core::Duration;
 use kube::{CustomResource, KubeSchema};

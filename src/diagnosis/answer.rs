@@ -11,7 +11,14 @@ pub(super) const UNEXPECTED: &str = "application/answer";
 
 pub(super) fn database_state(case: &Case<'_>) -> Vec<Finding> {
     let is = |cause| {
-        matches!(cause, Cause::ServerStarting | Cause::ServerShuttingDown | Cause::TooManyConnections | Cause::ReadOnly)
+        matches!(
+            cause,
+            Cause::ServerStarting
+                | Cause::ServerShuttingDown
+                | Cause::TooManyConnections
+                | Cause::ServerError
+                | Cause::ReadOnly
+        )
     };
     case.faults(is)
         .map(|(index, observation, failure)| {

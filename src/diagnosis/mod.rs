@@ -166,12 +166,18 @@ impl Finding {
         layer: Layer,
         confidence: Confidence,
     ) -> Self {
+        let (name, target, message) = (observation.name, observation.target, &failure.message);
         Finding {
             rule,
             layer,
             cause: failure.cause,
             stage: failure.stage,
-            summary: format!("{} ({}): {}", observation.name, observation.target, failure.message),
+            // A message that names the target need not have it named again.
+            summary: if message.contains(target) {
+                format!("{name}: {message}")
+            } else {
+                format!("{name} ({target}): {message}")
+            },
             remedy: failure.cause.remedy().to_owned(),
             confidence,
             probes: vec![index],

@@ -5,8 +5,10 @@
 
 mod attempt;
 mod dns;
+mod driven;
 mod http;
 pub mod net;
+mod postgres;
 mod tcp;
 mod tls;
 
@@ -98,7 +100,7 @@ async fn carry_out(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Fai
         Action::Dns(action) => dns::probe(action, attempt).await,
         Action::Tls(action) => tls::probe(action, attempt).await,
         Action::Http(action) => http::probe(action, attempt).await,
-        Action::Postgres(_) => Err(Failure::before_start(Cause::ProberError, "this kind is not wired yet")),
+        Action::Postgres(action) => postgres::probe(action, attempt).await,
     }
 }
 

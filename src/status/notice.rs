@@ -48,11 +48,12 @@ pub fn notice(plan: &CheckPlan, assessment: &Assessment, transition: &Transition
 
 /// What tells one notice from another, durations and counts apart.
 fn topic(transition: &Transition, judged: Option<&Judged>, blamed: Option<(Layer, &[usize])>) -> String {
+    // Ready again is another matter than ready for the first time.
+    let before = transition.before.map_or("", |(status, _)| status.as_str());
     let status = judged.map_or("", |judged| judged.status.as_str());
     let layer = blamed.map_or("", |(layer, _)| layer.as_str());
     let probes: Vec<String> = blamed.into_iter().flat_map(|(_, probes)| probes).map(ToString::to_string).collect();
-    let before = transition.before.map_or("", |(before, _)| before.as_str());
-    format!("{}: {before} to {status}, {layer} {}", transition.kind.as_str(), probes.join(" "))
+    format!("{}={before}>{status} {layer} {}", transition.kind.as_str(), probes.join(" "))
 }
 
 fn note(assessment: &Assessment, judged: &Judged, transition: &Transition, now: Timestamp) -> String {

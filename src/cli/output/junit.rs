@@ -112,8 +112,8 @@ fn cases(object: &Value) -> Vec<Case> {
     let mut cases: Vec<Case> = probes.into_iter().flatten().map(case).collect();
     let fails = cases.iter().any(|case| matches!(case.outcome, Outcome::Failure | Outcome::Error));
     if !is_ready(object) && !fails {
-        let ready = object.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
-        let ready = ready.filter(|condition| text(condition, "/type") == "Ready").last();
+        let mut ready = object.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
+        let ready = ready.find(|condition| text(condition, "/type") == "Ready");
         let part = |path: &str| ready.map(|condition| text(condition, path)).unwrap_or_default();
         cases.push(Case {
             name: "Ready".to_owned(),

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -20,6 +19,7 @@ use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
 use crate::plan::kinds::HttpAction;
 use crate::probe::Attempt;
+use crate::probe::driven::Driven;
 use crate::probe::net::io_cause;
 use crate::probe::net::tls::Session;
 
@@ -65,7 +65,7 @@ where
             builder.max_buf_size(MAX_HEADER);
             let (mut sender, connection) =
                 builder.handshake(io).await.map_err(|error| broken(Stage::Request, &error))?;
-            let mut connection = Driven { connection: Some(connection) };
+            let mut connection = Driven::new(connection);
             let sent = connection.beside(sender.send_request(outgoing));
             let sent = async { sent.await.map_err(|error| broken(Stage::Request, &error)) };
             let response = attempt.stage(Stage::Request, waiting, sent).await?;
@@ -76,7 +76,7 @@ where
             builder.max_header_list_size(MAX_HEADER as u32);
             let shaken = async { builder.handshake(io).await.map_err(|error| broken(Stage::Request, &error)) };
             let (mut sender, connection) = attempt.stage(Stage::Handshake, waiting, shaken).await?;
-            let mut connection = Driven { connection: Some(connection) };
+            let mut connection = Driven::new(connection);
             let sent = connection.beside(sender.send_request(outgoing));
             let sent = async { sent.await.map_err(|error| broken(Stage::Request, &error)) };
             let response = attempt.stage(Stage::Request, waiting, sent).await?;
@@ -206,25 +206,4 @@ fn io_error(error: &hyper::Error) -> Option<&io::Error> {
         source = reason.source();
     }
     None
-}
-
-/// A connection that makes progress while something else is awaited.
-struct Driven<C> {
-    connection: Option<C>,
-}
-
-impl<C: Future<Output = Result<(), hyper::Error>> + Unpin> Driven<C> {
-    /// Awaits `work` while the connection is driven. That the connection ends is seen by `work` itself.
-    async fn beside<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let mut work = std::pin::pin!(work);
-        std::future::poll_fn(move |context| {
-            if let Some(connection) = &mut self.connection
-                && Pin::new(connection).poll(context).is_ready()
-            {
-                self.connection = None;
-            }
-            work.as_mut().poll(context)
-        })
-        .await
-    }
 }
