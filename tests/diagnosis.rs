@@ -162,6 +162,7 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         Cause::ConnectionReset
         | Cause::ConnectionClosed
         | Cause::ProtocolMismatch
+        | Cause::ServerError
         | Cause::QueryFailed
         | Cause::QueryTimeout
         | Cause::ReadOnly

@@ -10,7 +10,7 @@ use runready::api::{Cause, ProbeState, Stage};
 use serde_json::Value;
 
 use crate::support::backend::{Backend, Recorder};
-use crate::support::checks::{SOON, check, tcp};
+use crate::support::checks::{SOON, check};
 use crate::support::openmetrics::{Family, parse};
 use crate::support::operator::Operator;
 use crate::support::process::{Signal, free_port};
