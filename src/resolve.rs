@@ -11,7 +11,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, watch};
 
 use crate::api::ConnectivityCheckStatus;
-use crate::api::spec::{ConnectivityCheckSpec, ProbeSpec};
+use crate::api::spec::ConnectivityCheckSpec;
 use crate::engine::{Inbox, Start};
 use crate::plan::secrets::Lookup;
 use crate::plan::{self, CheckId, CheckPlan, Secrets};
@@ -26,28 +26,7 @@ const MOST_SPREAD: Duration = Duration::from_secs(10);
 
 /// The names of the Secrets that a spec refers to.
 pub fn secret_names(spec: &ConnectivityCheckSpec) -> BTreeSet<&str> {
-    spec.probes.iter().flat_map(probe_secret_names).collect()
-}
-
-fn probe_secret_names(probe: &ProbeSpec) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    if let Some(tls) = &probe.tls {
-        names.extend(tls.ca_secret_ref.as_ref().map(|reference| reference.name.as_str()));
-        names.extend(tls.client_cert_secret_ref.as_ref().map(|reference| reference.name.as_str()));
-    }
-    if let Some(http) = &probe.http {
-        names.extend(http.headers_from_secret.iter().map(|header| header.secret_ref.name.as_str()));
-        if let Some(tls) = &http.tls {
-            names.extend(tls.ca_secret_ref.as_ref().map(|reference| reference.name.as_str()));
-            names.extend(tls.client_cert_secret_ref.as_ref().map(|reference| reference.name.as_str()));
-        }
-    }
-    if let Some(postgres) = &probe.postgres {
-        names.extend(postgres.password_secret_ref.as_ref().map(|reference| reference.name.as_str()));
-        names.extend(postgres.tls.ca_secret_ref.as_ref().map(|reference| reference.name.as_str()));
-        names.extend(postgres.tls.client_cert_secret_ref.as_ref().map(|reference| reference.name.as_str()));
-    }
-    names
+    spec.secret_keys().map(|(name, _)| name).collect()
 }
 
 /// Fetches the Secrets that a check refers to, and compiles its plan. True when one of them could not be read.

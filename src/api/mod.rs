@@ -9,6 +9,7 @@ pub mod crd;
 pub mod kind;
 pub mod layer;
 pub mod probes;
+mod references;
 pub mod schema;
 pub mod spec;
 pub mod stage;

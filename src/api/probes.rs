@@ -53,7 +53,7 @@ pub struct DnsProbe {
     /// Record type. Default A.
     #[serde(default)]
     pub record_type: RecordType,
-    /// Server to ask, as an address with optional port, such as 169.254.169.254 or [fd00::53]:53. Default: the resolvers of the vantage.
+    /// Server to ask, as an address with optional port, such as 169.254.169.254 or `[fd00::53]:53`. Default: the resolvers of the vantage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub resolver: Option<String>,

@@ -1,4 +1,4 @@
-//! From what is known of a check to what its status says. Pure, but for [`write`], the only writer.
+//! From what is known of a check to what its status says. Pure, but for [`mod@write`], the only writer.
 
 pub mod assess;
 pub mod meaning;

@@ -15,8 +15,7 @@ use std::time::SystemTime;
 use secrecy::{ExposeSecret, SecretSlice};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::api::probes::SecretKeyRef;
-use crate::api::spec::{ConnectivityCheckSpec, ProbeSpec};
+use crate::api::spec::ConnectivityCheckSpec;
 use crate::manifest::SecretManifest;
 use crate::plan::SecretData;
 use crate::plan::secrets::Lookup;
@@ -52,7 +51,7 @@ impl Store {
 
     /// Notes which keys a spec refers to.
     pub fn note_keys(&mut self, namespace: &str, spec: &ConnectivityCheckSpec) {
-        for (name, key) in spec.probes.iter().flat_map(referred_keys) {
+        for (name, key) in spec.secret_keys() {
             self.asked.entry((namespace.to_owned(), name.to_owned())).or_default().insert(key.to_owned());
         }
     }
@@ -172,29 +171,4 @@ fn mark_files(directory: &Path, depth: usize, marks: &mut BTreeMap<PathBuf, u64>
         }
     }
     marks.insert(directory.to_owned(), hasher.finish());
-}
-
-/// The Secrets and keys that a probe refers to.
-fn referred_keys(probe: &ProbeSpec) -> Vec<(&str, &str)> {
-    let mut keys: Vec<&SecretKeyRef> = Vec::new();
-    let (mut authorities, mut clients) = (Vec::new(), Vec::new());
-    if let Some(tls) = &probe.tls {
-        authorities.extend(&tls.ca_secret_ref);
-        clients.extend(&tls.client_cert_secret_ref);
-    }
-    if let Some(http) = &probe.http {
-        keys.extend(http.headers_from_secret.iter().map(|header| &header.secret_ref));
-        authorities.extend(http.tls.iter().flat_map(|tls| &tls.ca_secret_ref));
-        clients.extend(http.tls.iter().flat_map(|tls| &tls.client_cert_secret_ref));
-    }
-    if let Some(postgres) = &probe.postgres {
-        keys.extend(&postgres.password_secret_ref);
-        authorities.extend(&postgres.tls.ca_secret_ref);
-        clients.extend(&postgres.tls.client_cert_secret_ref);
-    }
-    let keys = keys.into_iter().map(|reference| (reference.name.as_str(), reference.key.as_str()));
-    let authorities = authorities.into_iter().map(|reference| (reference.name.as_str(), reference.key.as_str()));
-    let clients =
-        clients.into_iter().flat_map(|client| [(client.name.as_str(), "tls.crt"), (client.name.as_str(), "tls.key")]);
-    keys.chain(authorities).chain(clients).collect()
 }

@@ -1,0 +1,220 @@
+//! Compiles a spec and its secrets into a plan. Pure but for the system's CA certificates, which are read once.
+
+mod dns;
+mod http;
+mod postgres;
+mod tcp;
+mod tls;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cadence::Cadence;
+use super::kinds::{Action, Kind};
+use super::secrets::Secrets;
+use super::{CheckId, CheckPlan, Fault, ProbePlan};
+use crate::api::spec::{ConnectivityCheckSpec, ProbeSpec, StageTimeouts};
+use crate::api::{Cause, Stage};
+use crate::evidence::Failure;
+
+/// `spec.interval` when it is not set.
+pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
+/// `spec.timeout` when it is not set and the interval allows it.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
+
+const DEFAULT_FAILURE_THRESHOLD: u32 = 2;
+const DEFAULT_SUCCESS_THRESHOLD: u32 = 1;
+
+/// Makes the plan of a check. What can't be carried out is in the plan's faults, and blocks its probe alone.
+pub fn compile(
+    id: CheckId,
+    uid: Arc<str>,
+    generation: i64,
+    spec: &ConnectivityCheckSpec,
+    secrets: &Secrets,
+) -> CheckPlan {
+    let mut faults = Vec::new();
+    let cadence = cadence(spec).unwrap_or_else(|fault| {
+        faults.push(fault);
+        Cadence::Every(DEFAULT_INTERVAL)
+    });
+    let timeout = timeout(spec, &cadence);
+    let names: Vec<&str> = spec.probes.iter().map(|probe| probe.name.as_str()).collect();
+    let probes: Box<[ProbePlan]> = spec
+        .probes
+        .iter()
+        .enumerate()
+        .map(|(index, probe)| {
+            let compiler = Compiler { field: format!("spec.probes[{index}]"), secrets };
+            compiler.probe(probe, &names[..index], timeout, &mut faults)
+        })
+        .collect();
+    if probes.is_empty() {
+        faults.push(invalid("spec.probes", "at least one probe is needed"));
+    }
+    CheckPlan {
+        id,
+        uid,
+        generation,
+        cadence,
+        startup_budget: spec.startup_budget.map(Duration::from),
+        failure_threshold: spec.failure_threshold.unwrap_or(DEFAULT_FAILURE_THRESHOLD).max(1),
+        success_threshold: spec.success_threshold.unwrap_or(DEFAULT_SUCCESS_THRESHOLD).max(1),
+        suspend: spec.suspend,
+        service: spec.service.clone(),
+        probes,
+        faults: faults.into(),
+    }
+}
+
+/// The plan of a check whose spec can't be read: nothing to probe, and a fault that says why.
+pub fn unreadable(id: CheckId, uid: Arc<str>, generation: i64, reason: &str) -> CheckPlan {
+    CheckPlan {
+        id,
+        uid,
+        generation,
+        cadence: Cadence::Every(DEFAULT_INTERVAL),
+        startup_budget: None,
+        failure_threshold: DEFAULT_FAILURE_THRESHOLD,
+        success_threshold: DEFAULT_SUCCESS_THRESHOLD,
+        suspend: false,
+        service: None,
+        probes: Box::default(),
+        faults: Box::new([invalid("spec", format!("can't be read: {reason}"))]),
+    }
+}
+
+fn invalid(field: impl Into<String>, message: impl Into<String>) -> Fault {
+    Fault { field: field.into(), cause: Cause::InvalidSpec, message: message.into() }
+}
+
+fn cadence(spec: &ConnectivityCheckSpec) -> Result<Cadence, Fault> {
+    match (&spec.schedule, spec.interval) {
+        (None, interval) => {
+            let interval = interval.map_or(DEFAULT_INTERVAL, Duration::from);
+            if interval < Duration::from_secs(1) {
+                return Err(invalid("spec.interval", format!("{interval:?} is too often; the least is 1s")));
+            }
+            Ok(Cadence::Every(interval))
+        }
+        (Some(_), Some(_)) => Err(invalid("spec.schedule", "interval and schedule exclude each other")),
+        (Some(expression), None) => {
+            let field = if super::cadence::parse_cron(expression).is_err() { "spec.schedule" } else { "spec.timeZone" };
+            Cadence::cron(expression, spec.time_zone.as_deref()).map_err(|error| invalid(field, error.to_string()))
+        }
+    }
+}
+
+fn timeout(spec: &ConnectivityCheckSpec, cadence: &Cadence) -> Duration {
+    let most = cadence.interval().unwrap_or(Duration::MAX);
+    spec.timeout.map_or(DEFAULT_TIMEOUT, Duration::from).min(most)
+}
+
+fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
+    let Some(StageTimeouts { resolve, connect, tls, handshake, authenticate, query, request, body, exchange }) =
+        timeouts
+    else {
+        return Box::default();
+    };
+    [
+        (Stage::Resolve, resolve),
+        (Stage::Connect, connect),
+        (Stage::Tls, tls),
+        (Stage::Handshake, handshake),
+        (Stage::Authenticate, authenticate),
+        (Stage::Query, query),
+        (Stage::Request, request),
+        (Stage::Body, body),
+        (Stage::Exchange, exchange),
+    ]
+    .into_iter()
+    .filter_map(|(stage, limit)| limit.map(|limit| (stage, limit.into())))
+    .collect()
+}
+
+/// Host and port as one writes them, with brackets around IPv6 addresses.
+fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// Compiles one probe; `field` is its path in the spec.
+struct Compiler<'a> {
+    field: String,
+    secrets: &'a Secrets,
+}
+
+impl Compiler<'_> {
+    fn probe(&self, spec: &ProbeSpec, earlier: &[&str], timeout: Duration, faults: &mut Vec<Fault>) -> ProbePlan {
+        let mut depends_on = Vec::new();
+        let mut dependency_fault = None;
+        for name in &spec.depends_on {
+            match earlier.iter().position(|other| other == name) {
+                Some(index) => depends_on.push(index),
+                None => {
+                    let message = format!("{name:?} is not the name of a probe listed before this one");
+                    dependency_fault = Some(invalid(format!("{}.dependsOn", self.field), message));
+                }
+            }
+        }
+        let (kind, target, action) = self.action(spec);
+        let action = match dependency_fault {
+            Some(fault) => Err(fault),
+            None if earlier.contains(&spec.name.as_str()) => {
+                Err(invalid(format!("{}.name", self.field), format!("{:?} is taken by an earlier probe", spec.name)))
+            }
+            None => action,
+        };
+        ProbePlan {
+            name: spec.name.as_str().into(),
+            kind,
+            target: target.into(),
+            action: action.map(Arc::new).map_err(|fault| {
+                let failure = Failure::before_start(fault.cause, fault.to_string());
+                faults.push(fault);
+                failure
+            }),
+            timeout,
+            stage_limits: stage_limits(spec.stage_timeouts.as_ref()),
+            max_latency: spec.max_latency.map(Duration::from),
+            required: spec.required,
+            depends_on: depends_on.into(),
+        }
+    }
+
+    /// The one kind of a probe. A spec with none or several is a fault: it may have been stored before the rule was.
+    fn action(&self, spec: &ProbeSpec) -> (Kind, String, Result<Action, Fault>) {
+        let ProbeSpec { dns, tcp, tls, http, postgres, .. } = spec;
+        let kinds = [dns.is_some(), tcp.is_some(), tls.is_some(), http.is_some(), postgres.is_some()];
+        let one = kinds.into_iter().filter(|set| *set).count() == 1;
+        match (dns, tcp, tls, http, postgres) {
+            (Some(dns), ..) if one => (Kind::Dns, format!("dns://{}/{:?}", dns.name, dns.record_type), self.dns(dns)),
+            (_, Some(tcp), ..) if one => {
+                (Kind::Tcp, format!("tcp://{}", authority(&tcp.host, tcp.port)), self.tcp(tcp))
+            }
+            (_, _, Some(tls), ..) if one => {
+                (Kind::Tls, format!("tls://{}", authority(&tls.host, tls.port)), self.tls(tls))
+            }
+            (_, _, _, Some(http), _) if one => (Kind::Http, http::shown_url(&http.url), self.http(http)),
+            (_, _, _, _, Some(postgres)) if one => {
+                let target = format!(
+                    "postgres://{}@{}/{}",
+                    postgres.user,
+                    authority(&postgres.host, postgres.port),
+                    postgres.database
+                );
+                (Kind::Postgres, target, self.postgres(postgres))
+            }
+            _ => (Kind::Tcp, String::new(), Err(invalid(&self.field, "exactly one kind per probe"))),
+        }
+    }
+
+    fn at(&self, path: &str) -> String {
+        format!("{}.{path}", self.field)
+    }
+
+    fn regex(&self, path: &str, pattern: &str) -> Result<regex::bytes::Regex, Fault> {
+        regex::bytes::RegexBuilder::new(pattern).size_limit(1 << 20).build().map_err(|error| {
+            invalid(self.at(path), format!("{pattern:?} is not a regular expression (RE2 syntax): {error}"))
+        })
+    }
+}
