@@ -54,15 +54,19 @@ fn events(api: &ApiServer, namespace: &str) -> Vec<(String, String, i64)> {
 fn a_flapping_backend_gives_series_of_events_not_a_flood() {
     let Some(api) = shared() else { return };
     let namespace = api.namespace("flapping");
-    let _operator = Operator::probing(&api.kubeconfig(), &["--namespace", &namespace]);
+    let operator = Operator::probing(&api.kubeconfig(), &["--namespace", &namespace]);
     let mut backend = Backend::start();
     let spec = tcp(backend.port).replace("interval: 1s", "interval: 1s, failureThreshold: 1");
     api.apply(&check(&namespace, "backend", &spec)).expect("applied");
     until_ready(api, &namespace, "backend", "True", "Healthy");
-    for _ in 0..3 {
+    for round in 0..3 {
         let port = backend.port;
         backend.stop();
         until_ready(api, &namespace, "backend", "False", "ConnectionRefused");
+        // Each outage lasts longer than the one before, and still belongs to the series.
+        let failures = || operator.metric("runready_probe_observations_total", "observed=\"Failing\"");
+        let enough = failures() + f64::from(2 * round);
+        until(SOON, "more failures", || if failures() >= enough { Ok(()) } else { Err(failures()) });
         backend = Backend::again(port);
         until_ready(api, &namespace, "backend", "True", "Healthy");
     }

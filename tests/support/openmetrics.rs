@@ -122,7 +122,7 @@ fn check(family: &Family) -> Result<(), String> {
         if !seen.insert((&sample.name, &sample.labels)) {
             return Err(format!("{sample:?} twice"));
         }
-        if family.kind == "counter" && !(sample.value >= 0.0) {
+        if family.kind == "counter" && (sample.value < 0.0 || sample.value.is_nan()) {
             return Err(format!("{sample:?} is no count"));
         }
     }
