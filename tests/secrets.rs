@@ -69,6 +69,10 @@ fn a_missing_secret_is_awaited_by_watch_and_stops_no_other_probe() {
 
     api.kubectl(&["delete", "secret", "token", "-n", &namespace]).expect("deleted");
     stalled_because(api, &namespace, "SecretNotFound");
+    secret(api, &namespace, "value", "again");
+    until(Duration::from_secs(2), "a request with the value of the Secret created anew", || {
+        if recorder.last_holds("again") { Ok(()) } else { Err(recorder.requests().len()) }
+    });
 }
 
 #[test]

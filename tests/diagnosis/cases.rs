@@ -352,6 +352,14 @@ pub fn silences() -> Vec<(&'static str, &'static str, Vec<Seen>)> {
             with(timeouts(), ill("other", Tcp, "10.8.0.1:1", Cause::ConnectionRefused)),
         ),
         ("egress/all-silent", "a DNS server answers", with(timeouts(), well("name", Dns, DB))),
+        (
+            "egress/all-silent",
+            "all addresses are of one host",
+            vec![
+                database(Cause::ConnectTimeout).tried("10.0.0.2:5432", Some(Cause::ConnectTimeout)),
+                ill("cache", Tcp, CACHE, Cause::ConnectTimeout).tried("10.0.0.2:6379", Some(Cause::ConnectTimeout)),
+            ],
+        ),
         ("egress/all-silent", "there is one address only", vec![database(Cause::ConnectTimeout)]),
         ("network/address-silent", "it is refused", vec![database(Cause::ConnectionRefused)]),
         ("network/address-silent", "it hangs later on", vec![database(Cause::HandshakeTimeout)]),
