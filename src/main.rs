@@ -12,9 +12,6 @@ async fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     match cli::run(command).await {
         Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(cli::UNUSABLE)
-        }
+        Err(error) => cli::report(&error),
     }
 }

@@ -4,11 +4,16 @@
 mod bed;
 mod bed_netns;
 mod bed_postgres;
+mod cli;
 mod cluster;
 mod controller;
+mod demo;
 mod diagnosis;
+mod docs;
 mod engine;
 mod folder;
+mod gitops;
+mod layering;
 mod leader;
 mod refusals;
 mod secrets;

@@ -50,11 +50,9 @@ pub fn assess(view: &View<'_>) -> Assessment {
     let mut conditions = vec![ready(view, diagnosis.as_ref())];
     conditions.extend(reconciling(view));
     conditions.extend(stalled(view));
-    conditions.extend(concern(view, ConditionType::DatabaseReachable, |kind| matches!(kind, Kind::Postgres)));
-    conditions.extend(concern(view, ConditionType::NetworkReachable, |kind| {
-        matches!(kind, Kind::Dns | Kind::Tcp | Kind::Tls)
-    }));
-    conditions.extend(concern(view, ConditionType::EndpointsServing, |kind| matches!(kind, Kind::Http)));
+    for kind in [ConditionType::DatabaseReachable, ConditionType::NetworkReachable, ConditionType::EndpointsServing] {
+        conditions.extend(concern(view, kind));
+    }
     for judged in &mut conditions {
         judged.message = clip(&judged.message, MAX_MESSAGE).into_owned();
     }
@@ -232,8 +230,17 @@ fn stalled(view: &View<'_>) -> Option<Judged> {
     })
 }
 
-fn concern(view: &View<'_>, kind: ConditionType, is: impl Fn(Kind) -> bool) -> Option<Judged> {
-    let standings = standings(view, |probe| is(probe.kind));
+/// The condition that a kind of probe speaks for.
+const fn concern_of(kind: Kind) -> ConditionType {
+    match kind {
+        Kind::Postgres => ConditionType::DatabaseReachable,
+        Kind::Dns | Kind::Tcp | Kind::Tls => ConditionType::NetworkReachable,
+        Kind::Http => ConditionType::EndpointsServing,
+    }
+}
+
+fn concern(view: &View<'_>, kind: ConditionType) -> Option<Judged> {
+    let standings = standings(view, |probe| concern_of(probe.kind) == kind);
     if standings.is_empty() {
         return None;
     }
