@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod helm;
 pub mod kstatus;
 pub mod netns;
+pub mod openmetrics;
 pub mod operator;
 pub mod pginstall;
 pub mod pgsetup;
