@@ -116,7 +116,14 @@ pub(super) fn unreachable(case: &Case<'_>) -> Vec<Finding> {
 
 pub(super) fn name(case: &Case<'_>) -> Vec<Finding> {
     let is = |cause| {
-        matches!(cause, Cause::NameNotFound | Cause::NoAddress | Cause::ResolverTimeout | Cause::ResolverFailed)
+        matches!(
+            cause,
+            Cause::NameNotFound
+                | Cause::NoAddress
+                | Cause::ResolverTimeout
+                | Cause::ResolverUnreachable
+                | Cause::ResolverFailed
+        )
     };
     case.faults(is)
         .map(|(index, observation, failure)| {
