@@ -164,6 +164,8 @@ pub enum Fact {
     Records,
     /// DNS server that was asked.
     Resolver,
+    /// Number of resolved addresses that were not tried, because there are too many.
+    AddressesLeftOut,
 }
 
 impl Fact {
@@ -188,6 +190,7 @@ impl Fact {
             Fact::ResponseCode => "responseCode",
             Fact::Records => "records",
             Fact::Resolver => "resolver",
+            Fact::AddressesLeftOut => "addressesLeftOut",
         }
     }
 }

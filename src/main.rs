@@ -18,9 +18,6 @@ fn main() -> ExitCode {
     let result = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(cli::run(command)));
     match result {
         Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(cli::UNUSABLE)
-        }
+        Err(error) => cli::report(&error),
     }
 }

@@ -34,19 +34,25 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 struct Shared {
     phase: watch::Receiver<Phase>,
+    hindrance: watch::Receiver<Option<String>>,
     metrics: Arc<Metrics>,
 }
 
-/// Serves until the listener fails.
+/// Serves until the listener fails. `hindrance` is what keeps the replica from its work whatever its phase, in words.
 ///
 /// # Errors
 /// When accepting connections fails for good.
-pub async fn serve(listener: TcpListener, phase: watch::Receiver<Phase>, metrics: Arc<Metrics>) -> std::io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    phase: watch::Receiver<Phase>,
+    hindrance: watch::Receiver<Option<String>>,
+    metrics: Arc<Metrics>,
+) -> std::io::Result<()> {
     let router = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(scrape))
-        .with_state(Shared { phase, metrics });
+        .with_state(Shared { phase, hindrance, metrics });
     axum::serve(listener, router).await
 }
 
@@ -67,6 +73,9 @@ async fn healthz(State(shared): State<Shared>) -> Response {
 
 /// Ready: synced and able to probe, or standing by for the replica that is.
 async fn readyz(State(shared): State<Shared>) -> Response {
+    if let Some(hindrance) = &*shared.hindrance.borrow() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{hindrance}\n")).into_response();
+    }
     let (status, text) = match &*shared.phase.borrow() {
         Phase::Probing(_) => (StatusCode::OK, "probing\n"),
         Phase::StandingBy => (StatusCode::OK, "standing by\n"),

@@ -30,16 +30,20 @@ pub enum LogFormat {
     Json,
 }
 
-/// What is logged unless `RUST_LOG` says otherwise. The client's own report of a failed request says nothing that ours does not.
-const DEFAULT_FILTER: &str = "info,kube_client::client::builder=off";
+/// What is logged unless `RUST_LOG` says otherwise. The client's own reports of a failed request say nothing that ours do not.
+pub const DEFAULT_FILTER: &str = "info,kube_client::client::builder=off,kube_runtime::watcher=error";
 
-/// Starts logging to standard error. `RUST_LOG` chooses what is logged; the default is `info`.
+/// Starts logging to standard error. `RUST_LOG` chooses what is logged; without it, `filter` does.
 ///
 /// # Errors
 /// When logging was started before.
-pub fn start_logging(format: LogFormat, colour: bool) -> Result<(), tracing_subscriber::util::TryInitError> {
+pub fn start_logging(
+    format: LogFormat,
+    colour: bool,
+    filter: &str,
+) -> Result<(), tracing_subscriber::util::TryInitError> {
     use tracing_subscriber::util::SubscriberInitExt;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     match format {
         LogFormat::Text => builder.with_ansi(colour).finish().try_init(),

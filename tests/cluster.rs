@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::apiserver::ApiServer;
 use crate::support::backend::Backend;
-use crate::support::checks::{SOON, check, condition, install, object, shared, tcp, until_ready};
+use crate::support::checks::{SOON, check, install, object, shared, tcp, until_ready};
 use crate::support::operator::Operator;
 use crate::support::process::Signal;
 use crate::support::skip::require;

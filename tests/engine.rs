@@ -264,6 +264,19 @@ fn a_run_that_overruns_is_counted_and_not_doubled() {
 }
 
 #[test]
+fn a_run_that_may_not_be_carried_out_is_made_up_for_when_next_due() {
+    let mut world = World::start(plan(1, ONE), None);
+    world.step(Event::NotCarriedOut { run: 1 });
+    assert_eq!(world.runs, [1], "not at once: whoever leads now is at work");
+    world.wake();
+    world.wake();
+    assert_eq!((world.runs.as_slice(), world.overruns), (&[1, 2][..], 0), "nothing was in flight");
+    world.step(Event::NotCarriedOut { run: 1 });
+    world.observe(&[Outcome::Passed]);
+    assert_eq!(world.ready(), (TRUE, "Healthy".to_owned()), "an earlier run's fate is none of this one's");
+}
+
+#[test]
 fn a_restart_resumes_thresholds_times_and_silence() {
     let spec = "{interval: 10s, failureThreshold: 3, probes: [{name: database, tcp: {host: 10.0.0.1, port: 5432}}]}";
     let mut before = World::start(plan(1, spec), None);
@@ -348,6 +361,21 @@ fn a_path_slower_than_the_startup_budget_is_not_ready() {
     world.observe(&[Outcome::Passed, Outcome::Passed]);
     assert_eq!(world.ready(), (FALSE, "StartupBudgetExceeded".to_owned()), "3 ms, then 3 ms more");
     assert_eq!(world.last().probes[0].state, ProbeState::Healthy);
+}
+
+#[test]
+fn a_service_s_check_that_is_healthy_says_from_where_it_was_seen() {
+    let spec = "{interval: 10s, service: {project: p, region: r, name: backend}, \
+                probes: [{name: database, tcp: {host: 10.0.0.1, port: 5432}}]}";
+    let mut world = World::start(plan(1, spec), None);
+    world.observe(&[Outcome::Passed]);
+    assert_eq!(world.ready(), (TRUE, "Healthy".to_owned()));
+    let message = &world.last().conditions[0].message;
+    assert!(message.contains("as seen from host/test; the service's own way out of Cloud Run was not on"), "{message}");
+
+    let mut world = World::start(plan(1, ONE), None);
+    world.observe(&[Outcome::Passed]);
+    assert_eq!(world.last().conditions[0].message, "the probe is healthy", "without a service there is no other way");
 }
 
 #[test]

@@ -50,6 +50,8 @@ causes! {
     NoAddress => Network, "Add an A or AAAA record for the name, or ask for a record type that it has.";
     /// No DNS server answered in time.
     ResolverTimeout => Network, "Check that the resolver is reachable from the vantage: UDP and TCP port 53, firewall rules, and the DNS server policy of the network.";
+    /// No DNS server can be reached: its port is refused, or no route leads to it.
+    ResolverUnreachable => Network, "Check the address of the resolver (/etc/resolv.conf, or the check's resolver), that it listens on UDP and TCP port 53, and the routes to it.";
     /// The DNS server answered that it could not resolve the name (SERVFAIL, REFUSED or a malformed answer).
     ResolverFailed => Network, "Look at the DNS server's own logs and forwarding targets; a private zone's forwarder may be unreachable.";
     /// The host answered that nothing listens on the port (TCP RST).

@@ -6,15 +6,17 @@ mod progress;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use clap::ValueHint;
 use futures::stream::{self, StreamExt};
+use jiff::{RoundMode, TimestampRound, Unit};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
 use self::drive::{Decided, Driver};
 use self::progress::Progress;
 use super::output::{self, Format};
-use super::{NOT_READY, UNUSABLE, input};
+use super::{INTERRUPTED, NOT_READY, UNUSABLE, input};
 use crate::engine::Settings;
 use crate::manifest::DEFAULT_NAMESPACE;
 use crate::probe::{Resolver, Vantage};
@@ -22,23 +24,22 @@ use crate::source::folder::state::full_object;
 
 /// Most checks that run at once.
 const AT_ONCE: usize = 64;
-/// Exit code after Ctrl-C: 128 + SIGINT, as shells have it.
-const INTERRUPTED: u8 = 130;
 
 /// Arguments of `runready check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  runready check -f check.yaml                  One table, once
-  runready check -f checks/ -o wide             Every *.yaml, *.yml and *.json below checks/, with messages
-  kustomize build . | runready check -f -       What a pipeline is about to apply
+  runready check -f check.yaml               One table, once
+  runready check -f checks/ -o wide          All below checks/, with messages
+  runready check -f checks/ --watch          Again and again, until Ctrl-C
+  kustomize build . | runready check -f -    What is about to be applied
   runready check -f check.yaml -o junit > out.xml
   RUNREADY_SECRET_DB_PASSWORD=... runready check -f check.yaml
 
-Secrets come from Secret manifests among the files, then from --secrets-dir, then from
-RUNREADY_SECRET_<NAME>_<KEY> (upper case, with _ for whatever is no letter or digit).
+Of a directory, every *.yaml, *.yml and *.json is read, except what begins with a dot.
 
-Thresholds don't apply: one observation decides. Exit code: 0 all Ready; 1 at least one is not;
-2 the input can't be used, and every fault is named with file, line, column and field.")]
+Secrets come from Secret manifests among the files, then from --secrets-dir, then from RUNREADY_SECRET_<NAME>_<KEY> (upper case, with _ for whatever is no letter or digit).
+
+Thresholds don't apply: one observation decides. Exit code: 0 all Ready; 1 at least one is not; 2 the input can't be used, and every fault is named with file, line, column and field; 130 Ctrl-C before all had run.")]
 pub struct Args {
     /// A file, a directory (with those below it), or - for standard input; repeatable
     #[arg(short, long = "filename", value_name = "FILE|DIR|-", required = true)]
@@ -53,7 +54,7 @@ pub struct Args {
     #[arg(short, long, default_value = DEFAULT_NAMESPACE)]
     namespace: String,
     /// Secrets as files: DIR/NAMESPACE/NAME/KEY or DIR/NAME/KEY
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     secrets_dir: Option<PathBuf>,
     /// What to call the place that is probed from [default: host/ and this host's name]
     #[arg(long, value_name = "NAME")]
@@ -65,6 +66,10 @@ pub struct Args {
 /// # Errors
 /// When the result can't be printed.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    ensure!(
+        !(args.watch && args.output == Format::Junit),
+        "a JUnit report has one end, so it can't go with --watch: leave one of the two out"
+    );
     let planned = match input::plans(&args.filename, &args.namespace, args.secrets_dir.clone()) {
         Ok(planned) => planned,
         Err(faults) => {
@@ -75,7 +80,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let name = args.vantage.clone().unwrap_or_else(default_vantage);
     let vantage = Vantage { name: name.as_str().into(), resolver: Resolver::system() };
     let settings = Settings::new(vantage.name.clone());
-    let created = jiff::Timestamp::now().round(jiff::Unit::Second)?.to_string();
+    // Cut, not rounded: nothing may happen to a check before it was created.
+    let whole_seconds = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc);
+    let created = jiff::Timestamp::now().round(whole_seconds)?.to_string();
     let mut results: Vec<Option<Value>> = planned.iter().map(|_| None).collect();
     let mut progress = Progress::new(planned.iter().map(|planned| planned.plan.id.to_string()));
     let (decided, mut decisions) = mpsc::channel(AT_ONCE);
@@ -125,9 +132,12 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 fn show(results: &[Option<Value>], format: Format, again: bool) -> anyhow::Result<()> {
     let objects: Vec<Value> = results.iter().flatten().cloned().collect();
-    if again && output::colours(&std::io::stdout()) {
+    match format {
         // Back to the upper left corner of an empty screen (ECMA-48).
-        print!("\x1b[H\x1b[2J");
+        Format::Table | Format::Wide if again && output::movable(&std::io::stdout()) => output::write("\x1b[H\x1b[2J")?,
+        // Documents of one stream are parted by a line.
+        Format::Yaml if again => output::write("---\n")?,
+        Format::Table | Format::Wide | Format::Json | Format::Yaml | Format::Junit => {}
     }
     Ok(output::print(&objects, format)?)
 }

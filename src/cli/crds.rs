@@ -1,8 +1,8 @@
 //! `runready crds`: prints the CustomResourceDefinition as YAML.
 
-use std::io::Write;
 use std::process::ExitCode;
 
+use super::output;
 use crate::api::crd::crd;
 
 /// Arguments of `runready crds`.
@@ -15,7 +15,7 @@ pub struct Args {}
 /// # Errors
 /// When standard output can't be written to.
 pub async fn run(_: Args) -> anyhow::Result<ExitCode> {
-    std::io::stdout().write_all(yaml()?.as_bytes())?;
+    output::write(&yaml()?)?;
     Ok(ExitCode::SUCCESS)
 }
 

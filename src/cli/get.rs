@@ -1,13 +1,14 @@
 //! `runready get`: what `kubectl get connectivitychecks` would show, from a folder. Reads the folder; writes nothing in it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::ensure;
+use clap::ValueHint;
 use serde_json::{Value, json};
 
-use super::output::{self, Format};
+use super::output::{self, Format, OutputError, Style};
 use super::{UNUSABLE, input};
 use crate::manifest::{DEFAULT_NAMESPACE, Fault};
 use crate::plan::CheckId;
@@ -15,12 +16,16 @@ use crate::source::folder::state::{State, full_object};
 
 /// Arguments of `runready get`.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  runready get --folder ./checks\n  runready get --folder ./checks -o wide backend\n  runready get --folder ./checks -o json | jq '.items[].status.verdict'"
-)]
+#[command(after_help = "Examples:
+  runready get --folder checks/                    One line for each check
+  runready get --folder checks/ -o wide backend    One check, with its message
+  runready get --folder checks/ -o yaml backend    Verdict and every stage
+  runready get --folder checks/ -o json | jq '.items[].status.verdict'
+
+Exit code: 0; 2 the folder can't be read, a check that was named is not there, or a manifest has faults (the others are shown all the same).")]
 pub struct Args {
     /// The folder that `runready run --folder` works on
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     folder: PathBuf,
     /// Only the checks of these names
     #[arg(value_name = "NAME")]
@@ -66,10 +71,19 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(UNUSABLE) })
 }
 
+/// The table of a folder's checks, as [`run`] prints it.
+///
+/// # Errors
+/// Only a defect of the types can cause one.
+pub fn table_of(folder: &Path, style: Style) -> Result<String, OutputError> {
+    let objects: Vec<Value> = collect(folder).0.into_values().collect();
+    Ok(output::table(&objects, false, style, jiff::Timestamp::now())?)
+}
+
 /// Every check that is declared in the folder, and those whose file can't be read at the moment, each with its last status.
-fn collect(folder: &PathBuf) -> (BTreeMap<CheckId, Value>, Vec<Fault>) {
+fn collect(folder: &Path) -> (BTreeMap<CheckId, Value>, Vec<Fault>) {
     let state = State::of(folder);
-    let (contents, faults) = input::contents(std::slice::from_ref(folder), DEFAULT_NAMESPACE);
+    let (contents, faults) = input::contents(&[folder.to_owned()], DEFAULT_NAMESPACE);
     let mut objects = BTreeMap::new();
     for check in contents.checks {
         let kept = state.read(&check.id);

@@ -1,9 +1,9 @@
 //! Reads the manifests that a command was given. Reads files; returns their checks and Secrets, or every fault in them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::api::Cause;
-use crate::manifest::{Contents, DeclaredCheck, Fault, declared_twice, read};
+use crate::manifest::{Contents, DeclaredCheck, Fault, declared_twice, manifests_in, read};
 use crate::plan::{self, CheckPlan, Secrets};
 use crate::resolve::secret_names;
 use crate::source::folder::secrets::Store;
@@ -47,8 +47,7 @@ pub fn plans(paths: &[PathBuf], namespace: &str, secrets: Option<PathBuf>) -> Re
         faults.extend(invalid.map(|fault| check.fault(&fault.field, format!("Invalid value: {}", fault.message))));
     }
     if planned.is_empty() && faults.is_empty() {
-        let hold = "no ConnectivityCheck is declared here: write one, with apiVersion: runready.dev/v1alpha1";
-        faults.extend(paths.iter().map(|path| Fault::of_file(&path.display().to_string().into(), hold)));
+        faults.extend(paths.iter().map(|path| nothing_in(path)));
     }
     if faults.is_empty() { Ok(planned) } else { Err(faults) }
 }
@@ -61,4 +60,17 @@ fn planned(check: DeclaredCheck, store: &Store) -> Option<Planned> {
     }
     let plan = plan::compile(check.id.clone(), uid(&check.id).into(), 1, spec, &secrets);
     Some(Planned { check, plan })
+}
+
+/// A file, directory or standard input without a check.
+fn nothing_in(path: &Path) -> Fault {
+    let hold = "no ConnectivityCheck is declared here: one begins with apiVersion: runready.dev/v1alpha1 and kind: \
+                ConnectivityCheck (runready demo --keep DIR writes an example)";
+    let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+    let hold = if path.is_dir() && manifests_in(path).files.is_empty() {
+        "holds no manifest: in a directory, files named *.yaml, *.yml and *.json are read"
+    } else {
+        hold
+    };
+    Fault::of_file(&name.into(), hold)
 }

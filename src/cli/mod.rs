@@ -3,17 +3,21 @@
 pub mod check;
 pub mod completions;
 pub mod crds;
+pub mod demo;
 pub mod get;
 mod input;
 pub mod output;
 pub mod run;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 /// Exit code when at least one check is not Ready.
 pub const NOT_READY: u8 = 1;
+/// Exit code after Ctrl-C: 128 + SIGINT, as shells have it.
+pub const INTERRUPTED: u8 = 130;
 /// Exit code when the input can't be used.
 pub const UNUSABLE: u8 = 2;
 
@@ -23,7 +27,16 @@ pub const UNUSABLE: u8 = 2;
     name = "runready",
     version,
     max_term_width = 100,
-    after_help = "Try it:\n  runready check -f check.yaml        Run the checks of a file once, and say which are Ready\n  runready crds | kubectl apply -f -  Teach a cluster what a ConnectivityCheck is"
+    after_help = "Try it, in this order:
+  runready demo                  An outage, its verdict and its end
+  runready demo --keep demo/     The same, and leaves an example to start from
+  runready check -f demo/        Run a folder's checks once
+  runready run --folder demo/    Run them again and again
+  runready crds | kubectl apply --server-side -f -
+                                 Teach a cluster what a ConnectivityCheck is
+  runready run                   Run every check of that cluster
+
+Every command has examples of its own: runready help COMMAND."
 )]
 pub struct Cli {
     /// What to do.
@@ -40,6 +53,8 @@ pub enum Command {
     Check(check::Args),
     /// Show the checks of a folder and their last statuses, as `kubectl get` would
     Get(get::Args),
+    /// Replay an outage in about a minute: stand-in backends, the real controller, a verdict
+    Demo(demo::Args),
     /// Print the CustomResourceDefinition
     Crds(crds::Args),
     /// Print completions for a shell
@@ -55,7 +70,63 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Get(args) => get::run(args).await,
+        Command::Demo(args) => demo::run(args).await,
         Command::Crds(args) => crds::run(args).await,
         Command::Completions(args) => completions::run(args).await,
+    }
+}
+
+/// Says on standard error why a command could not do its job, and gives its exit code.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    let broken_pipe = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    if error.chain().filter_map(|source| source.downcast_ref()).any(broken_pipe) {
+        // Whoever read it has seen enough.
+        return ExitCode::from(INTERRUPTED);
+    }
+    // Without standard error there is only the exit code to tell it.
+    let _ = writeln!(io::stderr(), "error: {}", sentence(error));
+    ExitCode::from(UNUSABLE)
+}
+
+/// An error and its sources, each said once: some repeat what lies below them.
+fn sentence(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, source| match said.as_str() {
+        "" => source,
+        _ if said.contains(&source) => said,
+        _ => format!("{said}: {source}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_commands_are_declared_soundly() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_error_says_nothing_twice() {
+        let low = || io::Error::other("no space");
+        let repeated = Err::<(), _>(output::OutputError::Io(low())).context("printing").expect_err("an error");
+        assert_eq!(sentence(&repeated), "printing: standard output can't be written to: no space");
+        let plain = Err::<(), _>(low()).context("printing").expect_err("an error");
+        assert_eq!(sentence(&plain), "printing: no space");
+    }
+
+    #[test]
+    fn no_line_of_help_is_too_long_for_a_terminal_of_80_columns() {
+        let mut command = Cli::command();
+        command.build();
+        let commands = std::iter::once(&command).chain(command.get_subcommands());
+        let helps = commands.filter_map(|command| command.get_after_help()).map(ToString::to_string);
+        // Paragraphs are wrapped; what is laid out in columns begins with a space and must fit.
+        let long = |line: &&str| line.starts_with(' ') && line.chars().count() > 80;
+        let long: Vec<String> =
+            helps.flat_map(|help| help.lines().filter(long).map(str::to_owned).collect::<Vec<_>>()).collect();
+        assert_eq!(long, Vec::<String>::new());
     }
 }

@@ -6,21 +6,23 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use clap::ValueHint;
 use kube::Client;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::output;
 use crate::controller::{Common, Controller};
 use crate::manifest::DEFAULT_NAMESPACE;
 use crate::metrics::Metrics;
 use crate::probe::{Resolver, Vantage};
 use crate::serve::{self, Phase};
 use crate::source::Term;
-use crate::source::cluster;
 use crate::source::cluster::lease::{Elector, Timing};
+use crate::source::cluster::{self, rights};
 use crate::source::folder::{self, Folder, FolderBackend};
-use crate::telemetry::{LogFormat, Traces, start_logging};
+use crate::telemetry::{DEFAULT_FILTER, LogFormat, Traces, start_logging};
 
 /// File descriptors that are left to everything but probes.
 const RESERVED_DESCRIPTORS: u64 = 256;
@@ -30,23 +32,25 @@ const MOST_IN_FLIGHT: u64 = 16_384;
 /// Run the controller: probe every ConnectivityCheck of a cluster, or of a folder.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  runready run                          every namespace of the current kubeconfig's cluster
-  runready run --namespace staging      one namespace; needs only a Role there
-  runready run --folder checks/         no cluster: manifests in checks/, statuses in checks/.runready/
+  runready run                        every namespace of the cluster
+  runready run --namespace staging    one namespace; needs only a Role there
+  runready run --folder checks/       no cluster: statuses in checks/.runready/
+  runready get --folder checks/       ... and are shown by this
 
-Logs go to standard error; RUST_LOG=debug shows every observation. Traces are exported when
-OTEL_EXPORTER_OTLP_ENDPOINT is set.")]
+Logs go to standard error; RUST_LOG=debug shows every observation. Traces are exported when OTEL_EXPORTER_OTLP_ENDPOINT is set.
+
+Exit code: 0 after SIGTERM or Ctrl-C; 2 it can't start, and why is said.")]
 pub struct Args {
     /// Namespace to watch; repeatable. Default: all.
     #[arg(long, value_name = "NAMESPACE", conflicts_with = "folder")]
     pub namespace: Vec<String>,
 
     /// Folder of manifests to watch instead of a cluster.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub folder: Option<PathBuf>,
 
     /// Where the folder's Secrets may stand as files: NAMESPACE/NAME/KEY or NAME/KEY.
-    #[arg(long, value_name = "DIR", requires = "folder")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "folder")]
     pub secrets_dir: Option<PathBuf>,
 
     /// How logs are written.
@@ -84,14 +88,15 @@ pub struct Args {
 /// # Errors
 /// When it can't start: the address is taken, there is no kubeconfig, the folder can't be read.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let _ = start_logging(args.log_format, colour());
+    let _ = start_logging(args.log_format, output::colours(&std::io::stderr()), DEFAULT_FILTER);
     let stop = stop_signal()?;
     let metrics = Arc::new(Metrics::new());
     let (phase, phases) = watch::channel(Phase::Starting);
     let listener = TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("could not listen on {}; choose another address with --listen", args.listen))?;
-    tokio::spawn(serve::serve(listener, phases, metrics.clone()));
+    let (hindrance, hindered) = watch::channel(None);
+    tokio::spawn(serve::serve(listener, phases, hindered, metrics.clone()));
     let common = Common {
         vantage: Vantage { name: vantage_name(args.vantage.as_deref()).into(), resolver: Resolver::system() },
         metrics,
@@ -108,7 +113,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     );
     match &args.folder {
         Some(directory) => on_folder(&args, directory, &common, &phase, stop).await?,
-        None => on_cluster(&args, &common, &phase, stop).await?,
+        None => on_cluster(&args, &common, &phase, hindrance, stop).await?,
     }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
@@ -139,20 +144,24 @@ async fn on_cluster(
     args: &Args,
     common: &Common,
     phase: &watch::Sender<Phase>,
+    hindrance: watch::Sender<Option<String>>,
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
+    hindrance.send_replace(Some(rights::UNKNOWN.to_owned()));
     let config = kube::Config::infer()
         .await
         .context("no cluster: set KUBECONFIG, run inside a pod, or use --folder DIR to do without")?;
     let own_namespace = config.default_namespace.clone();
     let client = Client::try_from(config).context("the kubeconfig can't be used")?;
     let instance = instance_name();
+    let namespace = args.lease_namespace.as_deref().unwrap_or(&own_namespace);
+    let lease = args.leader_elect.then_some((namespace, args.lease_name.as_str()));
+    tokio::spawn(rights::review(client.clone(), rights::needed(&args.namespace, lease), hindrance));
     if !args.leader_elect {
         common.metrics.leading(true);
         probe_cluster(args, client, &instance, common, phase, stop, None).await?;
         return Ok(());
     }
-    let namespace = args.lease_namespace.as_deref().unwrap_or(&own_namespace);
     let identity =
         format!("{instance}_{:08x}", std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs());
     let elector = Elector::start(client.clone(), namespace, &args.lease_name, &identity, Timing::default());
@@ -246,7 +255,7 @@ fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("stopping: statuses are written, then the lease is released");
+        tracing::info!("stopping: what is still to be written is written first");
         stop.send_replace(true);
     });
     Ok(stopped)
@@ -284,10 +293,4 @@ fn raise_descriptors() -> usize {
     };
     let room = current.unwrap_or(u64::MAX).saturating_sub(RESERVED_DESCRIPTORS).clamp(16, MOST_IN_FLIGHT);
     usize::try_from(room).unwrap_or(usize::MAX)
-}
-
-/// Whether logs may be coloured: on a terminal, unless NO_COLOR is set (no-color.org).
-fn colour() -> bool {
-    use std::io::IsTerminal;
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -68,7 +68,9 @@ impl Observation<'_> {
     /// The failure, if the probe counts as not healthy for it.
     pub fn fault(&self) -> Option<&Failure> {
         match self.state {
-            ProbeState::Failing | ProbeState::Degraded | ProbeState::Unknown => self.failure,
+            ProbeState::Failing | ProbeState::Degraded => self.failure,
+            // What we could not tell speaks of nobody's guilt but our own.
+            ProbeState::Unknown => self.failure.filter(|failure| failure.cause.is_unknown()),
             ProbeState::Healthy | ProbeState::Skipped => None,
         }
     }

@@ -37,7 +37,11 @@ pub(super) fn all_silent(case: &Case<'_>) -> Vec<Finding> {
         .filter_map(|(index, observation)| silent(observation).map(|ips| (index, ips)))
         .collect();
     let addresses: BTreeSet<IpAddr> = silent_probes.iter().flat_map(|(_, ips)| ips.iter().copied()).collect();
-    if addresses.len() < 2 || something_answers(case, &addresses).is_some() {
+    // Several addresses of one target say no more than one does: its own network may be the silent one.
+    let apart = |(_, ips): &(usize, BTreeSet<IpAddr>)| {
+        !ips.is_empty() && silent_probes.iter().any(|(_, others)| !others.is_empty() && ips.is_disjoint(others))
+    };
+    if !silent_probes.iter().any(apart) || something_answers(case, &addresses).is_some() {
         return Vec::new();
     }
     let names: Vec<&str> = silent_probes.iter().map(|(index, _)| case.observations[*index].name).collect();
@@ -112,7 +116,14 @@ pub(super) fn unreachable(case: &Case<'_>) -> Vec<Finding> {
 
 pub(super) fn name(case: &Case<'_>) -> Vec<Finding> {
     let is = |cause| {
-        matches!(cause, Cause::NameNotFound | Cause::NoAddress | Cause::ResolverTimeout | Cause::ResolverFailed)
+        matches!(
+            cause,
+            Cause::NameNotFound
+                | Cause::NoAddress
+                | Cause::ResolverTimeout
+                | Cause::ResolverUnreachable
+                | Cause::ResolverFailed
+        )
     };
     case.faults(is)
         .map(|(index, observation, failure)| {

@@ -16,7 +16,7 @@ pub struct Rule {
 pub const RULES: &[Rule] = &[
     Rule {
         id: path::ALL_SILENT,
-        says: "Several addresses were tried, every connection attempt stayed unanswered, and nothing at all answers from this vantage: the way out (Egress).",
+        says: "Several targets without a common address were tried, every connection attempt stayed unanswered, and nothing at all answers from this vantage: the way out (Egress).",
         look: path::all_silent,
     },
     Rule {

@@ -350,7 +350,11 @@ impl Shell {
     fn launch(&mut self, Waiting { slot, serial, run, plan, due }: Waiting) {
         // Another replica may be at work already, and this one about to be told.
         if !self.parts.term.holds() {
-            return;
+            if let Some(entry) = self.slot(slot) {
+                entry.running = None;
+            }
+            let now = self.now();
+            return self.step(slot, Event::NotCarriedOut { run }, now);
         }
         // Due times are rounded up to ticks; the lag is against the tick.
         let promised = wheel::time(wheel::tick(due));

@@ -64,6 +64,11 @@ pub enum Event {
         /// One entry for each probe.
         evidence: Vec<Evidence>,
     },
+    /// A run was asked for, but may not be carried out at the moment.
+    NotCarriedOut {
+        /// Which run.
+        run: u64,
+    },
     /// The engine stops: what is not written yet should be.
     Flush,
 }
@@ -163,6 +168,7 @@ impl CheckState {
             }
             // A run of a plan that is no longer in force says nothing about this one.
             Event::Observed { .. } => {}
+            Event::NotCarriedOut { run } => self.in_flight &= run != self.run,
             Event::Flush => self.flush(now, settings, effects),
         }
     }

@@ -116,7 +116,10 @@ impl<'a> Attempt<'a> {
             stragglers.await_all(&mut self).await;
         }
         let outcome = match result {
-            Err(failure) => failure.into(),
+            Err(failure) => {
+                self.take_back(failure.stage);
+                failure.into()
+            }
             Ok(()) => match (self.flaw.take(), self.too_slow(latency)) {
                 (Some(flaw), _) | (None, Some(flaw)) => Outcome::Degraded(flaw),
                 (None, None) => Outcome::Passed,
@@ -131,6 +134,12 @@ impl<'a> Attempt<'a> {
             addresses: self.addresses,
             facts: self.facts,
         }
+    }
+
+    /// Marks a stage as failed whose work passed: what came of it is not what it should be.
+    fn take_back(&mut self, stage: Option<Stage>) {
+        let record = self.stages.iter_mut().rev().find(|record| Some(record.stage) == stage);
+        record.into_iter().for_each(|record| record.passed = false);
     }
 
     fn too_slow(&self, latency: Duration) -> Option<Failure> {

@@ -4,16 +4,13 @@
 //! vantage's own resolvers are asked.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::rr::RecordType as WireType;
 
 use super::Attempt;
-use super::net::resolve;
+use super::net::resolve::{self, Resolver};
 use crate::api::probes::RecordType;
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure};
@@ -24,35 +21,35 @@ pub async fn probe(action: &DnsAction, attempt: &mut Attempt<'_>) -> Result<(), 
     if let Some(server) = action.resolver {
         attempt.fact(Fact::Resolver, server.to_string());
     }
-    let system = attempt.vantage.resolver.clone();
-    let patience = attempt.plan.timeout;
-    let work = async {
-        Ok(match action.resolver {
-            Some(server) => ask(&to_server(server, patience)?, action).await,
-            None => ask(system.get()?, action).await,
-        })
+    let resolver = match action.resolver {
+        // The stage's deadline cuts, with its own cause.
+        Some(server) => Resolver::asking(server, attempt.plan.timeout),
+        None => attempt.vantage.resolver.clone(),
     };
+    let wanted = wire_type(action.record_type);
+    let work = resolver.records(&action.name, wanted);
     let doing = || format!("asking {} for {:?} of {}", shown_server(action.resolver), action.record_type, action.name);
     let answer = attempt.stage(Stage::Resolve, doing, work).await?;
-    let records = answer.map_err(|error| {
+    let lookup = answer.map_err(|error| {
         if let Some(code) = response_code(&error) {
             attempt.fact(Fact::ResponseCode, code);
         }
-        resolve::failure(&action.name, &error)
+        let failure = resolve::failure(&action.name, &error);
+        let message = format!("asking {}: {}", shown_server(action.resolver), failure.message);
+        Failure::new(failure.cause, Stage::Resolve, message)
     })?;
+    let records = records(&lookup, wanted);
     attempt.fact(Fact::ResponseCode, "NoError");
     attempt.fact(Fact::Records, records.join(", "));
     compare(action, &records)
 }
 
 /// The records of the type asked for, in presentation format, sorted.
-async fn ask(resolver: &TokioResolver, action: &DnsAction) -> Result<Vec<String>, NetError> {
-    let wanted = wire_type(action.record_type);
-    let lookup = resolver.lookup(&*action.name, wanted).await?;
+fn records(lookup: &Lookup, wanted: WireType) -> Vec<String> {
     let of_type = lookup.answers().iter().filter(|record| record.record_type() == wanted);
     let mut records: Vec<String> = of_type.map(|record| record.data.to_string()).collect();
     records.sort();
-    Ok(records)
+    records
 }
 
 fn compare(action: &DnsAction, records: &[String]) -> Result<(), Failure> {
@@ -77,24 +74,6 @@ fn compare(action: &DnsAction, records: &[String]) -> Result<(), Failure> {
 /// Names compare without case and final dot (RFC 4343), text without its quotes.
 fn normal(value: &str) -> String {
     value.trim_matches('"').trim_end_matches('.').to_ascii_lowercase()
-}
-
-fn to_server(server: SocketAddr, patience: Duration) -> Result<TokioResolver, Failure> {
-    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
-        connection.port = server.port();
-        connection
-    });
-    let name_server = NameServerConfig::new(server.ip(), true, connections.into());
-    let config = ResolverConfig::from_parts(None, Vec::new(), vec![name_server]);
-    let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-    resolve::one_attempt(builder.options_mut());
-    let options = builder.options_mut();
-    options.use_hosts_file = ResolveHosts::Never;
-    // The stage's deadline cuts, with its own cause.
-    options.timeout = patience;
-    builder.build().map_err(|error| {
-        Failure::new(Cause::ProberError, Stage::Resolve, format!("the resolver for {server} can't be made: {error}"))
-    })
 }
 
 fn shown_server(server: Option<SocketAddr>) -> String {

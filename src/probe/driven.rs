@@ -31,6 +31,11 @@ impl<C: Future + Unpin> Driven<C> {
         .await
     }
 
+    /// What the connection ended with, if it has ended.
+    pub const fn end(&self) -> Option<&C::Output> {
+        self.end.as_ref()
+    }
+
     /// Awaits the connection's own end.
     pub async fn finish(self) -> Option<C::Output> {
         match self.connection {

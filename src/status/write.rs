@@ -18,6 +18,8 @@ use crate::source::{Backend, Notice, StatusUpdate, Term, WriteError};
 const MOST_AT_ONCE: usize = 16;
 /// Notices kept while the source is away; the oldest go first.
 const MOST_NOTICES: usize = 1024;
+/// Reasons that are logged of one outage.
+const MOST_COMPLAINTS: usize = 8;
 /// Wait after the first write that could not be made; doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Longest wait before the next try.
@@ -100,8 +102,8 @@ struct Writer {
     flushes: Vec<oneshot::Sender<()>>,
     pause: Duration,
     not_before: Option<Instant>,
-    /// Why nothing can be written, as last logged: an outage is told once, not at every try.
-    complaint: Option<String>,
+    /// Why nothing can be written, as far as it was logged: an outage is told once, not at every try.
+    complaints: HashSet<String>,
     /// Statuses over which the server stumbled, each with the time of its next try.
     apart: VecDeque<(Instant, Box<StatusUpdate>)>,
 }
@@ -120,7 +122,7 @@ impl Writer {
             flushes: Vec::new(),
             pause: FIRST_PAUSE,
             not_before: None,
-            complaint: None,
+            complaints: HashSet::new(),
             apart: VecDeque::new(),
         }
     }
@@ -242,7 +244,7 @@ impl Writer {
         match result {
             Ok(()) => {
                 self.pause = FIRST_PAUSE;
-                if self.complaint.take().is_some() {
+                if !std::mem::take(&mut self.complaints).is_empty() {
                     tracing::info!(namespace, check, "statuses can be written again");
                 }
             }
@@ -252,14 +254,13 @@ impl Writer {
                 tracing::warn!(namespace, check, reason, retry_after = ?APART, "could not write this one; the others go on");
             }
             Err(WriteError::Unavailable(reason)) => {
-                if self.complaint.as_ref() != Some(&reason) {
+                if self.complaints.len() < MOST_COMPLAINTS && self.complaints.insert(reason.clone()) {
                     tracing::warn!(
                         namespace,
                         check,
                         reason,
                         "could not write; probing goes on, the newest status is kept and tried again"
                     );
-                    self.complaint = Some(reason);
                 }
                 self.not_before = Some(Instant::now() + self.pause);
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);

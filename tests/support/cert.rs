@@ -2,6 +2,8 @@
 //! are right, or wrong in one respect. A wrong name is a right certificate for another one; an untrusted one comes from
 //! another authority. No I/O.
 
+use std::time::{Duration, SystemTime};
+
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, date_time_ymd,
@@ -59,6 +61,13 @@ impl Authority {
         let mut params = server(names);
         params.not_before = date_time_ymd(2090, 1, 1);
         params.not_after = date_time_ymd(2091, 1, 1);
+        self.issue(params)
+    }
+
+    /// A server certificate that ends so long from now.
+    pub fn expiring(&self, names: &[&str], left: Duration) -> Issued {
+        let mut params = server(names);
+        params.not_after = (SystemTime::now() + left).into();
         self.issue(params)
     }
 

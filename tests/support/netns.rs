@@ -28,8 +28,14 @@ pub struct Lab {
 pub enum Fault {
     /// The router drops packets to the server, silently.
     Drop,
+    /// The router drops packets in both directions.
+    Silence,
     /// The router answers "host unreachable".
     HostUnreachable,
+    /// The router answers "network unreachable".
+    NetworkUnreachable,
+    /// The router answers "port unreachable".
+    PortUnreachable,
     /// The router answers "administratively prohibited".
     Prohibited,
     /// The router answers connections with a reset.
@@ -41,10 +47,13 @@ pub enum Fault {
 impl Fault {
     fn rule(self) -> Option<&'static str> {
         match self {
-            Fault::Drop => Some("drop"),
-            Fault::HostUnreachable => Some("reject with icmp type host-unreachable"),
-            Fault::Prohibited => Some("reject with icmp type admin-prohibited"),
-            Fault::Reset => Some("meta l4proto tcp reject with tcp reset"),
+            Fault::Drop => Some("ip daddr 10.77.2.2 drop"),
+            Fault::Silence => Some("drop"),
+            Fault::HostUnreachable => Some("ip daddr 10.77.2.2 reject with icmp type host-unreachable"),
+            Fault::NetworkUnreachable => Some("ip daddr 10.77.2.2 reject with icmp type net-unreachable"),
+            Fault::PortUnreachable => Some("ip daddr 10.77.2.2 reject with icmp type port-unreachable"),
+            Fault::Prohibited => Some("ip daddr 10.77.2.2 reject with icmp type admin-prohibited"),
+            Fault::Reset => Some("ip daddr 10.77.2.2 meta l4proto tcp reject with tcp reset"),
             Fault::NoRoute => None,
         }
     }
@@ -114,7 +123,7 @@ impl Lab {
     pub fn fault(&self, fault: Fault) {
         self.heal();
         let outcome = match fault.rule() {
-            Some(rule) => run_in(&self.router, &["nft", &format!("add rule ip faults path ip daddr {SERVER} {rule}")]),
+            Some(rule) => run_in(&self.router, &["nft", &format!("add rule ip faults path {rule}")]),
             None => ip(&format!("-n {} route del default", self.client)),
         };
         outcome.unwrap_or_else(|e| panic!("{fault:?}: {e}"));

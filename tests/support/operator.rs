@@ -68,15 +68,21 @@ impl Operator {
 
     /// Status and body of a GET.
     pub fn get(&self, path: &str) -> Result<(u16, String), String> {
+        let text = self.get_whole(path)?;
+        let status = text.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or("no status")?;
+        let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        Ok((status, body.to_owned()))
+    }
+
+    /// The whole answer to a GET: header and body.
+    pub fn get_whole(&self, path: &str) -> Result<String, String> {
         let said = |error: std::io::Error| error.to_string();
         let mut stream = TcpStream::connect_timeout(&self.listen, Duration::from_secs(1)).map_err(said)?;
         stream.set_read_timeout(Some(Duration::from_secs(10))).map_err(said)?;
         write!(stream, "GET {path} HTTP/1.1\r\nhost: runready\r\nconnection: close\r\n\r\n").map_err(said)?;
         let mut text = String::new();
         stream.read_to_string(&mut text).map_err(said)?;
-        let status = text.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or("no status")?;
-        let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        Ok((status, body.to_owned()))
+        Ok(text)
     }
 
     /// The sum of a metric's samples whose line holds `with`.

@@ -74,8 +74,26 @@ impl Postgres {
 
     /// Shuts it down; its address refuses connections from here on.
     pub fn stop(&self) {
+        self.stop_by(Signal::Int);
+    }
+
+    /// Shuts it down: fast (Int), at once (Quit), or when its last session has ended (Term).
+    pub fn stop_by(&self, signal: Signal) {
         let process = self.running.lock().expect("one user at a time").take();
-        process.expect("a running server").stop(Signal::Int);
+        process.expect("a running server").stop(signal);
+    }
+
+    /// Sends it a signal, and does not wait for what comes of it.
+    pub fn signal(&self, signal: Signal) {
+        let running = self.running.lock().expect("one user at a time");
+        running.as_ref().expect("a running server").signal(signal);
+    }
+
+    /// A psql in the background that runs SQL; it ends when it is dropped.
+    pub fn session(&self, connection: &str, sql: &str) -> Result<Process, String> {
+        let program = binary("psql")?;
+        let command = [text(&program), "--no-psqlrc", "-Atc", sql, connection];
+        Process::spawn(&[], Signal::Kill, &[], &command, &self.dir.path().join("session.log"))
     }
 
     /// Where it listens.

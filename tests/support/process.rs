@@ -96,10 +96,15 @@ impl Process {
         String::from_utf8_lossy(&text[start..]).into_owned()
     }
 
+    /// Sends the child a signal.
+    pub fn signal(&self, signal: Signal) {
+        run(&["kill", "-s", signal.name(), &self.id().to_string()]).expect("our own child");
+    }
+
     /// Asks the child to end, and returns when it has.
     pub fn stop(mut self, signal: Signal) {
         if self.ended().is_none() {
-            run(&["kill", "-s", signal.name(), &self.id().to_string()]).expect("our own child");
+            self.signal(signal);
         }
         until(Duration::from_secs(30), "a child to end", || self.ended().ok_or_else(|| self.log_tail()));
     }

@@ -5,6 +5,7 @@ mod junit;
 mod table;
 
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
@@ -53,6 +54,14 @@ pub fn print(objects: &[Value], format: Format) -> Result<(), OutputError> {
         Format::Yaml => serde_yaml::to_string(&list(objects))?,
         Format::Junit => junit::report(objects)?,
     };
+    write(&text)
+}
+
+/// Writes a text to standard output.
+///
+/// # Errors
+/// When that can't be written to.
+pub fn write(text: &str) -> Result<(), OutputError> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever read it has seen enough.
@@ -67,6 +76,16 @@ fn list(objects: &[Value]) -> Value {
 
 /// Whether to use colours on a stream: on a terminal, unless NO_COLOR is set (no-color.org) or the terminal is dumb.
 pub fn colours(stream: &impl IsTerminal) -> bool {
-    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    stream.is_terminal() && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    movable(stream) && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Whether what a stream shows can be written over: on a terminal that is not dumb.
+pub fn movable(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// How many columns a stream's terminal has. None where there is no terminal, or it does not say.
+pub fn columns(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
+    let size = if stream.is_terminal() { rustix::termios::tcgetwinsize(stream).ok() } else { None };
+    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }

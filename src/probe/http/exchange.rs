@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use url::Url;
 
+use super::preface::Prefaced;
 use super::without_query;
 use crate::api::probes::HttpVersion;
 use crate::api::{Cause, Stage};
@@ -44,7 +45,8 @@ pub struct Answer {
     pub body_bytes: usize,
 }
 
-/// Sends a request and reads the answer. The connection is driven by the same task: nothing is left behind.
+/// Sends a request and reads the answer. The connection is driven by the same task; that of HTTP/2 has tasks besides, which
+/// end when it is dropped.
 pub async fn round_trip<S>(
     action: &HttpAction,
     request: &Request,
@@ -58,13 +60,12 @@ where
     let broken = |stage, error: &hyper::Error| failure(stage, error, session);
     let outgoing = outgoing(request, action.version)?;
     let waiting = || format!("waiting for {} {} to be answered", request.method, without_query(&request.url));
-    let io = TokioIo::new(stream);
     match action.version {
         HttpVersion::Http1 => {
             let mut builder = http1::Builder::new();
             builder.max_buf_size(MAX_HEADER);
             let (mut sender, connection) =
-                builder.handshake(io).await.map_err(|error| broken(Stage::Request, &error))?;
+                builder.handshake(TokioIo::new(stream)).await.map_err(|error| broken(Stage::Request, &error))?;
             let mut connection = Driven::new(connection);
             let sent = connection.beside(sender.send_request(outgoing));
             let sent = async { sent.await.map_err(|error| broken(Stage::Request, &error)) };
@@ -72,20 +73,22 @@ where
             read(action, request, attempt, response, connection, session).await
         }
         HttpVersion::Http2 => {
+            let (stream, first) = Prefaced::new(stream);
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.max_header_list_size(MAX_HEADER as u32);
-            let shaken = async { builder.handshake(io).await.map_err(|error| broken(Stage::Request, &error)) };
-            let (mut sender, connection) = attempt.stage(Stage::Handshake, waiting, shaken).await?;
+            // What the connection itself came upon says more than what the request then hears of it.
+            let broken = |error: hyper::Error| first.failure().unwrap_or_else(|| broken(Stage::Request, &error));
+            let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(broken)?;
             let mut connection = Driven::new(connection);
             let sent = connection.beside(sender.send_request(outgoing));
-            let sent = async { sent.await.map_err(|error| broken(Stage::Request, &error)) };
+            let sent = async { sent.await.map_err(broken) };
             let response = attempt.stage(Stage::Request, waiting, sent).await?;
             read(action, request, attempt, response, connection, session).await
         }
     }
 }
 
-/// Reads the body, within bounds. A status that decides already is not kept waiting for its body.
+/// Reads the body, within bounds. A status or header that decides already is not kept waiting for it.
 async fn read<C>(
     action: &HttpAction,
     request: &Request,
@@ -99,7 +102,8 @@ where
 {
     let (head, mut incoming) = response.into_parts();
     let mut answer = Answer { status: head.status, headers: head.headers, body: Vec::new(), body_bytes: 0 };
-    if incoming.is_end_stream() || !super::expect::status_fits(action, answer.status) {
+    let decided = super::expect::judge_head(action, request, answer.status, &answer.headers).is_err();
+    if incoming.is_end_stream() || decided {
         return Ok(answer);
     }
     let most = action.max_body_bytes;
@@ -168,42 +172,69 @@ fn outgoing(request: &Request, version: HttpVersion) -> Result<hyper::Request<Fu
 
 /// What a broken exchange stands for.
 fn failure(stage: Stage, error: &hyper::Error, session: Option<&Session>) -> Failure {
-    if let (Some(io), Some(session)) = (io_error(error), session) {
+    if let (Some(Source::Io(io)), Some(session)) = (source(error), session) {
         // With TLS 1.3, a missing client certificate shows only after the handshake.
         let tls = session.failure(io);
         if tls.cause == Cause::ClientCertificateRequired {
             return tls;
         }
     }
-    let cause = match io_error(error) {
+    let cause = match source(error) {
         _ if error.is_parse_too_large() => Cause::ResponseTooLarge,
         _ if error.is_parse() => Cause::ProtocolMismatch,
-        Some(io) => match io_cause(io) {
+        Some(Source::Io(io)) => match io_cause(io) {
             Cause::ProberError => Cause::ProtocolMismatch,
             cause => cause,
         },
-        None if error.is_incomplete_message() || error.is_closed() || error.is_canceled() => Cause::ConnectionClosed,
+        Some(Source::Http2(h2)) => http2_cause(h2),
+        None if error.is_incomplete_message() || error.is_closed() => Cause::ConnectionClosed,
+        // Not closed, but not waited for: the peer spoke before it was asked.
+        None if error.is_canceled() && !closed(error) => Cause::ProtocolMismatch,
+        None if error.is_canceled() => Cause::ConnectionClosed,
         None => Cause::ProtocolMismatch,
     };
     let mut reasons = vec![error.to_string()];
-    let mut source = std::error::Error::source(error);
-    while let Some(reason) = source {
+    let mut next = std::error::Error::source(error);
+    while let Some(reason) = next {
         reasons.push(reason.to_string());
-        source = reason.source();
+        next = reason.source();
     }
     Failure::new(cause, stage, format!("the HTTP exchange broke: {}", reasons.join(": ")))
 }
 
-fn io_error(error: &hyper::Error) -> Option<&io::Error> {
-    let mut source = std::error::Error::source(error);
-    while let Some(reason) = source {
+/// Whether a request was given up because its connection had been closed.
+fn closed(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<hyper::Error>());
+    source.is_none_or(|source| source.is_closed() || source.is_incomplete_message())
+}
+
+/// What an error of the HTTP library comes from.
+enum Source<'a> {
+    Io(&'a io::Error),
+    Http2(&'a h2::Error),
+}
+
+fn source(error: &hyper::Error) -> Option<Source<'_>> {
+    let mut next = std::error::Error::source(error);
+    while let Some(reason) = next {
         if let Some(io) = reason.downcast_ref::<io::Error>() {
-            return Some(io);
+            return Some(Source::Io(io));
         }
-        if let Some(h2) = reason.downcast_ref::<hyper::Error>() {
-            return io_error(h2);
+        if let Some(h2) = reason.downcast_ref::<h2::Error>() {
+            return Some(h2.get_io().map_or(Source::Http2(h2), Source::Io));
         }
-        source = reason.source();
+        next = reason.source();
     }
     None
+}
+
+/// The cause of a broken HTTP/2 connection or stream: what the peer says of it (RFC 9113, section 7), or what we found.
+fn http2_cause(error: &h2::Error) -> Cause {
+    match error.reason() {
+        Some(h2::Reason::PROTOCOL_ERROR | h2::Reason::FRAME_SIZE_ERROR | h2::Reason::HTTP_1_1_REQUIRED) => {
+            Cause::ProtocolMismatch
+        }
+        Some(_) if error.is_remote() => Cause::ConnectionClosed,
+        Some(_) | None => Cause::ProtocolMismatch,
+    }
 }

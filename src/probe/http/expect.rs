@@ -1,6 +1,7 @@
 //! Compares an HTTP answer with what the check expects. Pure. Never shows a body or a header's value: they may hold secrets.
 
 use hyper::StatusCode;
+use hyper::header::HeaderMap;
 
 use super::exchange::{Answer, Request};
 use super::without_query;
@@ -9,26 +10,29 @@ use crate::evidence::Failure;
 use crate::plan::kinds::HttpAction;
 
 /// Whether a status is among those expected: by default 200 to 299.
-pub fn status_fits(action: &HttpAction, status: StatusCode) -> bool {
+fn status_fits(action: &HttpAction, status: StatusCode) -> bool {
     if action.expect_status.is_empty() { status.is_success() } else { action.expect_status.contains(&status.as_u16()) }
 }
 
-/// Judges an answer: status, then headers, then body.
-pub fn judge(action: &HttpAction, request: &Request, answer: &Answer) -> Result<(), Failure> {
-    let what = || format!("{} {}", request.method, without_query(&request.url));
-    if !status_fits(action, answer.status) {
+/// Judges what stands before the body: status, then headers.
+pub fn judge_head(
+    action: &HttpAction,
+    request: &Request,
+    status: StatusCode,
+    headers: &HeaderMap,
+) -> Result<(), Failure> {
+    if !status_fits(action, status) {
         let expected = if action.expect_status.is_empty() {
             "200 to 299".to_owned()
         } else {
             action.expect_status.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
         };
-        let symptom =
-            if answer.status.is_server_error() { "; a 5xx may be the symptom of a failing dependency" } else { "" };
-        let message = format!("{} answered {}; expected {expected}{symptom}", what(), answer.status);
+        let symptom = if status.is_server_error() { "; a 5xx may be the symptom of a failing dependency" } else { "" };
+        let message = format!("{} answered {status}; expected {expected}{symptom}", what(request));
         return Err(Failure::new(Cause::StatusUnexpected, Stage::Request, message));
     }
     for (name, pattern) in &action.expect_headers {
-        let mut values = answer.headers.get_all(name).iter().peekable();
+        let mut values = headers.get_all(name).iter().peekable();
         let problem = if values.peek().is_none() {
             "has no"
         } else if values.any(|value| pattern.is_match(value.as_bytes())) {
@@ -36,12 +40,23 @@ pub fn judge(action: &HttpAction, request: &Request, answer: &Answer) -> Result<
         } else {
             "has no matching"
         };
-        let message = format!("the answer to {} {problem} header {name} ({pattern})", what());
+        let message = format!("the answer to {} {problem} header {name} ({pattern})", what(request));
         return Err(Failure::new(Cause::UnexpectedResult, Stage::Request, message));
     }
+    Ok(())
+}
+
+fn what(request: &Request) -> String {
+    format!("{} {}", request.method, without_query(&request.url))
+}
+
+/// Judges a whole answer: status, then headers, then body.
+pub fn judge(action: &HttpAction, request: &Request, answer: &Answer) -> Result<(), Failure> {
+    judge_head(action, request, answer.status, &answer.headers)?;
     match &action.expect_body {
         Some(pattern) if !pattern.is_match(&answer.body) => {
-            let message = format!("the body of {} ({} bytes) does not match {pattern}", what(), answer.body_bytes);
+            let message =
+                format!("the body of {} ({} bytes) does not match {pattern}", what(request), answer.body_bytes);
             Err(Failure::new(Cause::BodyMismatch, Stage::Body, message))
         }
         Some(_) | None => Ok(()),

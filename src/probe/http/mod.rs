@@ -4,6 +4,9 @@
 
 mod exchange;
 mod expect;
+mod preface;
+
+use std::borrow::Cow;
 
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, LOCATION, PROXY_AUTHORIZATION};
@@ -17,6 +20,7 @@ use crate::api::probes::HttpVersion;
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure};
 use crate::plan::kinds::{Endpoint, HttpAction};
+use crate::plan::trust::TlsPlan;
 
 /// Carries out an `http` probe.
 pub async fn probe(action: &HttpAction, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
@@ -58,7 +62,7 @@ async fn visit(action: &HttpAction, request: &Request, attempt: &mut Attempt<'_>
         HttpVersion::Http1 => &[b"http/1.1"],
         HttpVersion::Http2 => &[b"h2"],
     };
-    let session = Session::new(&action.tls, host, alpn)?;
+    let session = Session::new(&settings(action, request), host, alpn)?;
     let stream = connect::connect(attempt, &endpoint).await?;
     let stream = tls(attempt, &session, host, stream).await?;
     if action.version == HttpVersion::Http2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
@@ -66,6 +70,16 @@ async fn visit(action: &HttpAction, request: &Request, attempt: &mut Attempt<'_>
         return Err(Failure::new(Cause::ProtocolMismatch, Stage::Tls, message));
     }
     round_trip(action, request, attempt, stream, Some(&session)).await
+}
+
+/// The TLS settings for where the request goes. A client certificate and a name that were meant for one origin are not
+/// used for another.
+fn settings<'a>(action: &'a HttpAction, request: &Request) -> Cow<'a, TlsPlan> {
+    if request.url.origin() == action.url.origin() {
+        return Cow::Borrowed(&action.tls);
+    }
+    let TlsPlan { server_name: _, verification, verifier, client_cert: _ } = action.tls.clone();
+    Cow::Owned(TlsPlan { server_name: None, verification, verifier, client_cert: None })
 }
 
 /// Where the answer redirects to, if it does (RFC 9110, section 15.4).
@@ -109,9 +123,14 @@ fn harmless(headers: &HeaderMap) -> HeaderMap {
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// A URL as it may be shown: a query may hold a token.
+/// A URL as it may be shown: a query, or the user that a redirect names, may hold a token.
 fn without_query(url: &Url) -> String {
-    url.as_str().split(['?', '#']).next().unwrap_or_default().to_owned()
+    let mut shown = url.clone();
+    shown.set_query(None);
+    shown.set_fragment(None);
+    // Refused for URLs without a host alone: those have no user.
+    let _ = (shown.set_username(""), shown.set_password(None));
+    shown.into()
 }
 
 #[cfg(test)]

@@ -5,12 +5,12 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::panic::resume_unwind;
 use std::time::{Duration, Instant};
 
-use futures::future::BoxFuture;
-use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout_at;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep, timeout_at};
 
 use super::io_cause;
 use super::resolve::resolve;
@@ -20,15 +20,27 @@ use crate::plan::Kind;
 use crate::plan::kinds::Endpoint;
 use crate::probe::Attempt;
 
-/// Head start of an address over the next (RFC 8305, section 5: Connection Attempt Delay).
+/// Head start of an address over the next (RFC 8305, section 5: Connection Attempt Delay). One that fails loses it.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-type Attempts = FuturesUnordered<BoxFuture<'static, (SocketAddr, Instant, io::Result<TcpStream>)>>;
+/// Connection attempts under way, each a task with its own clock; they end with what holds them.
+#[derive(Default)]
+struct Race {
+    attempts: JoinSet<Tried>,
+    /// Those that are not decided yet.
+    open: Vec<SocketAddr>,
+}
+
+/// What came of one address.
+struct Tried {
+    address: SocketAddr,
+    duration: Duration,
+    result: io::Result<TcpStream>,
+}
 
 /// Connection attempts that go on beside the later stages.
 pub struct Stragglers {
-    attempts: Attempts,
-    open: Vec<SocketAddr>,
+    race: Race,
     entered: Instant,
     deadline: Instant,
 }
@@ -64,66 +76,103 @@ async fn connect_all(
 ) -> Result<TcpStream, Failure> {
     let entered = Instant::now();
     let deadline = attempt.stage_deadline(Stage::Connect, entered);
-    let mut open: Vec<SocketAddr> = if endpoint.happy_eyeballs { interleave(addresses) } else { addresses }
+    let order: Vec<SocketAddr> = if endpoint.happy_eyeballs { interleave(addresses) } else { addresses }
         .into_iter()
         .map(|ip| SocketAddr::new(ip, endpoint.port))
         .collect();
-    let order = open.clone();
-    let mut attempts: Attempts = FuturesUnordered::new();
-    for (position, address) in open.iter().copied().enumerate() {
-        let head_start =
-            if endpoint.happy_eyeballs { ATTEMPT_DELAY.saturating_mul(position as u32) } else { Duration::ZERO };
-        attempts.push(Box::pin(async move {
-            if !head_start.is_zero() {
-                tokio::time::sleep(head_start).await;
-            }
-            let started = Instant::now();
-            (address, started, TcpStream::connect(address).await)
-        }));
-    }
-    let mut failures = Vec::new();
+    let mut race = Race::default();
     let mut records = Vec::new();
-    let work = async {
-        while let Some((address, started, result)) = attempts.next().await {
-            open.retain(|other| *other != address);
-            let cause = result.as_ref().err().map(io_cause);
-            records.push(AddressRecord { address, duration: started.elapsed(), cause });
-            match result {
-                Ok(stream) => return Ok(stream),
-                Err(error) => failures.push((address, failure(address, &error))),
+    let mut failures = Vec::new();
+    let work = race.run(&order, endpoint.happy_eyeballs, &mut records, &mut failures);
+    let result = attempt.stage(Stage::Connect, || format!("connecting to {}", list(&order)), work).await;
+    records.into_iter().for_each(|record| attempt.address(record));
+    match result {
+        Ok(stream) => {
+            if !endpoint.happy_eyeballs {
+                attempt.leave_behind(Stragglers { race, entered, deadline });
             }
+            Ok(stream)
         }
-        Err(worst(&order, &failures))
-    };
-    let shown = order.clone();
-    let result = attempt.stage(Stage::Connect, || format!("connecting to {}", list(&shown)), work).await;
-    for record in records {
-        attempt.address(record);
-    }
-    if result.is_ok() && !endpoint.happy_eyeballs {
-        attempt.leave_behind(Stragglers { attempts, open, entered, deadline });
-    } else if result.is_err() {
-        for address in open {
-            attempt.address(AddressRecord { address, duration: entered.elapsed(), cause: Some(Cause::ConnectTimeout) });
+        Err(failure) => {
+            for address in race.open {
+                attempt.address(silent(address, entered));
+                let limit = Shown(deadline.saturating_duration_since(entered));
+                let message = format!("connecting to {address}: no answer within {limit}");
+                failures.push((address, Failure::new(Cause::ConnectTimeout, Stage::Connect, message)));
+            }
+            Err(worst(&order, &failures).unwrap_or(failure))
         }
     }
-    result
+}
+
+impl Race {
+    /// Tries addresses until one answers or all have failed: all at once, or (`in_turn`) one after the other.
+    async fn run(
+        &mut self,
+        order: &[SocketAddr],
+        in_turn: bool,
+        records: &mut Vec<AddressRecord>,
+        failures: &mut Vec<(SocketAddr, Failure)>,
+    ) -> Result<TcpStream, Failure> {
+        let mut waiting = order.iter().copied();
+        let at_once = if in_turn { 1 } else { order.len() };
+        waiting.by_ref().take(at_once).for_each(|address| self.start(address));
+        loop {
+            let tried = tokio::select! {
+                Some(tried) = self.next() => tried,
+                () = sleep(ATTEMPT_DELAY), if waiting.len() > 0 => {
+                    waiting.next().into_iter().for_each(|address| self.start(address));
+                    continue;
+                }
+                else => return Err(Failure::new(Cause::NoAddress, Stage::Connect, "no address is left to connect to")),
+            };
+            records.push(tried.record());
+            match tried.result {
+                Ok(stream) => return Ok(stream),
+                Err(error) => failures.push((tried.address, failure(tried.address, &error))),
+            }
+            waiting.next().into_iter().for_each(|address| self.start(address));
+        }
+    }
+
+    fn start(&mut self, address: SocketAddr) {
+        self.open.push(address);
+        self.attempts.spawn(async move {
+            let started = Instant::now();
+            let result = TcpStream::connect(address).await;
+            Tried { address, duration: started.elapsed(), result }
+        });
+    }
+
+    /// The next that is decided; None when all are.
+    async fn next(&mut self) -> Option<Tried> {
+        let tried =
+            self.attempts.join_next().await?.unwrap_or_else(|panic: JoinError| resume_unwind(panic.into_panic()));
+        self.open.retain(|other| *other != tried.address);
+        Some(tried)
+    }
+}
+
+impl Tried {
+    fn record(&self) -> AddressRecord {
+        let cause = self.result.as_ref().err().map(io_cause);
+        AddressRecord { address: self.address, duration: self.duration, cause }
+    }
+}
+
+/// The record of an address that has not answered since `entered`, until its time was up.
+fn silent(address: SocketAddr, entered: Instant) -> AddressRecord {
+    AddressRecord { address, duration: entered.elapsed(), cause: Some(Cause::ConnectTimeout) }
 }
 
 impl Stragglers {
     /// Awaits the attempts until the connect stage's deadline, records each, and marks the probe as flawed when one is dead.
     pub(in crate::probe) async fn await_all(mut self, attempt: &mut Attempt<'_>) {
-        while let Ok(Some((address, started, result))) = timeout_at(self.deadline.into(), self.attempts.next()).await {
-            self.open.retain(|other| *other != address);
-            let cause = result.as_ref().err().map(io_cause);
-            attempt.address(AddressRecord { address, duration: started.elapsed(), cause });
+        while let Ok(Some(tried)) = timeout_at(self.deadline.into(), self.race.next()).await {
+            attempt.address(tried.record());
         }
-        for address in self.open {
-            attempt.address(AddressRecord {
-                address,
-                duration: self.entered.elapsed(),
-                cause: Some(Cause::ConnectTimeout),
-            });
+        for address in self.race.open {
+            attempt.address(silent(address, self.entered));
         }
         if let Some(flaw) = dead_addresses(attempt.addresses()) {
             attempt.flaw(flaw);
@@ -154,17 +203,13 @@ fn dead_addresses(records: &[AddressRecord]) -> Option<Failure> {
 
 /// The failure that speaks for all: the first in the resolver's order, but an address family that the vantage lacks says
 /// less than any other failure.
-fn worst(order: &[SocketAddr], failures: &[(SocketAddr, Failure)]) -> Failure {
+fn worst(order: &[SocketAddr], failures: &[(SocketAddr, Failure)]) -> Option<Failure> {
     let rank = |(address, failure): &&(SocketAddr, Failure)| {
         (failure.cause == Cause::NetworkUnreachable, order.iter().position(|other| other == address))
     };
-    match failures.iter().min_by_key(rank) {
-        Some((_, failure)) => {
-            let message = format!("none of {} answers; {}", list(order), failure.message);
-            Failure::new(failure.cause, Stage::Connect, message)
-        }
-        None => Failure::new(Cause::NoAddress, Stage::Connect, "there is no address to connect to"),
-    }
+    let (_, failure) = failures.iter().min_by_key(rank)?;
+    let message = format!("none of {} answers; {}", list(order), failure.message);
+    Some(Failure::new(failure.cause, Stage::Connect, message))
 }
 
 fn failure(address: SocketAddr, error: &io::Error) -> Failure {

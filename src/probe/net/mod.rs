@@ -1,6 +1,7 @@
 //! Stages that several kinds share: name resolution, TCP connection, TLS. Does network I/O.
 
 pub mod connect;
+mod once;
 pub mod resolve;
 pub mod tls;
 

@@ -2,48 +2,94 @@
 //!
 //! No cache and no retry: a resolver that answers half of the time must show.
 
-use std::net::IpAddr;
+use std::collections::HashSet;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{LookupIpStrategy, ResolverOpts};
+use hickory_resolver::config::{
+    ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
+};
+use hickory_resolver::lookup::Lookup;
+use hickory_resolver::lookup_ip::LookupIp;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::RecordType;
+use hickory_resolver::{ResolverBuilder, system_conf};
 
+use super::io_cause;
+use super::once::Once;
 use crate::api::{Cause, Stage};
-use crate::evidence::Failure;
+use crate::evidence::{Fact, Failure};
 use crate::probe::Attempt;
 
-/// The resolver of a vantage: the system's name servers, search list and hosts file, read once.
+type Asking = hickory_resolver::Resolver<Once>;
+
+/// Most addresses of one name that are tried: each takes a socket, and a place in the status.
+const MOST_ADDRESSES: usize = 32;
+
+/// Resolves names, as a vantage does: without a cache, and asking each server once.
 #[derive(Clone)]
-pub struct Resolver(Result<Arc<TokioResolver>, Arc<str>>);
+pub struct Resolver(Result<Arc<Asking>, Arc<str>>);
 
 impl Resolver {
-    /// Reads the system's configuration (/etc/resolv.conf, /etc/hosts). If it can't be read, every lookup says why.
+    /// The system's name servers, search list and hosts file (/etc/resolv.conf, /etc/hosts), read once. If they can't be
+    /// read, every lookup says why.
     pub fn system() -> Self {
-        let built = TokioResolver::builder_tokio().and_then(|mut builder| {
-            one_attempt(builder.options_mut());
-            builder.build()
-        });
-        Resolver(
-            built.map(Arc::new).map_err(|error| format!("the resolver's configuration can't be used: {error}").into()),
-        )
+        Resolver::built(system_conf::read_system_conf().and_then(|(config, options)| {
+            let mut builder = Asking::builder_with_config(config, Once::default());
+            *builder.options_mut() = options;
+            once(builder).build()
+        }))
     }
 
-    /// The resolver, or why there is none.
-    pub fn get(&self) -> Result<&TokioResolver, Failure> {
-        match &self.0 {
-            Ok(resolver) => Ok(resolver),
-            Err(reason) => Err(Failure::new(Cause::ProberError, Stage::Resolve, reason)),
-        }
+    /// One DNS server, without a search list or a hosts file, that is given so long to answer.
+    pub fn asking(server: SocketAddr, patience: Duration) -> Self {
+        let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+            connection.port = server.port();
+            connection
+        });
+        let name_server = NameServerConfig::new(server.ip(), true, connections.into());
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![name_server]);
+        let mut builder = once(Asking::builder_with_config(config, Once::default()));
+        let options = builder.options_mut();
+        options.use_hosts_file = ResolveHosts::Never;
+        options.timeout = patience;
+        Resolver::built(builder.build())
+    }
+
+    fn built(resolver: Result<Asking, NetError>) -> Self {
+        let unusable = |error| format!("the resolver's configuration can't be used: {error}").into();
+        Resolver(resolver.map(Arc::new).map_err(unusable))
+    }
+
+    /// Every address of a host.
+    pub(in crate::probe) async fn addresses(&self, host: &str) -> Result<LookupIp, Failure> {
+        self.get()?.lookup_ip(host).await.map_err(|error| failure(host, &error))
+    }
+
+    /// The answer to one question; its failure is for [`failure`] to read.
+    pub(in crate::probe) async fn records(
+        &self,
+        name: &str,
+        record_type: RecordType,
+    ) -> Result<Result<Lookup, NetError>, Failure> {
+        Ok(self.get()?.lookup(name, record_type).await)
+    }
+
+    fn get(&self) -> Result<&Asking, Failure> {
+        self.0.as_deref().map_err(|reason| Failure::new(Cause::ProberError, Stage::Resolve, reason))
     }
 }
 
-/// Settings for asking anew every time, and once.
-pub fn one_attempt(options: &mut ResolverOpts) {
+/// Has every question asked anew, and once.
+fn once(mut builder: ResolverBuilder<Once>) -> ResolverBuilder<Once> {
+    let options: &mut ResolverOpts = builder.options_mut();
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
     options.cache_size = 0;
     options.attempts = 0;
+    builder
 }
 
 /// Resolves a host. An address needs no resolution, and no stage is recorded for it.
@@ -53,22 +99,36 @@ pub async fn resolve(attempt: &mut Attempt<'_>, host: &str) -> Result<Vec<IpAddr
     }
     let resolver = attempt.vantage.resolver.clone();
     let work = async move {
-        let found = resolver.get()?.lookup_ip(host).await.map_err(|error| failure(host, &error))?;
-        let addresses: Vec<IpAddr> = found.iter().collect();
+        let found = resolver.addresses(host).await?;
+        let mut known = HashSet::new();
+        let addresses: Vec<IpAddr> = found.iter().filter(|address| known.insert(*address)).collect();
         if addresses.is_empty() {
             return Err(Failure::new(Cause::NoAddress, Stage::Resolve, format!("{host} exists but has no address")));
         }
         Ok(addresses)
     };
-    attempt.stage(Stage::Resolve, || format!("resolving {host}"), work).await
+    let mut addresses = attempt.stage(Stage::Resolve, || format!("resolving {host}"), work).await?;
+    if addresses.len() > MOST_ADDRESSES {
+        attempt.fact(Fact::AddressesLeftOut, (addresses.len() - MOST_ADDRESSES).to_string());
+        addresses.truncate(MOST_ADDRESSES);
+    }
+    Ok(addresses)
 }
 
 /// What a failed lookup of `name` stands for (RFC 1035, RFC 2308).
 pub fn failure(name: &str, error: &NetError) -> Failure {
     let (cause, message) = match error {
-        NetError::Timeout | NetError::NoConnections => {
-            (Cause::ResolverTimeout, format!("no DNS server answered the question for {name}: {error}"))
+        NetError::Timeout => {
+            (Cause::ResolverTimeout, format!("no DNS server answered the question for {name} in time"))
         }
+        NetError::NoConnections => match UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)) {
+            Ok(_) => {
+                let what = "its port is refused, or no route leads to it";
+                (Cause::ResolverUnreachable, format!("no DNS server could be asked for {name}: {what}"))
+            }
+            // The library does not say why; if it was for want of sockets, that lasts.
+            Err(ours) => (Cause::ProberError, format!("no DNS server could be asked for {name}: {ours}")),
+        },
         NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
             ResponseCode::NXDomain => {
                 (Cause::NameNotFound, format!("the DNS server says that {name} does not exist (NXDOMAIN)"))
@@ -81,8 +141,19 @@ pub fn failure(name: &str, error: &NetError) -> Failure {
         NetError::Dns(DnsError::ResponseCode(code)) => {
             (Cause::ResolverFailed, format!("the DNS server could not resolve {name}: {code}"))
         }
-        NetError::Io(io) => (Cause::ResolverTimeout, format!("no DNS server could be asked for {name}: {io}")),
+        NetError::Io(io) => (resolver_cause(io), format!("no DNS server could be asked for {name}: {io}")),
         other => (Cause::ResolverFailed, format!("resolving {name} failed: {other}")),
     };
     Failure::new(cause, Stage::Resolve, message)
+}
+
+/// What an error of the socket to the DNS server stands for.
+fn resolver_cause(error: &io::Error) -> Cause {
+    match io_cause(error) {
+        Cause::ConnectTimeout => Cause::ResolverTimeout,
+        Cause::ConnectionRefused | Cause::HostUnreachable | Cause::NetworkUnreachable => Cause::ResolverUnreachable,
+        Cause::ProberError => Cause::ProberError,
+        // The connection broke after the question was sent.
+        _ => Cause::ResolverFailed,
+    }
 }

@@ -88,6 +88,10 @@ impl Session {
                 };
                 (Cause::ClientCertificateRequired, format!("the server demands a client certificate and {had} ({tls})"))
             }
+            TlsError::AlertReceived(AlertDescription::NoApplicationProtocol) | TlsError::NoApplicationProtocol => (
+                Cause::ProtocolMismatch,
+                format!("the server does not offer the application protocol asked for ({tls})"),
+            ),
             TlsError::InvalidMessage(_) => {
                 (Cause::TlsProtocolError, format!("the peer answered with bytes that are not TLS ({tls})"))
             }

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use tokio_postgres::Error;
 use tokio_postgres::error::DbError;
 
+use super::listen::LastWords;
 use super::wire::{Method, Seen, Violation};
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
@@ -27,6 +28,8 @@ pub struct Exchange<'a> {
     pub target: Arc<str>,
     /// SQLSTATE of the server's error, once there was one.
     pub sqlstate: OnceLock<Box<str>>,
+    /// What the server said before it hung up.
+    pub last_words: LastWords,
 }
 
 impl Exchange<'_> {
@@ -39,11 +42,17 @@ impl Exchange<'_> {
     /// The failure that an error of the client stands for. Keeps its SQLSTATE.
     pub fn failure(&self, stage: Stage, error: &Error) -> Failure {
         if let Some(refusal) = error.as_db_error() {
-            let cause = sqlstate_cause(stage, refusal, self.session);
-            self.sqlstate.get_or_init(|| refusal.code().code().into());
-            return self.failed(cause, stage, &format!("the server answered {}", shown(refusal)));
+            return self.refused(stage, refusal);
         }
-        if let Some(io) = io_error(error) {
+        let io = io_error(error);
+        if let Some(last_words) = self.last_words.get().filter(|_| error.is_closed() || io.is_some()) {
+            return self.refused(stage, last_words);
+        }
+        let unread = io.is_none_or(|io| io.kind() == io::ErrorKind::InvalidInput);
+        if stage == Stage::Authenticate && unread && matches!(self.seen.method(), Some(Method::Other(_))) {
+            return self.method_unsupported(&chain(error));
+        }
+        if let Some(io) = io {
             return self.broken(stage, io);
         }
         if error.is_closed() {
@@ -56,6 +65,12 @@ impl Exchange<'_> {
         }
         let cause = if stage == Stage::Query { Cause::QueryFailed } else { Cause::ProtocolMismatch };
         self.failed(cause, stage, &reasons)
+    }
+
+    fn refused(&self, stage: Stage, refusal: &DbError) -> Failure {
+        let cause = sqlstate_cause(stage, refusal, self.session);
+        self.sqlstate.get_or_init(|| refusal.code().code().into());
+        self.failed(cause, stage, &format!("the server answered {}", shown(refusal)))
     }
 
     /// A failure in a stage: what was being done, and what came back.
@@ -117,7 +132,8 @@ fn sqlstate_cause(stage: Stage, refusal: &DbError, session: Option<&Session>) ->
         // query_canceled by statement_timeout or by a person; lock_not_available by lock_timeout.
         "57014" | "55P03" if stage == Stage::Query => Cause::QueryTimeout,
         "08P01" => Cause::ProtocolMismatch,
-        _ => match (&code[..2], stage) {
+        // The code is the server's: it may have any length.
+        _ => match (code.get(..2).unwrap_or_default(), stage) {
             // Insufficient resources, operator intervention, system error, internal error.
             ("53" | "57" | "58" | "XX", _) => Cause::ServerError,
             (_, Stage::Query) => Cause::QueryFailed,

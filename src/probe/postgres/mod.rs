@@ -5,6 +5,7 @@
 //! stage. SCRAM runs without channel binding, because the client does not see the TLS session.
 
 mod answer;
+mod listen;
 mod wire;
 
 use std::future::{Future, poll_fn};
@@ -23,6 +24,7 @@ use tokio_postgres::{Client, Config, Connection, Error, NoTls, SimpleQueryMessag
 use tokio_rustls::client::TlsStream;
 
 use self::answer::Exchange;
+use self::listen::{LastWords, Listening};
 use self::wire::Watched;
 use super::Attempt;
 use super::driven::Driven;
@@ -122,12 +124,13 @@ where
         has_password: action.password.is_some(),
         target: attempt.plan.target.clone(),
         sqlstate: OnceLock::new(),
+        last_words: LastWords::default(),
     };
     let result = match log_in(action, attempt, stream, &exchange).await {
         Ok((client, connection)) => {
             let reported = Reported::of(&connection);
             reported.record(attempt);
-            let mut connection = Driven::new(connection);
+            let mut connection = Driven::new(Listening::new(connection, exchange.last_words.clone()));
             let result = ask(action, attempt, &client, &mut connection, &reported, &exchange).await;
             drop(client);
             let _ = tokio::time::timeout(GOODBYE, connection.finish()).await;
@@ -230,7 +233,7 @@ impl Reported {
 }
 
 /// The query stage.
-async fn ask<C: Future + Unpin>(
+async fn ask<C: Future<Output = Result<(), Error>> + Unpin>(
     action: &PostgresAction,
     attempt: &mut Attempt<'_>,
     client: &Client,
@@ -238,18 +241,29 @@ async fn ask<C: Future + Unpin>(
     reported: &Reported,
     exchange: &Exchange<'_>,
 ) -> Result<(), Failure> {
-    let failure = |error: Error| exchange.failure(Stage::Query, &error);
+    let failure = |error: &Error| exchange.failure(Stage::Query, error);
+    let mut closed = false;
     let mut learnt = None;
     let mut count = None;
     let work = async {
         if reported.in_recovery.is_none() {
-            learnt = recovery(client).await;
+            learnt = match recovery(client).await {
+                Err(error) if action.writable || error.is_closed() => {
+                    closed = error.is_closed();
+                    return Err(failure(&error));
+                }
+                Err(_) => None,
+                Ok(learnt) => learnt,
+            };
         }
         let known = learnt.as_ref().unwrap_or(reported);
         if let Some(reason) = known.read_only_because().filter(|_| action.writable) {
             return Err(exchange.failed(Cause::ReadOnly, Stage::Query, reason));
         }
-        let rows = rows(client, &action.query).await.map_err(failure)?;
+        let rows = rows(client, &action.query).await.map_err(|error| {
+            closed = error.is_closed();
+            failure(&error)
+        })?;
         count = Some(rows);
         match action.expect_rows {
             Some(expected) if u64::from(expected) != rows => {
@@ -260,6 +274,11 @@ async fn ask<C: Future + Unpin>(
         }
     };
     let result = attempt.stage(Stage::Query, || exchange.doing(Stage::Query), connection.beside(work)).await;
+    // A query only hears that its connection is gone; the connection itself knows why.
+    let result = match (result, connection.end()) {
+        (Err(_), Some(Err(why))) if closed => Err(failure(why)),
+        (result, _) => result,
+    };
     if let Some(learnt) = learnt {
         learnt.record(attempt);
     }
@@ -281,15 +300,15 @@ async fn rows(client: &Client, query: &str) -> Result<u64, Error> {
     Ok(count)
 }
 
-/// What a server that does not report its recovery says when asked. None where it does not know the question.
-async fn recovery(client: &Client) -> Option<Reported> {
-    let messages = client.simple_query(RECOVERY_QUERY).await.ok()?;
-    messages.iter().find_map(|message| match message {
+/// What a server that does not report its recovery says when asked.
+async fn recovery(client: &Client) -> Result<Option<Reported>, Error> {
+    let messages = client.simple_query(RECOVERY_QUERY).await?;
+    Ok(messages.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(Reported {
             version: None,
             in_recovery: row.get(0).map(|value| value == "t"),
             read_only: row.get(1).map(|value| value == "on"),
         }),
         _ => None,
-    })
+    }))
 }

@@ -63,9 +63,9 @@ impl ClusterBackend {
                 self.references.read(namespace, name, None);
                 Lookup::Missing
             }
-            Err(Trouble::Api(kube::Error::Api(status))) if status.code == 403 => Lookup::Unreadable(format!(
-                "the operator's account may not get Secrets in namespace {namespace}; see the chart's Roles"
-            )),
+            Err(Trouble::Api(kube::Error::Api(status))) if status.code == 403 => {
+                Lookup::Unreadable(format!("{}; grant the operator's account this right", status.message))
+            }
             Err(trouble) => Lookup::Unreadable(trouble.to_string()),
         }
     }
@@ -110,14 +110,17 @@ impl Backend for ClusterBackend {
 
 /// Why the API server did not do what was asked.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error("{0}")]
+pub(super) enum Trouble {
+    /// It said no, or could not be asked.
+    #[error("{}", super::said(.0))]
     Api(#[from] kube::Error),
+    /// It said nothing.
     #[error("no answer from the API server within {PATIENCE:?}")]
     Silence,
 }
 
-async fn in_time<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Trouble> {
+/// Bounds the wait for an answer.
+pub(super) async fn in_time<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Trouble> {
     match tokio::time::timeout(PATIENCE, request).await {
         Ok(result) => Ok(result?),
         Err(_) => Err(Trouble::Silence),

@@ -51,8 +51,8 @@ pub async fn watch(client: Client, namespace: Option<String>, listing: Listing, 
         let result = match event {
             Ok(event) => watch.take_in(event).await,
             Err(error) => {
-                let advice = super::advice("connectivitychecks.runready.dev", &error);
-                tracing::error!(namespace, %error, "watching ConnectivityChecks failed: {advice}");
+                let (reason, advice) = super::explain("connectivitychecks.runready.dev", &error);
+                tracing::error!(namespace, reason, "watching ConnectivityChecks failed: {advice}");
                 Ok(())
             }
         };

@@ -162,7 +162,7 @@ impl Candidate {
             Err(kube::Error::Api(status)) if status.code == 409 => {
                 Try::Failed("another candidate was faster".to_owned())
             }
-            Err(error) => Try::Failed(error.to_string()),
+            Err(error) => Try::Failed(super::said(&error)),
         }
     }
 
@@ -224,7 +224,11 @@ impl Candidate {
         match tokio::time::timeout(self.timing.retry, given).await {
             Ok(Ok(_)) => tracing::info!(lease = self.name, "the lease is released"),
             Ok(Err(error)) => {
-                tracing::warn!(lease = self.name, %error, "the lease could not be released; it runs out by itself")
+                tracing::warn!(
+                    lease = self.name,
+                    reason = super::said(&error),
+                    "the lease could not be released; it runs out by itself"
+                )
             }
             Err(_) => tracing::warn!(lease = self.name, "no answer to the release of the lease; it runs out by itself"),
         }

@@ -2,13 +2,13 @@
 //! server.
 //!
 //! No object is kept: a check is remembered by uid and generation alone, a Secret by its resource version, and only if
-//! a check refers to it. Permissions needed: get, list and watch on connectivitychecks and on secrets, patch on
-//! connectivitychecks/status, create and patch on events of events.k8s.io.
+//! a check refers to it. What the account must be allowed to do is listed in [`rights`].
 
 mod backend;
 mod checks;
 mod events;
 pub mod lease;
+pub mod rights;
 mod secrets;
 
 use std::sync::Arc;
@@ -50,8 +50,30 @@ pub fn start(client: Client, namespaces: &[String], instance: &str) -> ClusterSo
     ClusterSource { events, backend, watches }
 }
 
-/// What a failed watch means for the person who runs the operator.
-fn advice(resource: &str, error: &kube::runtime::watcher::Error) -> String {
+/// What the API server said, in its own words alone, or why it could not be asked.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        error => chain(error),
+    }
+}
+
+/// An error with what it came from: the client's own words alone say no more than that there was no connection.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// What went wrong with a watch, and what it means for the person who runs the operator.
+fn explain(resource: &str, error: &kube::runtime::watcher::Error) -> (String, String) {
     use kube::runtime::watcher::Error;
     let status = match error {
         Error::InitialListFailed(kube::Error::Api(status))
@@ -59,14 +81,17 @@ fn advice(resource: &str, error: &kube::runtime::watcher::Error) -> String {
         | Error::WatchFailed(kube::Error::Api(status))
         | Error::WatchError(status) => status,
         Error::InitialListFailed(_) | Error::WatchStartFailed(_) | Error::WatchFailed(_) | Error::NoResourceVersion => {
-            return "is the API server reachable? The watch is tried again".to_owned();
+            return (chain(error), "is the API server reachable? The watch is tried again".to_owned());
         }
     };
-    match status.code {
-        403 => format!("the account lacks get, list and watch on {resource}; see the chart's Roles"),
+    let advice = match status.code {
+        403 => {
+            format!("the account needs list and watch on {resource}; grant them in its role. The watch is tried again")
+        }
         404 => format!(
             "the API server does not know {resource}: install the CRDs with `runready crds | kubectl apply --server-side -f -`"
         ),
         _ => "the watch is tried again".to_owned(),
-    }
+    };
+    (status.message.clone(), advice)
 }

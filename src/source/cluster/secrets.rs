@@ -97,8 +97,8 @@ pub async fn watch(
                 references.existing(namespace.as_deref()).into_iter().filter(|name| !listed.contains(name)).collect()
             }
             Err(error) => {
-                let advice = super::advice("secrets", &error);
-                tracing::error!(namespace, %error, "watching Secrets failed: {advice}");
+                let (reason, advice) = super::explain("secrets", &error);
+                tracing::error!(namespace, reason, "watching Secrets failed: {advice}");
                 Vec::new()
             }
         };

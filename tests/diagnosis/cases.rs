@@ -1,0 +1,388 @@
+//! What may have been seen of a check, step by step, and the table of cases: which rule is primary where, and where each must not
+//! speak. Pure.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use runready::api::{Cause, Confidence, Kind, Layer, ProbeState, Stage};
+use runready::diagnosis::{Case, Observation};
+use runready::evidence::{AddressRecord, Evidence, Fact, Failure, Outcome, StageRecord};
+
+use Confidence::{High, Low, Medium};
+use Kind::{Dns, Http, Postgres, Tcp, Tls};
+
+/// A vantage in a cluster.
+pub const POD: &str = "pod/runready/runready-0";
+
+/// One probe, as last seen.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub name: String,
+    pub kind: Kind,
+    pub required: bool,
+    pub state: ProbeState,
+    pub failure: Option<Failure>,
+    pub evidence: Option<Evidence>,
+}
+
+/// A healthy probe of a host and port.
+pub fn well(name: &str, kind: Kind, at: &str) -> Seen {
+    let addresses = if kind == Dns { Vec::new() } else { vec![address(at, None)] };
+    let stages = stages_of(kind).iter().map(|stage| record(*stage, true)).collect();
+    let evidence = Evidence {
+        probe: 0,
+        vantage: POD.into(),
+        outcome: Outcome::Passed,
+        latency: Duration::from_millis(3),
+        stages,
+        addresses,
+        facts: Vec::new(),
+    };
+    Seen {
+        name: name.to_owned(),
+        kind,
+        required: true,
+        state: ProbeState::Healthy,
+        failure: None,
+        evidence: Some(evidence),
+    }
+}
+
+/// A probe that fails for a cause, in the stage where that shows.
+pub fn ill(name: &str, kind: Kind, at: &str, cause: Cause) -> Seen {
+    let mut seen = well(name, kind, at);
+    let stage = stage_of(cause, kind);
+    seen.state = ProbeState::Failing;
+    seen.failure = Some(match stage {
+        Some(stage) => Failure::new(cause, stage, format!("{cause} at {at}")),
+        None => Failure::before_start(cause, format!("{cause} of {name}")),
+    });
+    let evidence = seen.evidence.as_mut().expect("made just now");
+    let reached = stage.and_then(|stage| evidence.stages.iter().position(|record| record.stage == stage));
+    match (stage, reached) {
+        (Some(Stage::Resolve), _) => {
+            evidence.stages = vec![record(Stage::Resolve, false)];
+            evidence.addresses.clear();
+        }
+        (_, Some(reached)) => {
+            evidence.stages.truncate(reached + 1);
+            evidence.stages[reached].passed = false;
+            if stage == Some(Stage::Connect) {
+                evidence.addresses.iter_mut().for_each(|address| address.cause = Some(cause));
+            }
+        }
+        (_, None) => {}
+    }
+    seen
+}
+
+impl Seen {
+    pub fn optional(mut self) -> Self {
+        self.required = false;
+        self
+    }
+
+    pub fn in_state(mut self, state: ProbeState) -> Self {
+        self.state = state;
+        self
+    }
+
+    pub fn from(mut self, vantage: &str) -> Self {
+        self.evidence.iter_mut().for_each(|evidence| evidence.vantage = vantage.into());
+        self
+    }
+
+    pub fn tried(mut self, at: &str, cause: Option<Cause>) -> Self {
+        self.evidence.iter_mut().for_each(|evidence| evidence.addresses.push(address(at, cause)));
+        self
+    }
+
+    pub fn telling(mut self, fact: Fact, value: &str) -> Self {
+        self.evidence.iter_mut().for_each(|evidence| evidence.facts.push((fact, value.into())));
+        self
+    }
+
+    fn as_observation(&self) -> Observation<'_> {
+        Observation {
+            name: &self.name,
+            kind: self.kind,
+            target: "target",
+            required: self.required,
+            state: self.state,
+            failure: self.failure.as_ref(),
+            evidence: self.evidence.as_ref(),
+        }
+    }
+}
+
+pub fn address(at: &str, cause: Option<Cause>) -> AddressRecord {
+    AddressRecord { address: at.parse::<SocketAddr>().expect("an address"), duration: Duration::from_millis(1), cause }
+}
+
+pub fn record(stage: Stage, passed: bool) -> StageRecord {
+    let duration = Duration::from_millis(1);
+    StageRecord { stage, start: Duration::ZERO, duration, limit: Duration::from_secs(20), passed }
+}
+
+const fn stages_of(kind: Kind) -> &'static [Stage] {
+    match kind {
+        Dns => &[Stage::Resolve],
+        Tcp => &[Stage::Connect, Stage::Exchange],
+        Tls => &[Stage::Connect, Stage::Tls],
+        Http => &[Stage::Connect, Stage::Tls, Stage::Request, Stage::Body],
+        Postgres => &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Authenticate, Stage::Query],
+    }
+}
+
+/// The stage in which a cause shows in a probe of that kind.
+fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
+    let last = *stages_of(kind).last().expect("stages");
+    match cause {
+        Cause::NameNotFound | Cause::NoAddress | Cause::ResolverTimeout | Cause::ResolverFailed => Some(Stage::Resolve),
+        Cause::ConnectionRefused | Cause::ConnectTimeout | Cause::HostUnreachable | Cause::NetworkUnreachable => {
+            Some(Stage::Connect)
+        }
+        Cause::TlsNotOffered
+        | Cause::TlsTimeout
+        | Cause::TlsProtocolError
+        | Cause::CertificateExpired
+        | Cause::CertificateNotYetValid
+        | Cause::CertificateUntrusted
+        | Cause::CertificateNameMismatch
+        | Cause::CertificateExpiresSoon
+        | Cause::ClientCertificateRequired => Some(Stage::Tls),
+        Cause::HandshakeTimeout | Cause::ServerStarting | Cause::ServerShuttingDown | Cause::TooManyConnections => {
+            Some(Stage::Handshake)
+        }
+        Cause::AuthenticationFailed
+        | Cause::AuthenticationMethodUnsupported
+        | Cause::AuthenticationTimeout
+        | Cause::AccessDenied
+        | Cause::DatabaseNotFound => Some(Stage::Authenticate),
+        Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec | Cause::ProberError => None,
+        Cause::ConnectionReset
+        | Cause::ConnectionClosed
+        | Cause::ProtocolMismatch
+        | Cause::ServerError
+        | Cause::QueryFailed
+        | Cause::QueryTimeout
+        | Cause::ReadOnly
+        | Cause::UnexpectedResult
+        | Cause::StatusUnexpected
+        | Cause::ResponseTimeout
+        | Cause::BodyMismatch
+        | Cause::ResponseTooLarge
+        | Cause::TooManyRedirects
+        | Cause::LatencyExceeded
+        | Cause::StartupBudgetExceeded => Some(last),
+    }
+}
+
+pub fn case<'a>(seen: &'a [Seen], speaks_for_service: bool) -> Case<'a> {
+    Case { observations: seen.iter().map(Seen::as_observation).collect(), speaks_for_service }
+}
+
+/// The database's address.
+pub const DB: &str = "10.0.0.1:5432";
+/// Another port of the same host.
+pub const CACHE: &str = "10.0.0.1:6379";
+/// An address in another network.
+pub const WEB: &str = "10.9.0.1:443";
+
+/// What is seen; the primary finding's rule, layer and confidence.
+pub type Row = (&'static str, Vec<Seen>, &'static str, Layer, Confidence);
+
+pub fn rows() -> Vec<Row> {
+    let database = |cause| ill("database", Postgres, DB, cause);
+    let web = |cause| ill("web", Http, WEB, cause);
+    vec![
+        (
+            "two addresses are silent, and nothing answers",
+            vec![database(Cause::ConnectTimeout), web(Cause::ConnectTimeout)],
+            "egress/all-silent",
+            Layer::Egress,
+            Medium,
+        ),
+        (
+            "the one address there is is silent",
+            vec![database(Cause::ConnectTimeout)],
+            "network/address-silent",
+            Layer::Network,
+            Low,
+        ),
+        (
+            "an address is silent while another network answers",
+            vec![database(Cause::ConnectTimeout), well("web", Http, WEB)],
+            "network/address-silent",
+            Layer::Network,
+            Medium,
+        ),
+        (
+            "every target behind one address is silent while another network answers",
+            vec![
+                database(Cause::ConnectTimeout),
+                ill("cache", Tcp, CACHE, Cause::ConnectTimeout),
+                well("web", Http, WEB),
+            ],
+            "network/address-silent",
+            Layer::Network,
+            High,
+        ),
+        (
+            "a refusal from elsewhere is an answer, too",
+            vec![
+                database(Cause::ConnectTimeout),
+                ill("cache", Tcp, CACHE, Cause::ConnectTimeout),
+                web(Cause::ConnectionRefused).optional(),
+            ],
+            "network/address-silent",
+            Layer::Network,
+            High,
+        ),
+        (
+            "one port is silent while another of the same host answers",
+            vec![database(Cause::ConnectTimeout), well("cache", Tcp, CACHE)],
+            "network/address-silent",
+            Layer::Network,
+            Low,
+        ),
+        (
+            "one of two addresses is dead",
+            vec![
+                ill("web", Http, WEB, Cause::ConnectTimeout).tried("10.9.0.2:443", None).in_state(ProbeState::Degraded),
+            ],
+            "network/address-silent",
+            Layer::Network,
+            Medium,
+        ),
+        (
+            "a vantage without IPv6 does not make two silent addresses of one",
+            vec![database(Cause::ConnectTimeout).tried("[2001:db8::1]:5432", Some(Cause::NetworkUnreachable))],
+            "network/address-silent",
+            Layer::Network,
+            Low,
+        ),
+        ("a router says no", vec![database(Cause::HostUnreachable)], "network/unreachable", Layer::Network, High),
+        ("the name is unknown", vec![database(Cause::NameNotFound)], "network/name", Layer::Network, Medium),
+        (
+            "the database's port refuses while another port of the host answers",
+            vec![database(Cause::ConnectionRefused), well("cache", Tcp, CACHE)],
+            "server/port-refused",
+            Layer::Database,
+            High,
+        ),
+        (
+            "an application's port refuses while another port of the host answers",
+            vec![ill("web", Http, "10.0.0.1:80", Cause::ConnectionRefused), well("database", Postgres, DB)],
+            "server/port-refused",
+            Layer::Application,
+            High,
+        ),
+        ("a port refuses", vec![database(Cause::ConnectionRefused)], "server/refused", Layer::Database, Medium),
+        ("the database is full", vec![database(Cause::TooManyConnections)], "database/state", Layer::Database, High),
+        ("the database is a replica", vec![database(Cause::ReadOnly)], "database/state", Layer::Database, High),
+        (
+            "the password is refused behind a healthy path",
+            vec![database(Cause::AuthenticationFailed), well("web", Http, WEB)],
+            "application/credentials",
+            Layer::Application,
+            High,
+        ),
+        (
+            "the certificate has expired",
+            vec![web(Cause::CertificateExpired)],
+            "application/tls",
+            Layer::Application,
+            High,
+        ),
+        (
+            "the database accepts and says nothing",
+            vec![database(Cause::HandshakeTimeout)],
+            "server/hangs",
+            Layer::Database,
+            Medium,
+        ),
+        (
+            "the service accepts and says nothing",
+            vec![web(Cause::ResponseTimeout)],
+            "server/hangs",
+            Layer::Application,
+            Medium,
+        ),
+        ("the connection is cut", vec![database(Cause::ConnectionClosed)], "server/cuts", Layer::Database, Medium),
+        ("the answer is a 404", vec![web(Cause::StatusUnexpected)], "application/answer", Layer::Application, Medium),
+        (
+            "it works, but slowly",
+            vec![database(Cause::LatencyExceeded).in_state(ProbeState::Degraded)],
+            "latency/too-slow",
+            Layer::Database,
+            Medium,
+        ),
+        (
+            "a Secret is missing",
+            vec![database(Cause::SecretNotFound).in_state(ProbeState::Unknown)],
+            "check/spec",
+            Layer::Application,
+            High,
+        ),
+        (
+            "we have no sockets left",
+            vec![database(Cause::ProberError).in_state(ProbeState::Unknown)],
+            "check/prober",
+            Layer::Prober,
+            High,
+        ),
+    ]
+}
+
+/// Cases close to a rule's own, about which it must not speak.
+pub fn silences() -> Vec<(&'static str, &'static str, Vec<Seen>)> {
+    let database = |cause| ill("database", Postgres, DB, cause);
+    let web = |cause| ill("web", Http, WEB, cause);
+    let timeouts = || vec![database(Cause::ConnectTimeout), web(Cause::ConnectTimeout)];
+    let with = |mut seen: Vec<Seen>, more: Seen| {
+        seen.push(more);
+        seen
+    };
+    vec![
+        ("egress/all-silent", "something else answers", with(timeouts(), well("other", Tcp, "10.8.0.1:1"))),
+        (
+            "egress/all-silent",
+            "something else refuses",
+            with(timeouts(), ill("other", Tcp, "10.8.0.1:1", Cause::ConnectionRefused)),
+        ),
+        ("egress/all-silent", "a DNS server answers", with(timeouts(), well("name", Dns, DB))),
+        (
+            "egress/all-silent",
+            "all addresses are of one host",
+            vec![
+                database(Cause::ConnectTimeout).tried("10.0.0.2:5432", Some(Cause::ConnectTimeout)),
+                ill("cache", Tcp, CACHE, Cause::ConnectTimeout).tried("10.0.0.2:6379", Some(Cause::ConnectTimeout)),
+            ],
+        ),
+        ("egress/all-silent", "there is one address only", vec![database(Cause::ConnectTimeout)]),
+        ("network/address-silent", "it is refused", vec![database(Cause::ConnectionRefused)]),
+        ("network/address-silent", "it hangs later on", vec![database(Cause::HandshakeTimeout)]),
+        ("network/unreachable", "nobody says so", vec![database(Cause::ConnectTimeout)]),
+        ("network/name", "the name is there", vec![database(Cause::ConnectTimeout)]),
+        (
+            "server/port-refused",
+            "no other port of the host answers",
+            vec![database(Cause::ConnectionRefused), well("web", Http, WEB)],
+        ),
+        (
+            "server/refused",
+            "another port of the host answers",
+            vec![database(Cause::ConnectionRefused), well("cache", Tcp, CACHE)],
+        ),
+        ("database/state", "it is the password", vec![database(Cause::AuthenticationFailed)]),
+        ("application/credentials", "it is the database's state", vec![database(Cause::TooManyConnections)]),
+        ("application/tls", "TLS hangs", vec![web(Cause::TlsTimeout)]),
+        ("server/hangs", "nothing was accepted", vec![web(Cause::ConnectTimeout)]),
+        ("server/cuts", "it was refused to begin with", vec![web(Cause::ConnectionRefused)]),
+        ("application/answer", "there was no answer", vec![web(Cause::ResponseTimeout)]),
+        ("latency/too-slow", "it fails", vec![web(Cause::ResponseTimeout)]),
+        ("check/spec", "the path fails", vec![database(Cause::ConnectTimeout)]),
+        ("check/prober", "a Secret is missing", vec![database(Cause::SecretNotFound).in_state(ProbeState::Unknown)]),
+    ]
+}

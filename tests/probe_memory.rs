@@ -1,0 +1,129 @@
+//! Measures the program itself while servers send it more than it may take: the peak of its resident memory, as the kernel
+//! counts it (VmHWM), stays near that of a check of a healthy server.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::hostile::postgres::{
+    announced_2_gib, authentication_ok, data_row, let_in, report, row_description,
+};
+use crate::support::hostile::{Server, Step, say};
+use crate::support::wait::until;
+
+/// Most that a hostile server may cost, in KiB above a healthy one: a body of 1 MiB, with the buffers on its way.
+const MOST: u64 = 12 * 1024;
+
+/// Runs `runready check` on one probe. Returns the probe's status and the peak of the program's memory in KiB.
+fn check(mut probe: Value) -> (Value, u64) {
+    probe["name"] = json!("probe");
+    let manifest = json!({
+        "apiVersion": "runready.dev/v1alpha1",
+        "kind": "ConnectivityCheck",
+        "metadata": {"name": "memory"},
+        "spec": {"interval": "1h", "timeout": "20s", "probes": [probe]},
+    });
+    let mut child = Command::new(env!("CARGO_BIN_EXE_runready"))
+        .args(["check", "-f", "-", "-o", "json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program");
+    let mut input = child.stdin.take().expect("piped");
+    input.write_all(manifest.to_string().as_bytes()).expect("the manifest");
+    drop(input);
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    until(Duration::from_secs(40), "the check to end", || {
+        // A status without the line is that of a program that has ended.
+        peak = std::fs::read_to_string(&status).ok().and_then(|text| high_water(&text)).unwrap_or(peak);
+        child.try_wait().expect("our own child").ok_or("it runs")
+    });
+    let output = child.wait_with_output().expect("its output");
+    let list: Value = serde_json::from_slice(&output.stdout).expect("a list");
+    (list["items"][0]["status"]["probes"][0].clone(), peak)
+}
+
+fn high_water(status: &str) -> Option<u64> {
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn http(answer: &[u8], endless: Vec<u8>) -> (Server, Value) {
+    let server = Server::play(vec![Step::AwaitText("\r\n\r\n"), Step::Send(answer.to_vec()), Step::Endless(endless)]);
+    let probe = json!({"http": {"url": format!("http://{}/", server.address()), "expectBody": "never"}});
+    (server, probe)
+}
+
+fn postgres(script: Vec<Step>) -> (Server, Value) {
+    let server = Server::play(script);
+    let tls = json!({"mode": "Disable"});
+    let probe = json!({"postgres":
+        {"host": "127.0.0.1", "port": server.port(), "database": "app", "user": "app", "tls": tls}});
+    (server, probe)
+}
+
+fn endless(byte: u8) -> Step {
+    Step::Endless(vec![byte; 64 * 1024])
+}
+
+#[test]
+fn servers_that_send_without_end_cost_little_memory() {
+    let healthy = Server::play(vec![Step::AwaitText("\r\n\r\n"), say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")]);
+    let (status, usual) = check(json!({"http": {"url": format!("http://{}/", healthy.address())}}));
+    assert_eq!(status["observed"], "Healthy", "{status}");
+    let babbling = Server::play(vec![endless(b'x')]);
+    let tcp = json!({"tcp": {"host": "127.0.0.1", "port": babbling.port(), "expect": "never"}});
+    let http2 = json!({"http": {"url": format!("http://{}/", babbling.address()), "httpVersion": "Http2"}});
+    let https =
+        json!({"http": {"url": format!("https://{}/", babbling.address()), "tls": {"insecureSkipVerify": true}}});
+    let rows = data_row(&[b'x'; 1000]).repeat(64);
+    let notices = report(b'N', "NOTICE", "00000", &"x".repeat(1000)).repeat(64);
+    let in_place = |steps: Vec<Step>| postgres([let_in(), vec![Step::AwaitText("SELECT 1")], steps].concat());
+    let no_server = |probe: Value| (None, probe);
+    let own = |(server, probe): (Server, Value)| (Some(server), probe);
+    let cases = [
+        ("tcp: an endless stream", "UnexpectedResult", no_server(tcp)),
+        ("https: an endless stream", "TlsProtocolError", no_server(https)),
+        ("HTTP/2: an endless stream", "ProtocolMismatch", no_server(http2)),
+        ("http: an endless body", "ResponseTooLarge", own(http(b"HTTP/1.1 200 OK\r\n\r\n", vec![b'x'; 65536]))),
+        ("http: an endless header", "ResponseTooLarge", own(http(b"HTTP/1.1 200 OK\r\nx: ", vec![b'x'; 65536]))),
+        (
+            "http: 2 GiB announced",
+            "ResponseTooLarge",
+            own(http(b"HTTP/1.1 200 OK\r\ncontent-length: 2147483648\r\n\r\n", vec![b'x'; 65536])),
+        ),
+        (
+            "http: a chunk of 2 GiB",
+            "ResponseTooLarge",
+            own(http(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n80000000\r\n", vec![b'x'; 65536])),
+        ),
+        (
+            "postgres: 2 GiB announced",
+            "ProtocolMismatch",
+            own(postgres(vec![Step::Send(announced_2_gib(b'R')), endless(0)])),
+        ),
+        (
+            "postgres: endless notices",
+            "ProtocolMismatch",
+            own(postgres(vec![Step::Await(8), Step::Send(authentication_ok()), Step::Endless(notices)])),
+        ),
+        (
+            "postgres: endless rows",
+            "ResponseTooLarge",
+            own(in_place(vec![Step::Send(row_description()), Step::Endless(rows)])),
+        ),
+        (
+            "postgres: a row of 2 GiB",
+            "ResponseTooLarge",
+            own(in_place(vec![Step::Send([row_description(), announced_2_gib(b'D')].concat()), endless(0)])),
+        ),
+    ];
+    for (what, cause, (_server, probe)) in cases {
+        let (status, peak) = check(probe);
+        assert_eq!(status["cause"], cause, "{what}: {status}");
+        assert!(peak < usual + MOST, "{what}: {peak} KiB at the peak; {usual} KiB with a healthy server");
+    }
+}

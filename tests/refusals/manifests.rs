@@ -1,0 +1,340 @@
+//! Specs that must be refused, with what must be said of them, and specs that must not. Data only.
+
+/// A manifest that must be refused. The line of the fault ends in `# here`, if it is that of a field.
+pub struct Bad {
+    /// What is wrong with it.
+    pub what: &'static str,
+    /// The spec, without its indentation; gets a sound probe unless it has `probes`.
+    pub spec: &'static str,
+    /// The field that both must name.
+    pub field: &'static str,
+    /// What both must say.
+    pub says: &'static str,
+}
+
+const fn bad(what: &'static str, spec: &'static str, field: &'static str, says: &'static str) -> Bad {
+    Bad { what, spec, field, says }
+}
+
+const KINDS: &str = "exactly one kind per probe: set one of dns, tcp, tls, http or postgres";
+const GO_STYLE: &str = "must be a Go-style duration with a unit, such as 500ms, 30s or 1m30s";
+const WITHIN: &str = "timeout must not be longer than the interval (default 30s)";
+const AT_LEAST: &str = "must be at least 1s";
+const BARE_HOST: &str = "must be a bare host name or address: no scheme, port, path or brackets";
+const URL: &str = "must be an absolute http:// or https:// URL with a host and without user or password";
+
+/// What the API server refuses.
+pub const BAD: &[Bad] = &[
+    bad("no kind in an entry", "probes:\n- name: a # here", "spec.probes[0]", KINDS),
+    bad(
+        "two kinds in one entry",
+        "probes:\n- name: a # here\n  tcp: {host: h, port: 1}\n  dns: {name: h}",
+        "spec.probes[0]",
+        KINDS,
+    ),
+    bad("no probes", "probes: [] # here", "spec.probes", "must have at least one probe"),
+    bad("probes left out", "interval: 30s\nno-probes", "spec.probes", "Required value"),
+    bad(
+        "two probes of one name",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n- name: a # here\n  tcp: {host: h, port: 2}",
+        "spec.probes[1]",
+        "Duplicate value: {\"name\":\"a\"}",
+    ),
+    bad(
+        "a probe's name in capitals",
+        "probes:\n- name: Database # here\n  tcp: {host: h, port: 1}",
+        "spec.probes[0].name",
+        "must be a name of lower-case letters, digits and '-', such as database",
+    ),
+    bad("a probe without a name", "probes:\n- tcp: {host: h, port: 1} # here", "spec.probes[0].name", "Required value"),
+    bad(
+        "an empty host",
+        "probes:\n- name: a\n  tcp:\n    host: '' # here\n    port: 1",
+        "spec.probes[0].tcp.host",
+        "must name a host: a DNS name such as db.internal, or an address such as 10.20.0.3",
+    ),
+    bad(
+        "a host with a scheme",
+        "probes:\n- name: a\n  tcp:\n    host: tcp://h # here\n    port: 1",
+        "spec.probes[0].tcp.host",
+        BARE_HOST,
+    ),
+    bad(
+        "a host with a port",
+        "probes:\n- name: a\n  tls:\n    host: h:443 # here\n    port: 443",
+        "spec.probes[0].tls.host",
+        BARE_HOST,
+    ),
+    bad(
+        "an IPv6 address in brackets",
+        "probes:\n- name: a\n  tcp:\n    host: '[::1]' # here\n    port: 443",
+        "spec.probes[0].tcp.host",
+        BARE_HOST,
+    ),
+    bad("no host at all", "probes:\n- name: a\n  tcp: {port: 1} # here", "spec.probes[0].tcp.host", "Required value"),
+    bad(
+        "port 0",
+        "probes:\n- name: a\n  tcp:\n    host: h\n    port: 0 # here",
+        "spec.probes[0].tcp.port",
+        "should be greater than or equal to 1",
+    ),
+    bad(
+        "port 65536",
+        "probes:\n- name: a\n  tcp:\n    host: h\n    port: 65536 # here",
+        "spec.probes[0].tcp.port",
+        "should be less than or equal to 65535",
+    ),
+    bad(
+        "a negative port",
+        "probes:\n- name: a\n  tls:\n    host: h\n    port: -1 # here",
+        "spec.probes[0].tls.port",
+        "should be greater than or equal to 1",
+    ),
+    bad(
+        "a port by name",
+        "probes:\n- name: a\n  tcp:\n    host: h\n    port: http # here",
+        "spec.probes[0].tcp.port",
+        "must be of type integer: \"string\"",
+    ),
+    bad(
+        "a postgres port out of range",
+        "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    port: 70000 # here",
+        "spec.probes[0].postgres.port",
+        "should be less than or equal to 65535",
+    ),
+    bad("an interval under 1 s", "interval: 500ms # here", "spec.interval", AT_LEAST),
+    bad("an interval of nothing", "interval: 0s # here", "spec.interval", AT_LEAST),
+    bad("a timeout longer than the interval", "interval: 10s\ntimeout: 11s # here", "spec.timeout", WITHIN),
+    bad("a timeout longer than the default interval", "timeout: 31s # here", "spec.timeout", WITHIN),
+    bad(
+        "both interval and schedule",
+        "interval: 30s\nschedule: '*/5 * * * *' # here",
+        "spec.schedule",
+        "interval and schedule exclude each other: keep interval for a steady beat, or schedule for cron times",
+    ),
+    bad(
+        "a time zone without a schedule",
+        "timeZone: Europe/Berlin # here",
+        "spec.timeZone",
+        "timeZone has a meaning only together with schedule",
+    ),
+    bad("a duration without a unit", "interval: '30' # here", "spec.interval", GO_STYLE),
+    bad("a duration as a number", "interval: 30 # here", "spec.interval", "must be of type string: \"integer\""),
+    bad("a duration in words", "timeout: 1 day # here", "spec.timeout", GO_STYLE),
+    bad("a duration in days", "startupBudget: 1d # here", "spec.startupBudget", GO_STYLE),
+    bad("a negative duration", "timeout: -5s # here", "spec.timeout", GO_STYLE),
+    bad("an empty duration", "startupBudget: '' # here", "spec.startupBudget", GO_STYLE),
+    bad("a duration of nothing", "startupBudget: 0s # here", "spec.startupBudget", "must be longer than zero"),
+    bad(
+        "a stage's limit that is no duration",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n  stageTimeouts:\n    connect: 5 s # here",
+        "spec.probes[0].stageTimeouts.connect",
+        GO_STYLE,
+    ),
+    bad(
+        "a latency that is no duration",
+        "probes:\n- name: a\n  maxLatency: fast # here\n  tcp: {host: h, port: 1}",
+        "spec.probes[0].maxLatency",
+        GO_STYLE,
+    ),
+    bad(
+        "a failure threshold of 0",
+        "failureThreshold: 0 # here",
+        "spec.failureThreshold",
+        "greater than or equal to 1",
+    ),
+    bad(
+        "a success threshold of 0",
+        "successThreshold: 0 # here",
+        "spec.successThreshold",
+        "greater than or equal to 1",
+    ),
+    bad("a negative threshold", "failureThreshold: -2 # here", "spec.failureThreshold", "greater than or equal to 1"),
+    bad("an unknown field of the spec", "intervall: 30s # here", "spec.intervall", "unknown field \"spec.intervall\""),
+    bad(
+        "an unknown field of the service",
+        "service:\n  project: p\n  region: r\n  name: backend\n  zone: z # here",
+        "spec.service.zone",
+        "unknown field \"spec.service.zone\"",
+    ),
+    bad(
+        "an unknown kind",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n  mysql: {} # here",
+        "spec.probes[0].mysql",
+        "unknown field \"spec.probes[0].mysql\"",
+    ),
+    bad(
+        "an unknown field of a probe",
+        "probes:\n- name: a\n  tcp:\n    host: h\n    port: 1\n    ports: 2 # here",
+        "spec.probes[0].tcp.ports",
+        "unknown field \"spec.probes[0].tcp.ports\"",
+    ),
+    bad(
+        "an unknown stage",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n  stageTimeouts:\n    conect: 5s # here",
+        "spec.probes[0].stageTimeouts.conect",
+        "unknown field \"spec.probes[0].stageTimeouts.conect\"",
+    ),
+    bad(
+        "a Secret of another namespace",
+        "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    passwordSecretRef:\n      name: s\n      key: k\n      namespace: other # here",
+        "spec.probes[0].postgres.passwordSecretRef.namespace",
+        "unknown field \"spec.probes[0].postgres.passwordSecretRef.namespace\"",
+    ),
+    bad(
+        "a Secret of another namespace, by its name",
+        "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    passwordSecretRef:\n      name: other/s # here\n      key: k",
+        "spec.probes[0].postgres.passwordSecretRef.name",
+        "must be the name of a Secret in this namespace",
+    ),
+    bad(
+        "dependsOn names an unknown probe",
+        "probes: # here\n- name: a\n  tcp: {host: h, port: 1}\n  dependsOn: [b]",
+        "spec.probes",
+        "dependsOn names a probe that this check does not have: use the name of another entry of probes",
+    ),
+    bad(
+        "dependsOn names its own probe",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n  dependsOn: [a] # here",
+        "spec.probes[0].dependsOn",
+        "a probe can't depend on itself: name probes listed before it",
+    ),
+    bad(
+        "dependsOn goes in a circle",
+        "probes: # here\n- name: a\n  tcp: {host: h, port: 1}\n  dependsOn: [b]\n- name: b\n  tcp: {host: h, port: 1}\n  dependsOn: [a]",
+        "spec.probes",
+        "dependsOn may only name probes listed before its own: move what is depended on up (in a cycle no order fits; break it)",
+    ),
+    bad(
+        "a URL without a scheme",
+        "probes:\n- name: a\n  http:\n    url: example.com/healthz # here",
+        "spec.probes[0].http.url",
+        URL,
+    ),
+    bad(
+        "a URL of another scheme",
+        "probes:\n- name: a\n  http:\n    url: ftp://example.com # here",
+        "spec.probes[0].http.url",
+        URL,
+    ),
+    bad(
+        "a URL with a password",
+        "probes:\n- name: a\n  http:\n    url: https://me:secret@example.com/ # here",
+        "spec.probes[0].http.url",
+        URL,
+    ),
+    bad("an empty URL", "probes:\n- name: a\n  http:\n    url: '' # here", "spec.probes[0].http.url", URL),
+    bad(
+        "a method in small letters",
+        "probes:\n- name: a\n  http:\n    url: http://h\n    method: get # here",
+        "spec.probes[0].http.method",
+        "must be an HTTP method in capital letters, such as GET",
+    ),
+    bad(
+        "a header name with a space",
+        "probes:\n- name: a\n  http:\n    url: http://h\n    headers:\n    - name: X Y # here\n      value: v",
+        "spec.probes[0].http.headers[0].name",
+        "must be a header name, such as Accept",
+    ),
+    bad(
+        "a header name with a colon, for a Secret",
+        "probes:\n- name: a\n  http:\n    url: http://h\n    headersFromSecret:\n    - name: 'Authorization:' # here\n      secretRef: {name: s, key: k}",
+        "spec.probes[0].http.headersFromSecret[0].name",
+        "must be a header name, such as Authorization",
+    ),
+    bad(
+        "a status code that is none",
+        "probes:\n- name: a\n  http:\n    url: http://h\n    expectStatus:\n    - 20 # here",
+        "spec.probes[0].http.expectStatus[0]",
+        "should be greater than or equal to 100",
+    ),
+    bad(
+        "an HTTP version that is none",
+        "probes:\n- name: a\n  http:\n    url: http://h\n    httpVersion: '1.1' # here",
+        "spec.probes[0].http.httpVersion",
+        "supported values: \"Http1\", \"Http2\"",
+    ),
+    bad(
+        "a TLS mode in libpq's spelling",
+        "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    tls:\n      mode: verify-full # here",
+        "spec.probes[0].postgres.tls.mode",
+        "supported values: \"Disable\", \"Prefer\", \"Require\", \"VerifyCa\", \"VerifyFull\"",
+    ),
+    bad(
+        "no database",
+        "probes:\n- name: a\n  postgres:\n    host: h\n    user: u\n    database: '' # here",
+        "spec.probes[0].postgres.database",
+        "must name the database to open",
+    ),
+    bad(
+        "a DNS record type that is none",
+        "probes:\n- name: a\n  dns:\n    name: h\n    recordType: a # here",
+        "spec.probes[0].dns.recordType",
+        "supported values: \"A\", \"AAAA\"",
+    ),
+    bad(
+        "an empty DNS name",
+        "probes:\n- name: a\n  dns:\n    name: '' # here",
+        "spec.probes[0].dns.name",
+        "must be a DNS name, such as db.internal",
+    ),
+    bad("suspend in words", "suspend: 'later' # here", "spec.suspend", "must be of type boolean: \"string\""),
+];
+
+/// What only runready itself can tell: Stalled in a cluster.
+pub const ONLY_WE_CAN_TELL: &[Bad] = &[
+    bad(
+        "a cron expression of four fields",
+        "schedule: '*/5 * * *' # here",
+        "spec.schedule",
+        "Write five fields (minute hour day-of-month month day-of-week), such as \"*/5 * * * *\"",
+    ),
+    bad("a cron expression that never comes due", "schedule: 0 0 31 2 * # here", "spec.schedule", "never comes due"),
+    bad(
+        "a time zone that is none",
+        "schedule: 0 6 * * *\ntimeZone: Mars/Olympus # here",
+        "spec.timeZone",
+        "is not a time zone: write an IANA name, such as Europe/Berlin or UTC",
+    ),
+    bad(
+        "a regular expression that is none",
+        "probes:\n- name: a\n  tcp:\n    host: 127.0.0.1\n    port: 1\n    expect: '(' # here",
+        "spec.probes[0].tcp.expect",
+        "is not a regular expression (RE2 syntax)",
+    ),
+    bad(
+        "a resolver that is no address",
+        "probes:\n- name: a\n  dns:\n    name: h\n    resolver: dns.example # here",
+        "spec.probes[0].dns.resolver",
+        "is not an address: write 10.0.0.2, 10.0.0.2:53 or [fd00::53]:53",
+    ),
+    bad(
+        "a URL whose port is none",
+        "probes:\n- name: a\n  http:\n    url: http://h:seventy/ # here",
+        "spec.probes[0].http.url",
+        "is not a URL",
+    ),
+];
+
+/// What both take.
+pub const GOOD: &[(&str, &str)] = &[
+    ("the least that there can be", "probes:\n- name: a\n  tcp: {host: h, port: 1}"),
+    ("a timeout as long as the interval", "interval: 1m30s\ntimeout: 1m30s"),
+    (
+        "a timeout longer than the default interval, on a schedule",
+        "schedule: '*/5 * * * *'\ntimeZone: Europe/Berlin\ntimeout: 2m",
+    ),
+    (
+        "IPv6 addresses",
+        "probes:\n- name: a\n  tcp: {host: '2001:db8::1', port: 1}\n- name: b\n  http: {url: 'http://[::1]:8080/'}",
+    ),
+    ("fractions and compound durations", "interval: 1.5s\ntimeout: 1s250ms"),
+    (
+        "everything of postgres",
+        "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    passwordSecretRef: {name: s, key: k}\n    tls: {mode: VerifyFull, serverName: db.internal, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    query: SELECT 2\n    expectRows: 1\n    writable: true\n  maxLatency: 500ms\n  required: false\n  stageTimeouts: {connect: 5s, query: 1s}",
+    ),
+    (
+        "everything of http",
+        "probes:\n- name: a\n  dns: {name: h, recordType: AAAA, resolver: '10.0.0.2:53', expect: ['::1']}\n- name: b\n  dependsOn: [a]\n  http:\n    url: https://h/x?y=z\n    method: POST\n    headers: [{name: Accept, value: '*/*'}]\n    headersFromSecret: [{name: Authorization, secretRef: {name: s, key: k}}]\n    body: b\n    expectStatus: [200, 404]\n    expectBody: ok\n    expectHeaders: [{name: Content-Type, value: json}]\n    maxBodyBytes: 10\n    followRedirects: 2\n    tls: {insecureSkipVerify: true}\n    httpVersion: Http2",
+    ),
+];
