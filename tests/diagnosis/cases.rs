@@ -138,7 +138,11 @@ const fn stages_of(kind: Kind) -> &'static [Stage] {
 fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
     let last = *stages_of(kind).last().expect("stages");
     match cause {
-        Cause::NameNotFound | Cause::NoAddress | Cause::ResolverTimeout | Cause::ResolverFailed => Some(Stage::Resolve),
+        Cause::NameNotFound
+        | Cause::NoAddress
+        | Cause::ResolverTimeout
+        | Cause::ResolverFailed
+        | Cause::ResolverUnreachable => Some(Stage::Resolve),
         Cause::ConnectionRefused | Cause::ConnectTimeout | Cause::HostUnreachable | Cause::NetworkUnreachable => {
             Some(Stage::Connect)
         }
