@@ -73,16 +73,16 @@ async fn healthz(State(shared): State<Shared>) -> Response {
 
 /// Ready: synced and able to probe, or standing by for the replica that is.
 async fn readyz(State(shared): State<Shared>) -> Response {
-    if let Some(hindrance) = &*shared.hindrance.borrow() {
-        return (StatusCode::SERVICE_UNAVAILABLE, format!("{hindrance}\n")).into_response();
-    }
     let (status, text) = match &*shared.phase.borrow() {
-        Phase::Probing(_) => (StatusCode::OK, "probing\n"),
-        Phase::StandingBy => (StatusCode::OK, "standing by\n"),
-        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "not synced yet\n"),
-        Phase::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+        Phase::Probing(_) => (StatusCode::OK, "probing"),
+        Phase::StandingBy => (StatusCode::OK, "standing by"),
+        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "not synced yet"),
+        Phase::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
     };
-    (status, text).into_response()
+    match &*shared.hindrance.borrow() {
+        None => (status, format!("{text}\n")).into_response(),
+        Some(hindrance) => (StatusCode::SERVICE_UNAVAILABLE, format!("{text}\n{hindrance}\n")).into_response(),
+    }
 }
 
 async fn scrape(State(shared): State<Shared>) -> Response {

@@ -36,7 +36,8 @@ fn it_is_alive_but_not_ready_until_it_knows_its_checks() {
     });
     std::fs::write(&kubeconfig, config.to_string()).expect("a file");
     let operator = Operator::start(&kubeconfig, &[]);
-    assert_eq!(operator.get("/readyz").expect("readyz"), (503, "not synced yet\n".to_owned()));
+    let (status, text) = operator.get("/readyz").expect("readyz");
+    assert_eq!((status, text.lines().next()), (503, Some("not synced yet")), "{text}");
     assert_eq!(operator.get("/healthz").expect("healthz").0, 200);
     until(SOON, "it says what is wrong, and what to do", || {
         let log = operator.whole_log();
