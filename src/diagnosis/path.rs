@@ -7,6 +7,7 @@ use super::{Case, Finding, Observation};
 use crate::api::{Cause, Confidence, Layer, ProbeState, Stage};
 
 pub(super) const ALL_SILENT: &str = "egress/all-silent";
+pub(super) const TARGETS_SILENT: &str = "network/targets-silent";
 pub(super) const ADDRESS_SILENT: &str = "network/address-silent";
 pub(super) const UNREACHABLE: &str = "network/unreachable";
 pub(super) const NAME: &str = "network/name";
@@ -28,38 +29,89 @@ fn something_answers<'c>(case: &'c Case<'_>, but_not: &BTreeSet<IpAddr>) -> Opti
     })
 }
 
+/// Failing probes whose targets have no address in common, and fall silent together.
+struct Together {
+    probes: Vec<usize>,
+    addresses: BTreeSet<IpAddr>,
+}
+
+impl Together {
+    fn of(case: &Case<'_>) -> Option<Self> {
+        let silent_probes: Vec<(usize, BTreeSet<IpAddr>)> = case
+            .observations
+            .iter()
+            .enumerate()
+            .filter(|(_, observation)| observation.state == ProbeState::Failing)
+            .filter_map(|(index, observation)| silent(observation).map(|ips| (index, ips)))
+            .collect();
+        // Several addresses of one target say no more than one does: its own network may be the silent one.
+        let apart = |(_, ips): &(usize, BTreeSet<IpAddr>)| {
+            !ips.is_empty() && silent_probes.iter().any(|(_, others)| !others.is_empty() && ips.is_disjoint(others))
+        };
+        let addresses = silent_probes.iter().flat_map(|(_, ips)| ips.iter().copied()).collect();
+        let probes = silent_probes.iter().map(|(index, _)| *index).collect();
+        silent_probes.iter().any(apart).then_some(Together { probes, addresses })
+    }
+
+    /// Who got no answer, and from where.
+    fn told(&self, case: &Case<'_>) -> String {
+        let names: Vec<&str> = self.probes.iter().map(|index| case.observations[*index].name).collect();
+        let seen: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
+        format!("{} got no answer from {}", names.join(", "), seen.join(", "))
+    }
+
+    fn finding(
+        self,
+        rule: &'static str,
+        layer: Layer,
+        confidence: Confidence,
+        summary: String,
+        remedy: &str,
+    ) -> Finding {
+        Finding {
+            rule,
+            layer,
+            cause: Cause::ConnectTimeout,
+            stage: Some(Stage::Connect),
+            summary,
+            remedy: remedy.to_owned(),
+            confidence,
+            probes: self.probes,
+        }
+    }
+}
+
 pub(super) fn all_silent(case: &Case<'_>) -> Vec<Finding> {
-    let silent_probes: Vec<(usize, BTreeSet<IpAddr>)> = case
-        .observations
-        .iter()
-        .enumerate()
-        .filter(|(_, observation)| observation.state == ProbeState::Failing)
-        .filter_map(|(index, observation)| silent(observation).map(|ips| (index, ips)))
-        .collect();
-    let addresses: BTreeSet<IpAddr> = silent_probes.iter().flat_map(|(_, ips)| ips.iter().copied()).collect();
-    // Several addresses of one target say no more than one does: its own network may be the silent one.
-    let apart = |(_, ips): &(usize, BTreeSet<IpAddr>)| {
-        !ips.is_empty() && silent_probes.iter().any(|(_, others)| !others.is_empty() && ips.is_disjoint(others))
-    };
-    if !silent_probes.iter().any(apart) || something_answers(case, &addresses).is_some() {
+    let Some(together) = Together::of(case) else { return Vec::new() };
+    if something_answers(case, &together.addresses).is_some() {
         return Vec::new();
     }
-    let names: Vec<&str> = silent_probes.iter().map(|(index, _)| case.observations[*index].name).collect();
-    let seen: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    let summary =
-        format!("nothing answers from this vantage: {} got no answer from {}", names.join(", "), seen.join(", "));
-    vec![Finding {
-        rule: ALL_SILENT,
-        layer: Layer::Egress,
-        cause: Cause::ConnectTimeout,
-        stage: Some(Stage::Connect),
-        summary,
-        remedy: "Look first at what all of these have in common: the vantage's way out (VPC connector or Direct VPC egress, Cloud NAT, \
-                 egress firewall rules), then at the routes behind it."
-            .to_owned(),
-        confidence: Confidence::Medium,
-        probes: silent_probes.into_iter().map(|(index, _)| index).collect(),
-    }]
+    let summary = format!("nothing answers from this vantage: {}", together.told(case));
+    let remedy = "Look first at what all of these have in common: the vantage's way out (VPC connector or Direct VPC egress, Cloud NAT, \
+                  egress firewall rules), then at the routes behind it.";
+    vec![together.finding(ALL_SILENT, Layer::Egress, Confidence::Medium, summary, remedy)]
+}
+
+pub(super) fn targets_silent(case: &Case<'_>) -> Vec<Finding> {
+    let Some(together) = Together::of(case) else { return Vec::new() };
+    let open = |observation: &Observation<'_>| {
+        let mut answers = observation.answered().chain(observation.ended_with(Cause::ConnectionRefused));
+        answers.any(|address| together.addresses.contains(&address.ip()))
+    };
+    let Some(contrast) = something_answers(case, &together.addresses) else { return Vec::new() };
+    if case.observations.iter().any(open) {
+        return Vec::new();
+    }
+    // An open connection shows that the vantage has a way out; a DNS answer shows less, the resolver may be next door.
+    let confidence = if contrast.tried().next().is_some() { Confidence::High } else { Confidence::Medium };
+    let summary = format!(
+        "several targets are silent at once: {}; {} answers from the same vantage",
+        together.told(case),
+        contrast.name
+    );
+    let remedy = "Hosts rarely fail together: look at what these have in common and the one that answers has not, such as the VPC connector \
+                  (or Direct VPC egress), peering, routes and firewall rules.";
+    vec![together.finding(TARGETS_SILENT, Layer::Network, confidence, summary, remedy)]
 }
 
 pub(super) fn address_silent(case: &Case<'_>) -> Vec<Finding> {

@@ -20,6 +20,11 @@ pub const RULES: &[Rule] = &[
         look: path::all_silent,
     },
     Rule {
+        id: path::TARGETS_SILENT,
+        says: "Several targets without a common address are silent at once, while something else answers from the same vantage: the Network that they have in common.",
+        look: path::targets_silent,
+    },
+    Rule {
         id: path::ADDRESS_SILENT,
         says: "Connections to an address stay unanswered: the Network on the way to it. The more ports of it are silent, and the more other addresses answer, the surer.",
         look: path::address_silent,

@@ -233,6 +233,28 @@ pub fn rows() -> Vec<Row> {
             High,
         ),
         (
+            "targets without a common address are silent while another network answers",
+            vec![
+                database(Cause::ConnectTimeout),
+                ill("cache", Tcp, "10.3.0.1:6379", Cause::ConnectTimeout),
+                well("web", Http, WEB),
+            ],
+            "network/targets-silent",
+            Layer::Network,
+            High,
+        ),
+        (
+            "they are silent, and a DNS server answers",
+            vec![
+                database(Cause::ConnectTimeout),
+                ill("cache", Tcp, "10.3.0.1:6379", Cause::ConnectTimeout),
+                well("name", Dns, DB),
+            ],
+            "network/targets-silent",
+            Layer::Network,
+            Medium,
+        ),
+        (
             "a refusal from elsewhere is an answer, too",
             vec![
                 database(Cause::ConnectTimeout),
@@ -365,6 +387,21 @@ pub fn silences() -> Vec<(&'static str, &'static str, Vec<Seen>)> {
             ],
         ),
         ("egress/all-silent", "there is one address only", vec![database(Cause::ConnectTimeout)]),
+        ("network/targets-silent", "nothing else answers", timeouts()),
+        (
+            "network/targets-silent",
+            "the others are ports of the same host",
+            vec![
+                database(Cause::ConnectTimeout),
+                ill("cache", Tcp, CACHE, Cause::ConnectTimeout),
+                well("other", Tcp, "10.8.0.1:1"),
+            ],
+        ),
+        (
+            "network/targets-silent",
+            "another port of one of the hosts is open",
+            vec![database(Cause::ConnectTimeout), web(Cause::ConnectTimeout), well("cache", Tcp, CACHE)],
+        ),
         ("network/address-silent", "it is refused", vec![database(Cause::ConnectionRefused)]),
         ("network/address-silent", "it hangs later on", vec![database(Cause::HandshakeTimeout)]),
         ("network/unreachable", "nobody says so", vec![database(Cause::ConnectTimeout)]),
