@@ -37,7 +37,15 @@ pub struct Vantage {
 /// Observes every probe of a check, side by side, and returns the evidence in the plan's order.
 ///
 /// A probe with dependencies starts when they have ended, and is skipped unless all of them passed.
+/// Always one entry for each probe, whatever breaks on the way.
 pub async fn observe_check(plan: &CheckPlan, vantage: &Vantage) -> Vec<Evidence> {
+    AssertUnwindSafe(observe_all(plan, vantage)).catch_unwind().await.unwrap_or_else(|_| {
+        let defect = |index| untried(index, vantage, Outcome::Unknown(panicked()));
+        (0..plan.probes.len()).map(defect).collect()
+    })
+}
+
+async fn observe_all(plan: &CheckPlan, vantage: &Vantage) -> Vec<Evidence> {
     if let [only] = &*plan.probes {
         return vec![observe(0, only, vantage).await];
     }
@@ -83,14 +91,17 @@ pub async fn observe(index: usize, plan: &ProbePlan, vantage: &Vantage) -> Evide
         Ok(action) => action,
         Err(blocked) => return untried(index, vantage, Outcome::Unknown(blocked.clone())),
     };
-    let mut attempt = Attempt::start(plan, vantage);
-    let result = AssertUnwindSafe(carry_out(action, &mut attempt)).catch_unwind().await.unwrap_or_else(|_| {
-        Err(Failure::before_start(
-            Cause::ProberError,
-            "the probe panicked: a defect of runready; see the operator's log",
-        ))
+    let whole = AssertUnwindSafe(async {
+        let mut attempt = Attempt::start(plan, vantage);
+        // What was seen until then is of use, so the probe's own part is guarded apart.
+        let probed = AssertUnwindSafe(carry_out(action, &mut attempt)).catch_unwind().await;
+        attempt.finish(index, probed.unwrap_or_else(|_| Err(panicked()))).await
     });
-    attempt.finish(index, result).await
+    whole.catch_unwind().await.unwrap_or_else(|_| untried(index, vantage, Outcome::Unknown(panicked())))
+}
+
+fn panicked() -> Failure {
+    Failure::before_start(Cause::ProberError, "the probe panicked: a defect of runready; see the operator's log")
 }
 
 /// The one place where a kind of probe is told from another. The larger kinds are boxed: otherwise each probe in flight would
@@ -124,22 +135,49 @@ mod tests {
     use crate::plan::kinds::{Endpoint, TcpAction};
     use std::time::Duration;
 
-    #[test]
-    fn a_tcp_probe_in_flight_is_small() {
-        let endpoint = Endpoint { host: "127.0.0.1".into(), port: 80, happy_eyeballs: false };
-        let plan = ProbePlan {
+    fn tcp(timeout: Duration, depends_on: &[usize]) -> ProbePlan {
+        let endpoint = Endpoint { host: "127.0.0.1".into(), port: 1, happy_eyeballs: false };
+        ProbePlan {
             name: "target".into(),
             kind: Kind::Tcp,
-            target: "tcp://127.0.0.1:80".into(),
+            target: "tcp://127.0.0.1:1".into(),
             action: Ok(Arc::new(Action::Tcp(TcpAction { endpoint, send: None, expect: None }))),
-            timeout: Duration::from_secs(1),
+            timeout,
             stage_limits: Box::default(),
             max_latency: None,
             required: true,
-            depends_on: Box::default(),
-        };
-        let vantage = Vantage { name: "host/test".into(), resolver: Resolver::system() };
+            depends_on: depends_on.into(),
+        }
+    }
+
+    fn vantage() -> Vantage {
+        Vantage { name: "host/test".into(), resolver: Resolver::system() }
+    }
+
+    #[test]
+    fn a_tcp_probe_in_flight_is_small() {
+        let (plan, vantage) = (tcp(Duration::from_secs(1), &[]), vantage());
         let size = size_of_val(&observe(0, &plan, &vantage));
         assert!(size <= 4096, "{size} bytes");
+    }
+
+    /// No clock reaches the end of such a timeout, and no plan has such a dependency: both panic, each in another place.
+    #[tokio::test]
+    async fn a_panic_anywhere_in_a_run_is_our_own_error_and_leaves_no_probe_without_evidence() {
+        let beyond = tcp(Duration::MAX, &[]);
+        let told = |evidence: &[Evidence]| -> Vec<Option<Cause>> {
+            evidence.iter().map(|evidence| evidence.outcome.failure().map(|failure| failure.cause)).collect()
+        };
+        let plan = check(vec![beyond, tcp(Duration::from_secs(5), &[])]);
+        let causes = told(&observe_check(&plan, &vantage()).await);
+        assert_eq!(causes, [Some(Cause::ProberError), Some(Cause::ConnectionRefused)], "the other one is not harmed");
+        let plan = check(vec![tcp(Duration::from_secs(5), &[]), tcp(Duration::from_secs(5), &[9])]);
+        let causes = told(&observe_check(&plan, &vantage()).await);
+        assert_eq!(causes, [Some(Cause::ProberError); 2]);
+    }
+
+    fn check(probes: Vec<ProbePlan>) -> CheckPlan {
+        let unreadable = crate::plan::unreadable(crate::plan::CheckId::new("n", "c"), "uid".into(), 1, "");
+        CheckPlan { probes: probes.into(), ..unreadable }
     }
 }
