@@ -2,11 +2,14 @@
 //!
 //! It never waits for a probe, and a slow read of one check's Secrets holds up no other check.
 
+mod reads;
+
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, watch};
 
@@ -16,6 +19,8 @@ use crate::engine::{Inbox, Start};
 use crate::plan::secrets::Lookup;
 use crate::plan::{self, CheckId, CheckPlan, Secrets};
 use crate::source::{Backend, Declared, SourceEvent};
+
+use reads::Reads;
 
 /// How long until Secrets that could not be read are tried again. A missing one is not polled: its creation is watched.
 const RETRY: Duration = Duration::from_secs(5);
@@ -29,21 +34,31 @@ pub fn secret_names(spec: &ConnectivityCheckSpec) -> BTreeSet<&str> {
     spec.secret_keys().map(|(name, _)| name).collect()
 }
 
-/// Fetches the Secrets that a check refers to, and compiles its plan. True when one of them could not be read.
-pub async fn resolve(declared: &Declared, backend: &dyn Backend) -> (CheckPlan, bool) {
+/// The names of the Secrets that a check refers to; none where its spec can't be read.
+fn names_of(declared: &Declared) -> BTreeSet<&str> {
+    declared.spec.as_ref().map(secret_names).unwrap_or_default()
+}
+
+fn compile(declared: &Declared, secrets: &Secrets) -> CheckPlan {
     let (id, uid, generation) = (declared.id.clone(), declared.uid.clone(), declared.generation);
-    let spec = match &declared.spec {
-        Ok(spec) => spec,
-        Err(reason) => return (plan::unreadable(id, uid, generation, reason), false),
-    };
-    let mut secrets = Secrets::default();
-    let mut unreadable = false;
-    for name in secret_names(spec) {
-        let lookup = backend.secret(&id.namespace, name).await;
-        unreadable |= matches!(lookup, Lookup::Unreadable(_));
-        secrets.insert(name.to_owned(), lookup);
+    match &declared.spec {
+        Ok(spec) => plan::compile(id, uid, generation, spec, secrets),
+        Err(reason) => plan::unreadable(id, uid, generation, reason),
     }
-    (plan::compile(id, uid, generation, spec, &secrets), unreadable)
+}
+
+/// A number for everything that a plan is made from. Of the Secrets only what the spec refers to counts. The key of the hash
+/// is this process's own, so that the number tells nothing of a value.
+fn digest(key: &RandomState, declared: &Declared, secrets: &Secrets) -> u64 {
+    let mut hash = key.build_hasher();
+    (&declared.uid, declared.generation, declared.spec.as_ref().err()).hash(&mut hash);
+    for (name, key) in declared.spec.iter().flat_map(ConnectivityCheckSpec::secret_keys) {
+        match secrets.get("", name, key) {
+            Ok(value) => (true, value).hash(&mut hash),
+            Err(fault) => (false, fault.message).hash(&mut hash),
+        }
+    }
+    hash.finish()
 }
 
 /// Turns source events into plans, until the source ends. `synced` becomes true when the first listing is complete.
@@ -54,13 +69,14 @@ pub async fn run(
     synced: watch::Sender<bool>,
 ) {
     let mut planner = Planner {
-        backend,
+        reads: Reads::new(backend),
         inbox,
         known: HashMap::new(),
         serial: 0,
+        key: RandomState::new(),
         under_way: FuturesUnordered::new(),
         listed: false,
-        held: Some(Vec::new()),
+        held: Some(HashMap::new()),
     };
     loop {
         tokio::select! {
@@ -72,8 +88,11 @@ pub async fn run(
                 Some(event) => planner.accept(event),
                 None => return,
             },
-            Some(resolved) = planner.under_way.next() => {
-                planner.conclude(resolved);
+            Some(step) = planner.under_way.next() => {
+                match step {
+                    Step::Resolved(resolved) => planner.conclude(*resolved),
+                    Step::Again(declared, serial) => planner.try_again(declared, serial),
+                }
                 planner.release(&synced);
             }
         }
@@ -81,31 +100,42 @@ pub async fn run(
 }
 
 struct Planner {
-    backend: Arc<dyn Backend>,
+    reads: Reads,
     inbox: Inbox,
     known: HashMap<CheckId, Known>,
     serial: u64,
-    under_way: FuturesUnordered<BoxFuture<'static, Resolved>>,
+    /// Of the digests.
+    key: RandomState,
+    under_way: FuturesUnordered<BoxFuture<'static, Step>>,
     listed: bool,
     /// Plans of the first listing, until it is complete and resolved. None afterwards.
-    held: Option<Vec<Held>>,
+    held: Option<HashMap<CheckId, Arc<CheckPlan>>>,
 }
 
-/// A plan and the status from which it resumes.
-type Held = (Arc<CheckPlan>, Option<Box<ConnectivityCheckStatus>>);
-
-/// What is kept of a check. The declaration only where it refers to Secrets: it is needed again when one changes.
+/// What is kept of a check.
 struct Known {
     serial: u64,
+    uid: Arc<str>,
+    /// Only where it refers to Secrets: it is needed again when one changes.
     declared: Option<Arc<Declared>>,
+    /// The status from which it resumes, until its first plan is handed on.
+    resume: Option<Box<ConnectivityCheckStatus>>,
+    /// Digest of the newest plan.
+    planned: Option<u64>,
+}
+
+enum Step {
+    /// Everything that a check refers to was looked up.
+    Resolved(Box<Resolved>),
+    /// It is time to look up again what could not be read.
+    Again(Arc<Declared>, u64),
 }
 
 struct Resolved {
-    id: CheckId,
+    declared: Arc<Declared>,
     serial: u64,
-    plan: CheckPlan,
-    status: Option<Box<ConnectivityCheckStatus>>,
-    retry: bool,
+    secrets: Secrets,
+    unreadable: bool,
 }
 
 impl Planner {
@@ -114,12 +144,12 @@ impl Planner {
             SourceEvent::Applied(declared) => {
                 let mut declared = *declared;
                 let status = declared.status.take().map(Box::new);
-                self.start(Arc::new(declared), status, Duration::ZERO);
+                self.start(Arc::new(declared), status);
             }
             SourceEvent::Deleted(id) => {
                 self.known.remove(&id);
                 if let Some(held) = &mut self.held {
-                    held.retain(|(plan, _)| plan.id != id);
+                    held.remove(&id);
                 }
                 self.inbox.remove(id);
             }
@@ -129,54 +159,70 @@ impl Planner {
     }
 
     fn secret_changed(&mut self, namespace: &str, name: &str) {
-        let refers = |declared: &&Arc<Declared>| {
-            *declared.id.namespace == *namespace
-                && declared.spec.as_ref().is_ok_and(|spec| secret_names(spec).contains(name))
-        };
+        self.reads.changed(namespace, name);
+        let refers =
+            |declared: &&Arc<Declared>| *declared.id.namespace == *namespace && names_of(declared).contains(name);
         let affected: Vec<Arc<Declared>> =
             self.known.values().filter_map(|known| known.declared.as_ref()).filter(refers).cloned().collect();
         for declared in affected {
-            self.start(declared, None, Duration::ZERO);
+            self.start(declared, None);
         }
     }
 
-    fn start(&mut self, declared: Arc<Declared>, status: Option<Box<ConnectivityCheckStatus>>, after: Duration) {
+    fn start(&mut self, declared: Arc<Declared>, status: Option<Box<ConnectivityCheckStatus>>) {
         self.serial += 1;
         let serial = self.serial;
-        let id = declared.id.clone();
-        let refers = declared.spec.as_ref().is_ok_and(|spec| !secret_names(spec).is_empty());
-        let kept = refers.then(|| declared.clone());
-        self.known.insert(id.clone(), Known { serial, declared: kept });
-        let backend = self.backend.clone();
+        let (id, uid) = (declared.id.clone(), declared.uid.clone());
+        let names: Vec<String> = names_of(&declared).into_iter().map(str::to_owned).collect();
+        // What was begun earlier may have been overtaken before its plan was handed on.
+        let earlier = self.known.remove(&id).filter(|known| known.uid == uid);
+        let (resume, planned) = earlier.map_or((None, None), |known| (known.resume, known.planned));
+        let kept = (!names.is_empty()).then(|| declared.clone());
+        self.known.insert(id, Known { serial, uid, declared: kept, resume: status.or(resume), planned });
+        let reads: Vec<_> = names.iter().map(|name| self.reads.read(&declared.id.namespace, name)).collect();
         self.under_way.push(Box::pin(async move {
-            if !after.is_zero() {
-                tokio::time::sleep(after).await;
+            let mut secrets = Secrets::default();
+            let mut unreadable = false;
+            for (name, lookup) in names.into_iter().zip(join_all(reads).await) {
+                unreadable |= matches!(lookup, Lookup::Unreadable(_));
+                secrets.insert(name, lookup);
             }
-            let (plan, retry) = resolve(&declared, &*backend).await;
-            Resolved { id, serial, plan, status, retry }
+            Step::Resolved(Box::new(Resolved { declared, serial, secrets, unreadable }))
         }));
     }
 
-    fn conclude(&mut self, Resolved { id, serial, plan, status, retry }: Resolved) {
-        // Something newer has overtaken it, or the check is gone.
-        let Some(known) = self.known.get(&id).filter(|known| known.serial == serial) else { return };
-        let again = known.declared.clone().filter(|_| retry);
-        let plan = Arc::new(plan);
-        match &mut self.held {
-            Some(held) => {
-                let earlier = held.iter().position(|(other, _)| other.id == id).map(|index| held.swap_remove(index));
-                held.push((plan, status.or(earlier.and_then(|(_, status)| status))));
-            }
-            None => self.inbox.apply(plan, status, Start::AtOnce),
+    fn conclude(&mut self, Resolved { declared, serial, secrets, unreadable }: Resolved) {
+        for name in names_of(&declared) {
+            self.reads.ended(&declared.id.namespace, name);
         }
-        if let Some(declared) = again {
-            self.start(declared, None, RETRY);
+        // Something newer has overtaken it, or the check is gone.
+        let Some(known) = self.known.get_mut(&declared.id).filter(|known| known.serial == serial) else { return };
+        let digest = digest(&self.key, &declared, &secrets);
+        // The same plan again is no news: it would only disturb the run in flight.
+        if known.planned.replace(digest) != Some(digest) {
+            let plan = Arc::new(compile(&declared, &secrets));
+            match &mut self.held {
+                Some(held) => _ = held.insert(declared.id.clone(), plan),
+                None => self.inbox.apply(plan, known.resume.take(), Start::AtOnce),
+            }
+        }
+        if unreadable {
+            self.under_way.push(Box::pin(async move {
+                tokio::time::sleep(RETRY).await;
+                Step::Again(declared, serial)
+            }));
+        }
+    }
+
+    fn try_again(&mut self, declared: Arc<Declared>, serial: u64) {
+        if self.known.get(&declared.id).is_some_and(|known| known.serial == serial) {
+            self.start(declared, None);
         }
     }
 
     /// Hands the first listing over once all of it is known: only then is it clear over how long to spread it.
     fn release(&mut self, synced: &watch::Sender<bool>) {
-        let resolving = self.known.len() > self.held.as_ref().map_or(0, Vec::len);
+        let resolving = self.known.len() > self.held.as_ref().map_or(0, HashMap::len);
         if !self.listed || (self.held.is_some() && resolving) {
             return;
         }
@@ -184,8 +230,9 @@ impl Planner {
         let count = u32::try_from(held.len()).unwrap_or(u32::MAX);
         let start = Start::Spread(SPREAD_PER_CHECK.saturating_mul(count).min(MOST_SPREAD));
         tracing::info!(checks = count, "all checks are known; probing starts");
-        for (plan, status) in held {
-            self.inbox.apply(plan, status, start);
+        for (id, plan) in held {
+            let resume = self.known.get_mut(&id).and_then(|known| known.resume.take());
+            self.inbox.apply(plan, resume, start);
         }
         synced.send_replace(true);
     }

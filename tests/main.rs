@@ -17,6 +17,7 @@ mod folder;
 mod gitops;
 mod layering;
 mod leader;
+mod planner;
 mod probe_dns;
 mod probe_http;
 mod probe_memory;
