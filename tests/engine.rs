@@ -7,8 +7,10 @@ use runready::api::condition::ConditionStatus;
 use runready::api::{Cause, ConnectivityCheckSpec, ConnectivityCheckStatus, ProbeState, Stage};
 use runready::engine::{CheckState, Effect, Event, Now, Settings, Start};
 use runready::evidence::{Evidence, Failure, Outcome, StageRecord};
+use runready::plan::secrets::Lookup;
 use runready::plan::{self, CheckId, CheckPlan, Secrets};
 use runready::source::{Notice, StatusUpdate};
+use secrecy::SecretSlice;
 
 use crate::support::kstatus::{Kstatus, kstatus};
 
@@ -26,10 +28,24 @@ struct World {
 }
 
 fn plan(generation: i64, spec: &str) -> Arc<CheckPlan> {
-    let spec: ConnectivityCheckSpec = serde_yaml::from_str(spec).expect("a spec");
-    Arc::new(plan::compile(CheckId::new("staging", "backend"), "uid-1".into(), generation, &spec, &Secrets::default()))
+    plan_with(generation, spec, Lookup::Missing)
 }
 
+/// A plan for which the Secret db was looked up.
+fn plan_with(generation: i64, spec: &str, db: Lookup) -> Arc<CheckPlan> {
+    let spec: ConnectivityCheckSpec = serde_yaml::from_str(spec).expect("a spec");
+    let mut secrets = Secrets::default();
+    secrets.insert("db".to_owned(), db);
+    Arc::new(plan::compile(CheckId::new("staging", "backend"), "uid-1".into(), generation, &spec, &secrets))
+}
+
+fn found(key: &str, value: &str) -> Lookup {
+    Lookup::Found([(key.to_owned(), SecretSlice::from(value.as_bytes().to_vec()))].into())
+}
+
+/// A probe that needs the Secret db beside one that needs none.
+const WITH_SECRET: &str = "{interval: 10s, probes: [{name: web, tcp: {host: 10.0.0.1, port: 80}}, \
+    {name: database, postgres: {host: 10.0.0.1, database: app, user: app, passwordSecretRef: {name: db, key: password}}}]}";
 const ONE: &str = "{interval: 10s, probes: [{name: database, tcp: {host: 10.0.0.1, port: 5432}}]}";
 
 fn start_of_time() -> Now {
@@ -241,6 +257,123 @@ fn a_changed_plan_cancels_the_run_in_flight_and_starts_anew() {
 }
 
 #[test]
+fn a_rotated_secret_is_for_the_next_run_and_disturbs_none() {
+    let mut world = World::start(plan_with(1, WITH_SECRET, found("password", "before")), None);
+    world.pass(Duration::from_millis(300));
+    world.step(Event::PlanChanged(plan_with(1, WITH_SECRET, found("password", "afterwards"))));
+    assert_eq!((world.runs.as_slice(), world.cancelled), (&[1][..], 0), "the run in flight goes on");
+    world.observe(&[Outcome::Passed, Outcome::Passed]);
+    assert_eq!(world.ready(), (TRUE, "Healthy".to_owned()), "and counts");
+    world.step(Event::PlanChanged(plan_with(1, WITH_SECRET, found("password", "again"))));
+    assert_eq!(world.runs, [1], "not before it is due");
+    world.round(&[Outcome::Passed, Outcome::Passed]);
+    assert_eq!((world.runs.len(), world.written.len()), (2, 1));
+}
+
+#[test]
+fn a_secret_that_can_not_be_read_disturbs_no_run() {
+    let unreadable = |why: &str| plan_with(1, WITH_SECRET, Lookup::Unreadable(why.to_owned()));
+    let mut world = World::start(unreadable("timed out"), None);
+    world.step(Event::PlanChanged(unreadable("refused")));
+    world.step(Event::PlanChanged(unreadable("timed out")));
+    assert_eq!((world.runs.as_slice(), world.cancelled), (&[1][..], 0));
+}
+
+#[test]
+fn a_secret_that_was_missing_is_used_at_once_and_one_that_is_gone_is_told_at_once() {
+    let missing = plan(1, WITH_SECRET);
+    let blocked = missing.probes[1].action.as_ref().expect_err("blocked").clone();
+    let mut world = World::start(missing, None);
+    world.observe(&[Outcome::Passed, Outcome::Unknown(blocked)]);
+    world.step(Event::PlanChanged(plan_with(1, WITH_SECRET, found("other", "x"))));
+    assert_eq!(world.ready(), (UNKNOWN, "SecretKeyMissing".to_owned()), "no run is needed to know that");
+    assert_eq!(world.runs, [1]);
+
+    world.step(Event::PlanChanged(plan_with(1, WITH_SECRET, found("password", "x"))));
+    assert_eq!(world.runs, [1, 2], "at once");
+    world.wake();
+    let stalled = |world: &World| world.last().conditions.iter().any(|condition| condition.type_ == "Stalled");
+    assert!(!stalled(&world), "although the other probe has not answered yet");
+    assert_eq!(world.ready(), (UNKNOWN, "Probing".to_owned()));
+    world.observe(&[Outcome::Passed, Outcome::Passed]);
+    assert_eq!(world.ready(), (TRUE, "Healthy".to_owned()));
+
+    while world.runs.len() == 2 {
+        world.wake();
+    }
+    world.step(Event::PlanChanged(plan(1, WITH_SECRET)));
+    assert_eq!((world.ready(), stalled(&world)), ((UNKNOWN, "SecretNotFound".to_owned()), true));
+    assert_eq!((world.runs.as_slice(), world.cancelled), (&[1, 2, 3][..], 0));
+    world.observe(&[Outcome::Passed, Outcome::Passed]);
+    assert_eq!(
+        world.ready(),
+        (UNKNOWN, "SecretNotFound".to_owned()),
+        "what a run with the old one saw changes nothing"
+    );
+}
+
+#[test]
+fn a_cadence_that_can_not_be_followed_blocks_every_probe() {
+    let spec = "{schedule: every day, probes: [{name: database, tcp: {host: 10.0.0.1, port: 5432}}]}";
+    let mut world = World::start(plan(1, spec), None);
+    assert!(world.runs.is_empty() && world.wake.is_none(), "nobody has said when");
+    assert_eq!(world.ready(), (UNKNOWN, "InvalidSpec".to_owned()));
+    assert_eq!(kstatus(1, world.last()), Kstatus::Failed, "Stalled");
+    assert!(world.last().next_probe_time.is_none());
+    world.step(Event::PlanChanged(plan(2, ONE)));
+    world.observe(&[Outcome::Passed]);
+    world.step(Event::PlanChanged(plan(3, spec)));
+    assert_eq!((world.ready(), world.wake.is_some()), ((UNKNOWN, "InvalidSpec".to_owned()), true));
+    world.wake();
+    assert_eq!(world.runs, [1], "an earlier wish is of no use");
+}
+
+const HOURLY: &str = "{schedule: \"0 * * * *\", probes: [{name: database, tcp: {host: 10.0.0.1, port: 5432}}]}";
+
+/// Wakes until a new run starts, ends it, and returns the wall clock at its start.
+fn next_run(world: &mut World) -> String {
+    world.round(&[Outcome::Passed]);
+    world.now.wall.to_string()
+}
+
+#[test]
+fn cron_follows_the_wall_clock_when_it_jumps() {
+    let mut world = World::start(plan(1, HOURLY), None);
+    world.observe(&[Outcome::Passed]);
+    assert_eq!(next_run(&mut world), "2026-01-01T01:00:00Z");
+    let jump = |world: &mut World, minutes: i64| {
+        world.now.wall = world.now.wall.checked_add(jiff::SignedDuration::from_mins(minutes)).expect("in range");
+    };
+    jump(&mut world, 30);
+    assert_eq!(next_run(&mut world), "2026-01-01T02:00:00Z", "half an hour was lost");
+    jump(&mut world, -90);
+    assert_eq!(next_run(&mut world), "2026-01-01T01:00:00Z", "an hour and a half was won");
+    jump(&mut world, 300);
+    let late: jiff::Timestamp = next_run(&mut world).parse().expect("a time");
+    let missed: jiff::Timestamp = "2026-01-01T06:00:00Z".parse().expect("a time");
+    assert!(late.duration_since(missed).as_secs() <= 60, "what was missed is made up for once, soon: {late}");
+    assert_eq!(next_run(&mut world), "2026-01-01T07:00:00Z");
+}
+
+#[test]
+fn a_cron_occurrence_that_comes_a_moment_early_is_served_once() {
+    let mut world = World::start(plan(1, HOURLY), None);
+    world.observe(&[Outcome::Passed]);
+    world.pass(Duration::from_secs(3600) - Duration::from_micros(900));
+    // The shell lets timers go off this much early, and says so on the steady clock alone.
+    world.now.mono += Duration::from_millis(1);
+    world.step(Event::Due);
+    assert_eq!(world.runs, [1, 2]);
+    world.observe(&[Outcome::Passed]);
+    world.pass(Duration::from_secs(60));
+    world.step(Event::Due);
+    assert_eq!(world.runs, [1, 2], "not again a moment later");
+    let next: jiff::Timestamp = next_run(&mut world).parse().expect("a time");
+    let wanted: jiff::Timestamp = "2026-01-01T02:00:00Z".parse().expect("a time");
+    assert!(wanted.duration_since(next).as_millis() <= 1, "{next}");
+}
+
+#[test]
 fn an_unchanged_probe_keeps_its_state_over_a_change_of_another() {
     let two = "{interval: 10s, probes: [{name: database, tcp: {host: 10.0.0.1, port: 5432}}, {name: cache, tcp: {host: 10.0.0.1, port: 6379}}]}";
     let mut world = World::start(plan(1, ONE), None);
@@ -301,6 +434,93 @@ fn a_restart_resumes_thresholds_times_and_silence() {
     assert_eq!(same.last().conditions[0].last_transition_time, status.conditions[0].last_transition_time);
 }
 
+/// A confirmed failure, as seen from a vantage.
+fn failing_at(vantage: &str) -> ConnectivityCheckStatus {
+    let mut before = World::start(plan(1, ONE), None);
+    before.observe(&[failed(Cause::ConnectTimeout)]);
+    before.round(&[failed(Cause::ConnectTimeout)]);
+    let mut status = before.last().clone();
+    status.probes[0].vantage = vantage.to_owned();
+    status
+}
+
+#[test]
+fn pods_take_each_other_s_place_and_other_vantages_do_not() {
+    let resumed = |seen_from: &str, now_from: &str| {
+        let settings = Settings::new(now_from.into());
+        let mut effects = Vec::new();
+        let status = failing_at(seen_from);
+        let start = Start::Spread(Duration::from_secs(1));
+        let state = CheckState::start(plan(1, ONE), Some(&status), start, start_of_time(), &settings, &mut effects);
+        state.tracks()[0].established() == Some(ProbeState::Failing)
+    };
+    assert!(resumed("pod/runready/runready-7d4f-abcde", "pod/runready/runready-9c1b-fghij"), "a rollout");
+    assert!(resumed("host/a", "host/a"));
+    assert!(!resumed("host/a", "host/b"));
+    assert!(!resumed("pod/runready/a", "pod/elsewhere/a"));
+    assert!(!resumed("cloudrun/eu/backend", "pod/runready/a"));
+    assert!(!resumed("pod/runready/a", "cloudrun/eu/backend"));
+}
+
+#[test]
+fn an_announcement_is_not_taken_for_an_observation_after_a_restart() {
+    let mut before = World::start(plan(3, ONE), None);
+    before.wake();
+    assert_eq!(kstatus(3, before.last()), Kstatus::InProgress);
+    let mut after = World::start(plan(3, ONE), Some(&before.last().clone()));
+    after.wake();
+    assert_eq!(kstatus(3, &after.state.status(after.now, &after.settings)), Kstatus::InProgress);
+    after.observe(&[Outcome::Passed]);
+    assert_eq!(kstatus(3, after.last()), Kstatus::Current);
+}
+
+#[test]
+fn heartbeats_after_a_restart_do_not_fall_together() {
+    let mut before = World::start(plan(1, ONE), None);
+    before.observe(&[Outcome::Passed]);
+    let status = before.last().clone();
+    let mut minutes = std::collections::BTreeMap::new();
+    for index in 0..200 {
+        let spec: ConnectivityCheckSpec = serde_yaml::from_str(ONE).expect("a spec");
+        let uid = format!("uid-{index}");
+        let plan = plan::compile(CheckId::new("n", &uid), uid.as_str().into(), 1, &spec, &Secrets::default());
+        let mut world = World::start(Arc::new(plan), Some(&status));
+        world.observe(&[Outcome::Passed]);
+        while world.written.is_empty() {
+            world.round(&[Outcome::Passed]);
+        }
+        *minutes.entry((world.now.mono - start_of_time().mono).as_secs() / 60).or_insert(0) += 1;
+    }
+    assert!(minutes.len() >= 5 && minutes.values().all(|count| *count < 80), "by minute: {minutes:?}");
+    assert!(minutes.keys().all(|minute| *minute <= 5), "none later than the heartbeat: {minutes:?}");
+}
+
+#[test]
+fn a_restart_resumes_a_skipped_probe_and_a_degraded_one_on_its_way_down() {
+    let spec = "{interval: 10s, probes: [{name: name, dns: {name: db.internal}}, \
+                {name: database, tcp: {host: db.internal, port: 5432}, dependsOn: [name]}]}";
+    let gone = || Outcome::Failed(Failure::new(Cause::NameNotFound, Stage::Resolve, "NXDOMAIN"));
+    let skipped = || Outcome::Skipped { because_of: 0 };
+    let mut before = World::start(plan(1, spec), None);
+    before.observe(&[Outcome::Passed, Outcome::Passed]);
+    before.round(&[gone(), skipped()]);
+    before.round(&[gone(), skipped()]);
+    let mut after = World::start(plan(1, spec), Some(&before.last().clone()));
+    after.observe(&[Outcome::Passed, failed(Cause::ConnectTimeout)]);
+    assert_eq!(after.state.tracks()[1].state(), ProbeState::Healthy, "one failure of two is no verdict");
+
+    let slow = Outcome::Degraded(Failure::new(Cause::LatencyExceeded, Stage::Connect, "answered after 2s"));
+    let mut before = World::start(plan(1, ONE), None);
+    before.observe(&[slow.clone()]);
+    before.round(&[slow]);
+    before.round(&[failed(Cause::ConnectTimeout)]);
+    before.step(Event::Flush);
+    assert!(before.last().probes[0].message.contains("worse than Degraded"));
+    let after = World::start(plan(1, ONE), Some(&before.last().clone()));
+    let message = &after.state.tracks()[0].failure().expect("Degraded").message;
+    assert_eq!(&**message, Cause::LatencyExceeded.summary(), "what the state rests on, not what was seen last");
+}
+
 #[test]
 fn a_first_listing_is_spread() {
     let settings = Settings::new("host/test".into());
@@ -323,9 +543,7 @@ fn a_first_listing_is_spread() {
 
 #[test]
 fn a_missing_secret_is_stalled_and_does_not_stop_the_others() {
-    let spec = "{interval: 10s, probes: [{name: web, tcp: {host: 10.0.0.1, port: 80}}, \
-                {name: database, postgres: {host: 10.0.0.1, database: app, user: app, passwordSecretRef: {name: db, key: password}}}]}";
-    let plan = plan(1, spec);
+    let plan = plan(1, WITH_SECRET);
     assert_eq!(plan.faults[0].cause, Cause::SecretNotFound);
     let blocked = plan.probes[1].action.as_ref().expect_err("blocked").clone();
     let mut world = World::start(plan, None);

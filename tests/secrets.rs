@@ -98,6 +98,32 @@ fn a_rotated_secret_is_used_at_the_next_probe() {
 }
 
 #[test]
+fn a_change_of_a_secret_is_no_reason_to_probe_before_it_is_due() {
+    let Some(api) = shared() else { return };
+    let namespace = api.namespace("annotated");
+    let operator = Operator::probing(&api.kubeconfig(), &["--namespace", &namespace]);
+    let (recorder, backend) = (Recorder::start(), Backend::start());
+    secret(api, &namespace, "value", "before");
+    let hourly = spec(&recorder, &backend).replace("interval: 1s", "interval: 1h");
+    api.apply(&check(&namespace, "backend", &hourly)).expect("applied");
+    until_ready(api, &namespace, "backend", "True", "Healthy");
+    api.kubectl(&["annotate", "secret", "token", "-n", &namespace, "note=x"]).expect("annotated");
+    secret(api, &namespace, "value", "afterwards");
+    // A missing Secret of a later check shows that the watch has brought everything before it.
+    let later = hourly.replace("name: token", "name: later");
+    api.apply(&check(&namespace, "later", &later)).expect("applied");
+    until_ready(api, &namespace, "later", "Unknown", "SecretNotFound");
+    let yaml = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: later, namespace: {namespace}}}\nstringData: {{value: later}}\n"
+    );
+    api.apply(&yaml).expect("a Secret");
+    until_ready(api, &namespace, "later", "True", "Healthy");
+    let requests = recorder.requests();
+    assert_eq!(requests.len(), 2, "one for each check; the operator's log: {}", operator.log());
+    assert!(holds(&requests[0], "before") && holds(&requests[1], "later"));
+}
+
+#[test]
 fn a_secret_of_another_namespace_is_out_of_reach() {
     let Some(api) = shared() else { return };
     let (own, other) = (api.namespace("own"), api.namespace("other"));

@@ -12,7 +12,7 @@ use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use super::state::{CheckState, Effect, Event, Now, Settings, Start};
+use super::state::{CheckState, Effect, Event, Now, Settings, Start, same_spec};
 use super::wheel::{self, Wheel};
 use crate::api::ConnectivityCheckStatus;
 use crate::evidence::Evidence;
@@ -122,7 +122,8 @@ impl Engine {
 struct Slot {
     state: CheckState,
     series: Arc<CheckSeries>,
-    wake: Duration,
+    /// The tick of its timer, while one is set.
+    wake: Option<u64>,
     running: Option<Running>,
 }
 
@@ -130,6 +131,13 @@ struct Slot {
 enum Running {
     Started { serial: u64, probes: usize, task: AbortHandle },
     Queued { serial: u64 },
+}
+
+impl Running {
+    /// Whether it is the run of that number, and has started.
+    const fn is(&self, number: u64) -> bool {
+        matches!(self, Running::Started { serial, .. } if *serial == number)
+    }
 }
 
 struct Finished {
@@ -144,7 +152,6 @@ struct Waiting {
     slot: u32,
     serial: u64,
     run: u64,
-    plan: Arc<CheckPlan>,
     due: Duration,
 }
 
@@ -221,11 +228,10 @@ impl Shell {
         let mut due = std::mem::take(&mut self.due);
         self.wheel.take_due(now.mono, &mut due);
         for index in due.drain(..) {
-            // A wake that a later wish has replaced is stale.
-            let expected = self.slot(index).is_some_and(|slot| wheel::tick(slot.wake) <= wheel::tick(now.mono));
-            if expected {
-                self.step(index, Event::Due, now);
+            if let Some(slot) = self.slot(index) {
+                slot.wake = None;
             }
+            self.step(index, Event::Due, now);
         }
         self.due = due;
     }
@@ -236,12 +242,13 @@ impl Shell {
 
     fn apply(&mut self, plan: Arc<CheckPlan>, resume: Option<Box<ConnectivityCheckStatus>>, start: Start) {
         let now = self.now();
-        let series = self.parts.metrics.add(&plan);
         let known = self.by_id.get(&plan.id).copied();
         let same = known.filter(|index| self.slot(*index).is_some_and(|slot| slot.state.plan().uid == plan.uid));
         if let Some(index) = same {
-            if let Some(slot) = self.slot(index) {
-                slot.series = series;
+            // Where only a Secret has changed, what was counted so far goes on.
+            if self.slot(index).is_some_and(|slot| !same_spec(slot.state.plan(), &plan)) {
+                let series = self.parts.metrics.add(&plan);
+                self.slot(index).into_iter().for_each(|slot| slot.series = series.clone());
             }
             self.step(index, Event::PlanChanged(plan), now);
             return self.show(index);
@@ -251,9 +258,10 @@ impl Shell {
             self.forget(&plan.id);
         }
         let id = plan.id.clone();
+        let series = self.parts.metrics.add(&plan);
         let mut effects = std::mem::take(&mut self.effects);
         let state = CheckState::start(plan, resume.as_deref(), start, now, &self.parts.settings, &mut effects);
-        let slot = Slot { state, series, wake: Duration::MAX, running: None };
+        let slot = Slot { state, series, wake: None, running: None };
         let index = match self.free.pop() {
             Some(index) => {
                 self.slots[index as usize] = Some(slot);
@@ -278,6 +286,9 @@ impl Shell {
     fn forget(&mut self, id: &CheckId) {
         let Some(index) = self.by_id.remove(id) else { return };
         self.cancel(index);
+        if let Some(tick) = self.slot(index).and_then(|slot| slot.wake) {
+            self.wheel.unset(tick, &index);
+        }
         self.slots[index as usize] = None;
         self.free.push(index);
     }
@@ -308,20 +319,24 @@ impl Shell {
     fn carry_out(&mut self, index: u32, mut effects: Vec<Effect>, now: Now) {
         for effect in effects.drain(..) {
             match effect {
-                Effect::Observe { run, plan, lag } => self.observe(index, run, plan, now.mono.saturating_sub(lag)),
+                // A run that has to wait takes the plan that is in force when it starts.
+                Effect::Observe { run, plan: _, lag } => self.observe(index, run, now.mono.saturating_sub(lag)),
                 Effect::Cancel => self.cancel(index),
                 Effect::Overrun => self.parts.metrics.overrun(),
                 Effect::WriteStatus(update) => self.parts.outbox.status(update),
                 Effect::Publish(notice) => self.publish(index, notice),
-                Effect::WakeAt(at) => {
-                    if let Some(slot) = self.slot(index) {
-                        slot.wake = at;
-                        self.wheel.set(at, index);
-                    }
-                }
+                Effect::WakeAt(at) => self.wake_at(index, at),
             }
         }
         self.effects = effects;
+    }
+
+    fn wake_at(&mut self, index: u32, at: Duration) {
+        let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        if let Some(earlier) = slot.wake {
+            self.wheel.unset(earlier, &index);
+        }
+        slot.wake = Some(self.wheel.set(at, index));
     }
 
     fn publish(&mut self, index: u32, notice: Notice) {
@@ -335,9 +350,9 @@ impl Shell {
         self.parts.outbox.notice(notice);
     }
 
-    fn observe(&mut self, slot: u32, run: u64, plan: Arc<CheckPlan>, due: Duration) {
+    fn observe(&mut self, slot: u32, run: u64, due: Duration) {
         self.serial += 1;
-        let waiting = Waiting { slot, serial: self.serial, run, plan, due };
+        let waiting = Waiting { slot, serial: self.serial, run, due };
         if self.in_flight < self.parts.most_in_flight {
             return self.launch(waiting);
         }
@@ -347,7 +362,7 @@ impl Shell {
         self.waiting.push_back(waiting);
     }
 
-    fn launch(&mut self, Waiting { slot, serial, run, plan, due }: Waiting) {
+    fn launch(&mut self, Waiting { slot, serial, run, due }: Waiting) {
         // Another replica may be at work already, and this one about to be told.
         if !self.parts.term.holds() {
             if let Some(entry) = self.slot(slot) {
@@ -359,6 +374,7 @@ impl Shell {
         // Due times are rounded up to ticks; the lag is against the tick.
         let promised = wheel::time(wheel::tick(due));
         self.parts.metrics.started(self.epoch.elapsed().saturating_sub(promised));
+        let Some(plan) = self.slot(slot).map(|entry| entry.state.plan().clone()) else { return };
         let probes = plan.probes.len();
         self.in_flight += probes;
         let (finish, vantage, started) = (self.finish.clone(), self.vantage.clone(), Timestamp::now());
@@ -402,11 +418,8 @@ impl Shell {
         let Finished { slot: index, serial, run, started, evidence } = finished;
         let Some(slot) = self.slot(index) else { return };
         // A run that was cancelled, or that belongs to an earlier owner of the slot, says nothing.
-        if !matches!(slot.running, Some(Running::Started { serial: current, .. }) if current == serial) {
-            return;
-        }
-        slot.running = None;
-        self.ended(evidence.len());
+        let Some(Running::Started { probes, .. }) = slot.running.take_if(|running| running.is(serial)) else { return };
+        self.ended(probes);
         let now = self.now();
         if let Some(slot) = self.slots.get(index as usize).and_then(Option::as_ref) {
             let plan = slot.state.plan();

@@ -7,12 +7,17 @@ use jiff::Timestamp;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::track::{Thresholds, Track};
-use super::wheel::TICK;
+use super::wheel::{SLACK, TICK};
+use crate::api::condition::{ConditionStatus, ConditionType};
+use crate::api::status::ProbeStatus;
 use crate::api::{Cause, ConnectivityCheckStatus, ProbeState};
 use crate::evidence::{Evidence, Failure, Outcome};
-use crate::plan::{Cadence, CheckPlan};
+use crate::plan::{Cadence, CheckPlan, ProbePlan};
 use crate::source::{Notice, StatusUpdate};
 use crate::status::{Memory, View, assess, meaning, notice, render};
+
+/// How long the wall clock is trusted to go on steadily.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// The current time, on both clocks. It enters once, in the shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,9 +113,12 @@ pub struct CheckState {
     run: u64,
     in_flight: bool,
     due: Option<Duration>,
+    /// The occurrence of a cron schedule that `due` stands for, as long as the wall clock does not jump.
+    appointed: Option<Timestamp>,
     announce_at: Option<Duration>,
     observed_generation: Option<i64>,
     last_probe: Option<Timestamp>,
+    /// The meaning of what was last written, and when it is written again although nothing has changed.
     written: Option<(u64, Duration)>,
 }
 
@@ -124,18 +132,21 @@ impl CheckState {
         settings: &Settings,
         effects: &mut Vec<Effect>,
     ) -> Self {
+        let hash = xxh3_64(plan.uid.as_bytes());
         let mut state = CheckState {
-            hash: xxh3_64(plan.uid.as_bytes()),
+            hash,
             tracks: resumed_tracks(&plan, resume, &settings.vantage),
             memory: resume.map(Memory::resume).unwrap_or_default(),
             run: 0,
             in_flight: false,
             due: None,
+            appointed: None,
             announce_at: None,
-            observed_generation: resume.and_then(|status| status.observed_generation).filter(|seen| *seen >= 0),
+            observed_generation: resume.and_then(resumed_generation),
             last_probe: resume.and_then(|status| status.last_probe_time.as_ref()).map(|time| time.0),
-            // What is in the status need not be written again: the heartbeat starts anew.
-            written: resume.map(|status| (meaning::of_status(status), now.mono)),
+            // What is in the status need not be written again until the heartbeat, and those of many checks do not fall
+            // together.
+            written: resume.map(|status| (meaning::of_status(status), now.mono + phase(hash, settings.heartbeat))),
             plan,
         };
         state.begin(start, now, settings, effects);
@@ -179,7 +190,9 @@ impl CheckState {
     }
 
     fn begin(&mut self, start: Start, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
-        if self.plan.suspend {
+        self.appointed = None;
+        if self.plan.suspend || matches!(self.plan.cadence, Cadence::Never) {
+            self.block(now);
             self.due = None;
             self.announce_at = None;
             self.observed_generation = Some(self.plan.generation);
@@ -189,24 +202,51 @@ impl CheckState {
             Start::AtOnce => now.mono,
             Start::Spread(spread) => self.first_in_spread(now, spread),
         });
-        let unobserved = self.observed_generation != Some(self.plan.generation);
+        let unobserved = self.observed_generation != Some(self.plan.generation)
+            || self.tracks.iter().any(|track| track.evidence().is_none());
         self.announce_at = (unobserved && start == Start::AtOnce).then(|| now.mono + settings.announce_after);
         match start {
             Start::AtOnce => self.wake(now, settings, effects),
-            Start::Spread(_) => self.ask_to_be_woken(effects),
+            Start::Spread(_) => self.ask_to_be_woken(now, effects),
         }
     }
 
     fn change_plan(&mut self, plan: Arc<CheckPlan>, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
+        if same_spec(&self.plan, &plan) {
+            return self.change_secrets(plan, now, settings, effects);
+        }
         let old = std::mem::replace(&mut self.plan, plan);
         let mut tracks: Vec<Option<Track>> =
             std::mem::take(&mut self.tracks).into_vec().into_iter().map(Some).collect();
-        let kept = |probe: &crate::plan::ProbePlan| {
+        let kept = |probe: &ProbePlan| {
             let position =
                 old.probes.iter().position(|known| known.name == probe.name && known.target == probe.target)?;
             tracks.get_mut(position)?.take()
         };
         self.tracks = self.plan.probes.iter().map(kept).map(Option::unwrap_or_default).collect();
+        self.begin_anew(now, settings, effects);
+    }
+
+    /// The spec is the same, and what it refers to has changed: of use to the next run, and no reason to abandon the one in
+    /// flight. Only a probe that could not be carried out and now can is not kept waiting.
+    fn change_secrets(&mut self, plan: Arc<CheckPlan>, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
+        let old = std::mem::replace(&mut self.plan, plan);
+        let mut freed = false;
+        for ((before, after), track) in old.probes.iter().zip(&self.plan.probes).zip(&mut self.tracks) {
+            if before.action.is_err() && after.action.is_ok() {
+                freed = true;
+                track.unblock();
+            }
+        }
+        if freed {
+            self.begin_anew(now, settings, effects);
+        } else if old.faults != self.plan.faults {
+            self.block(now);
+            self.report(now, settings, effects);
+        }
+    }
+
+    fn begin_anew(&mut self, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
         if self.in_flight {
             self.in_flight = false;
             effects.push(Effect::Cancel);
@@ -214,9 +254,19 @@ impl CheckState {
         self.begin(Start::AtOnce, now, settings, effects);
     }
 
+    /// What the plan blocks needs no run to be known.
+    fn block(&mut self, now: Now) {
+        for (probe, track) in self.plan.probes.iter().zip(&mut self.tracks) {
+            if let Err(why) = &probe.action {
+                track.block(why, now.wall);
+            }
+        }
+    }
+
     fn wake(&mut self, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
+        self.keep_appointment(now);
         if let Some(due) = self.due.filter(|due| *due <= now.mono) {
-            self.due = self.next_due(now);
+            self.set_next_due(now);
             if self.in_flight {
                 effects.push(Effect::Overrun);
             } else {
@@ -230,11 +280,12 @@ impl CheckState {
             self.announce_at = None;
             self.report(now, settings, effects);
         }
-        self.ask_to_be_woken(effects);
+        self.ask_to_be_woken(now, effects);
     }
 
-    fn ask_to_be_woken(&self, effects: &mut Vec<Effect>) {
-        if let Some(at) = [self.due, self.announce_at].into_iter().flatten().min() {
+    fn ask_to_be_woken(&self, now: Now, effects: &mut Vec<Effect>) {
+        let look_again = self.appointed.map(|_| now.mono + LOOK_AGAIN);
+        if let Some(at) = [self.due, self.announce_at, look_again].into_iter().flatten().min() {
             effects.push(Effect::WakeAt(at));
         }
     }
@@ -242,7 +293,11 @@ impl CheckState {
     fn take_in(&mut self, evidence: Vec<Evidence>, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
         let thresholds = Thresholds { failure: self.plan.failure_threshold, success: self.plan.success_threshold };
         let mut changed = self.observed_generation != Some(self.plan.generation) || self.written.is_none();
-        for observation in within_budget(&self.plan, evidence) {
+        for mut observation in within_budget(&self.plan, evidence) {
+            // It may have become impossible while the run was in flight.
+            if let Some(Err(why)) = self.plan.probes.get(observation.probe).map(|probe| &probe.action) {
+                observation.outcome = Outcome::Unknown(why.clone());
+            }
             if let Some(track) = self.tracks.get_mut(observation.probe) {
                 changed |= track.observe(observation, thresholds, now.wall);
             }
@@ -250,7 +305,7 @@ impl CheckState {
         self.last_probe = Some(now.wall);
         self.observed_generation = Some(self.plan.generation);
         self.announce_at = None;
-        let heartbeat = self.written.is_none_or(|(_, at)| now.mono.saturating_sub(at) >= settings.heartbeat);
+        let heartbeat = self.written.is_none_or(|(_, again)| now.mono >= again);
         if changed || heartbeat {
             self.report(now, settings, effects);
         }
@@ -265,9 +320,7 @@ impl CheckState {
         }
         let view = self.view(now, settings);
         let meaning = meaning::of_view(&view);
-        let fresh = self
-            .written
-            .is_some_and(|(known, at)| known == meaning && now.mono.saturating_sub(at) < settings.heartbeat);
+        let fresh = self.written.is_some_and(|(known, again)| known == meaning && now.mono < again);
         if !fresh {
             self.write(meaning, now, settings, effects);
         }
@@ -275,7 +328,7 @@ impl CheckState {
 
     fn write(&mut self, meaning: u64, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
         let status = self.status(now, settings);
-        self.written = Some((meaning, now.mono));
+        self.written = Some((meaning, now.mono + settings.heartbeat));
         let update = StatusUpdate { id: self.plan.id.clone(), uid: self.plan.uid.clone(), status };
         effects.push(Effect::WriteStatus(Box::new(update)));
     }
@@ -307,16 +360,36 @@ impl CheckState {
     fn first_in_spread(&self, now: Now, spread: Duration) -> Duration {
         match &self.plan.cadence {
             Cadence::Every(interval) if *interval <= spread => self.on_grid(*interval, now.mono),
-            Cadence::Every(_) | Cadence::Cron(_) => now.mono + phase(self.hash, spread),
+            Cadence::Every(_) | Cadence::Cron(_) | Cadence::Never => now.mono + phase(self.hash, spread),
         }
     }
 
-    fn next_due(&self, now: Now) -> Option<Duration> {
+    fn set_next_due(&mut self, now: Now) {
         match &self.plan.cadence {
             // At least half an interval later, so that a first probe off the grid is not followed at once.
-            Cadence::Every(interval) => Some(self.on_grid(*interval, now.mono + *interval / 2)),
-            Cadence::Cron(cron) => cron.until_next(now.wall).map(|wait| now.mono + wait),
+            Cadence::Every(interval) => self.due = Some(self.on_grid(*interval, now.mono + *interval / 2)),
+            Cadence::Cron(_) => self.appoint(now, self.appointed),
+            Cadence::Never => self.due = None,
         }
+    }
+
+    /// Cron goes by the wall clock, which may jump: what is due is looked up anew at every wake.
+    fn keep_appointment(&mut self, now: Now) {
+        let Some(at) = self.appointed else { return };
+        if until(at, now) <= SLACK {
+            self.due = Some(self.due.map_or(now.mono, |due| due.min(now.mono)));
+        } else {
+            self.appoint(now, None);
+        }
+    }
+
+    /// Looks up the next occurrence of a cron schedule. The one that was just served may lie a moment ahead, and counts no
+    /// more.
+    fn appoint(&mut self, now: Now, served: Option<Timestamp>) {
+        let Cadence::Cron(cron) = &self.plan.cadence else { return };
+        let after = served.filter(|served| *served > now.wall && until(*served, now) <= SLACK).unwrap_or(now.wall);
+        self.appointed = cron.next_after(after);
+        self.due = self.appointed.map(|at| now.mono + until(at, now));
     }
 
     /// The first point of the check's grid that is later than `after`.
@@ -336,14 +409,44 @@ fn phase(hash: u64, span: Duration) -> Duration {
     Duration::from_nanos((hash % ticks).saturating_mul(TICK.as_nanos() as u64))
 }
 
+/// How long until a time of the wall clock; nothing once it has passed.
+fn until(at: Timestamp, now: Now) -> Duration {
+    Duration::try_from(at.duration_since(now.wall)).unwrap_or_default()
+}
+
+/// Whether two plans come from the same spec, so that they differ in nothing but what was resolved for it.
+pub fn same_spec(one: &CheckPlan, other: &CheckPlan) -> bool {
+    let alike = |(one, other): (&ProbePlan, &ProbePlan)| {
+        (&one.name, &one.target, one.kind) == (&other.name, &other.target, other.kind)
+    };
+    (&one.uid, one.generation, one.probes.len()) == (&other.uid, other.generation, other.probes.len())
+        && one.probes.iter().zip(&other.probes).all(alike)
+}
+
+/// The generation that a status speaks of, unless it only announces that this one is being observed.
+fn resumed_generation(status: &ConnectivityCheckStatus) -> Option<i64> {
+    let announced = status.conditions.iter().any(|condition| {
+        condition.type_ == ConditionType::Reconciling.as_str() && condition.status == ConditionStatus::True
+    });
+    status.observed_generation.filter(|seen| *seen >= 0 && !announced)
+}
+
 fn resumed_tracks(plan: &CheckPlan, resume: Option<&ConnectivityCheckStatus>, vantage: &str) -> Box<[Track]> {
-    let known = |probe: &crate::plan::ProbePlan| {
-        resume?
-            .probes
-            .iter()
-            .find(|status| *status.name == *probe.name && *status.target == *probe.target && status.vantage == vantage)
+    let known = |probe: &ProbePlan| {
+        let same = |status: &&ProbeStatus| *status.name == *probe.name && *status.target == *probe.target;
+        resume?.probes.iter().find(same).filter(|status| same_place(&status.vantage, vantage))
     };
     plan.probes.iter().map(|probe| known(probe).map(Track::resume).unwrap_or_default()).collect()
+}
+
+/// Whether what was seen from one vantage holds for the other: pods of one namespace take each other's place, at every
+/// rollout and change of leader. Another host, or a service on Cloud Run, sees another network.
+fn same_place(one: &str, other: &str) -> bool {
+    let pods_of = |vantage: &str| {
+        let (namespace, _) = vantage.strip_prefix("pod/")?.split_once('/')?;
+        Some(namespace.to_owned())
+    };
+    one == other || pods_of(one).is_some_and(|namespace| pods_of(other) == Some(namespace))
 }
 
 /// A path that works, but takes longer than the service grants itself to come up, is not ready: the time of a probe counts

@@ -52,15 +52,18 @@ impl Track {
     /// Resumes from what was last written.
     pub fn resume(status: &ProbeStatus) -> Self {
         let established = match status.state {
+            // Without a cause it was healthy before; with one, a skipped probe does not tell how bad it was.
+            ProbeState::Skipped if status.cause.is_none() && status.last_transition_time.is_some() => {
+                Some(ProbeState::Healthy)
+            }
             ProbeState::Skipped => None,
             ProbeState::Unknown if status.cause.is_none() => None,
             state => Some(state),
         };
-        let failure = status.cause.map(|cause| Failure {
-            cause,
-            stage: status.failed_stage,
-            message: status.message.as_str().into(),
-        });
+        // During a streak for the worse the message speaks of the last observation, not of what the state rests on.
+        let message = |cause: Cause| if status.streak < 0 { cause.summary() } else { status.message.as_str() };
+        let failure =
+            status.cause.map(|cause| Failure { cause, stage: status.failed_stage, message: message(cause).into() });
         Track {
             established,
             streak: status.streak,
@@ -118,6 +121,24 @@ impl Track {
         self.last.as_ref().map(|(_, at)| *at)
     }
 
+    /// Takes in that the plan keeps the probe from being carried out.
+    pub fn block(&mut self, why: &Failure, now: Timestamp) {
+        if blocked(why.cause) {
+            self.establish(ProbeState::Unknown, Some(why.clone()), now);
+        }
+    }
+
+    /// Takes in that the plan no longer does: nothing is known until the first observation.
+    pub fn unblock(&mut self) {
+        if self.is_blocked() {
+            *self = Track { since: self.since, ..Track::default() };
+        }
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| blocked(failure.cause))
+    }
+
     /// Takes an observation in. True when the state, its failure's cause or stage, or Skipped changed.
     pub fn observe(&mut self, evidence: Evidence, thresholds: Thresholds, now: Timestamp) -> bool {
         let before = (self.state(), self.failure().map(|failure| (failure.cause, failure.stage)));
@@ -139,9 +160,7 @@ impl Track {
 
     fn weigh(&mut self, observed: ProbeState, failure: Option<Failure>, thresholds: Thresholds, now: Timestamp) {
         // What was blocked by the spec has no state of its own to defend.
-        if self.failure.as_ref().is_some_and(|failure| blocked(failure.cause)) {
-            *self = Track { since: self.since, ..Track::default() };
-        }
+        self.unblock();
         let current = self.established.map_or(severity(ProbeState::Unknown), severity);
         let seen = severity(observed);
         if seen == current && self.established.is_some() {

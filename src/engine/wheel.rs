@@ -12,7 +12,7 @@ pub const SLACK: Duration = Duration::from_millis(1);
 /// One turn of the wheel, in ticks: 10.24 s.
 const SLOTS: usize = 1024;
 
-/// Timers for keys of type `K`. A key may be set several times; the caller tells stale wakes by the time it asked for.
+/// Timers for keys of type `K`. A key may be set several times.
 #[derive(Debug)]
 pub struct Wheel<K> {
     slots: Vec<Vec<(u64, K)>>,
@@ -33,14 +33,26 @@ pub fn tick(at: Duration) -> u64 {
 
 /// The time of a tick.
 pub fn time(tick: u64) -> Duration {
-    TICK.saturating_mul(u32::try_from(tick).unwrap_or(u32::MAX))
+    Duration::from_millis(tick.saturating_mul(TICK.as_millis() as u64))
 }
 
 impl<K> Wheel<K> {
-    /// Sets a timer. A time that has passed is due at the next tick.
-    pub fn set(&mut self, at: Duration, key: K) {
+    /// Sets a timer, and returns its tick. A time that has passed is due at the next tick.
+    pub fn set(&mut self, at: Duration, key: K) -> u64 {
         let tick = tick(at).max(self.next);
         self.slots[(tick % SLOTS as u64) as usize].push((tick, key));
+        tick
+    }
+
+    /// Takes a timer back, if it is still set for that tick.
+    pub fn unset(&mut self, tick: u64, key: &K)
+    where
+        K: PartialEq,
+    {
+        let slot = &mut self.slots[(tick % SLOTS as u64) as usize];
+        if let Some(position) = slot.iter().position(|(at, other)| *at == tick && other == key) {
+            slot.remove(position);
+        }
     }
 
     /// Takes everything that is due at `now`, in the order of the ticks, into `due`.
@@ -85,6 +97,21 @@ mod tests {
         assert!(taken(&mut wheel, 24_999).is_empty(), "two turns later");
         assert_eq!(taken(&mut wheel, 25_000), ["far"]);
         assert_eq!(wheel.next_wake(), None);
+    }
+
+    #[test]
+    fn what_is_taken_back_does_not_stay_until_it_would_be_due() {
+        let mut wheel = Wheel::default();
+        let tick = wheel.set(Duration::from_secs(3600), "yearly");
+        wheel.set(Duration::from_secs(3600), "other");
+        wheel.unset(tick, &"yearly");
+        assert_eq!(taken(&mut wheel, 3_600_000), ["other"]);
+    }
+
+    #[test]
+    fn two_years_are_told_from_one() {
+        let years = Duration::from_secs(2 * 365 * 24 * 3600);
+        assert_eq!(time(tick(years)), years);
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub enum Cadence {
     Every(Duration),
     /// At the times of a cron expression.
     Cron(Box<CronSchedule>),
+    /// Not at all: the spec does not say rightly when.
+    Never,
 }
 
 /// A cron expression in a time zone.
@@ -60,17 +62,16 @@ impl Cadence {
     pub const fn interval(&self) -> Option<Duration> {
         match self {
             Cadence::Every(interval) => Some(*interval),
-            Cadence::Cron(_) => None,
+            Cadence::Cron(_) | Cadence::Never => None,
         }
     }
 }
 
 impl CronSchedule {
-    /// How long from `now` to the next due time, which lies strictly later. None when there is none.
-    pub fn until_next(&self, now: Timestamp) -> Option<Duration> {
-        let here = now.to_zoned(self.zone.clone());
-        let next = self.cron.find_next_occurrence(&here, false).ok()?;
-        Duration::try_from(next.timestamp().duration_since(now)).ok()
+    /// The next due time, which lies strictly later than `after`. None when there is none.
+    pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
+        let here = after.to_zoned(self.zone.clone());
+        Some(self.cron.find_next_occurrence(&here, false).ok()?.timestamp())
     }
 }
 
@@ -109,8 +110,11 @@ mod tests {
 
     fn until(cadence: &Cadence, now: &str) -> Option<Duration> {
         match cadence {
-            Cadence::Cron(cron) => cron.until_next(now.parse().expect("a timestamp")),
-            Cadence::Every(_) => None,
+            Cadence::Cron(cron) => {
+                let now = now.parse().expect("a timestamp");
+                Duration::try_from(cron.next_after(now)?.duration_since(now)).ok()
+            }
+            Cadence::Every(_) | Cadence::Never => None,
         }
     }
 

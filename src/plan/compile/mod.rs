@@ -25,7 +25,8 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 const DEFAULT_FAILURE_THRESHOLD: u32 = 2;
 const DEFAULT_SUCCESS_THRESHOLD: u32 = 1;
 
-/// Makes the plan of a check. What can't be carried out is in the plan's faults, and blocks its probe alone.
+/// Makes the plan of a check. What can't be carried out is in the plan's faults, and blocks its probe alone; a fault of the
+/// cadence blocks all of them, because nobody has said when to probe.
 pub fn compile(
     id: CheckId,
     uid: Arc<str>,
@@ -34,13 +35,17 @@ pub fn compile(
     secrets: &Secrets,
 ) -> CheckPlan {
     let mut faults = Vec::new();
-    let cadence = cadence(spec).unwrap_or_else(|fault| {
-        faults.push(fault);
-        Cadence::Every(DEFAULT_INTERVAL)
-    });
+    let (cadence, never) = match cadence(spec) {
+        Ok(cadence) => (cadence, None),
+        Err(fault) => {
+            let blocked = Failure::before_start(fault.cause, fault.to_string());
+            faults.push(fault);
+            (Cadence::Never, Some(blocked))
+        }
+    };
     let timeout = timeout(spec, &cadence);
     let names: Vec<&str> = spec.probes.iter().map(|probe| probe.name.as_str()).collect();
-    let probes: Box<[ProbePlan]> = spec
+    let mut probes: Box<[ProbePlan]> = spec
         .probes
         .iter()
         .enumerate()
@@ -49,6 +54,9 @@ pub fn compile(
             compiler.probe(probe, &names[..index], timeout, &mut faults)
         })
         .collect();
+    if let Some(blocked) = never {
+        probes.iter_mut().for_each(|probe| probe.action = Err(blocked.clone()));
+    }
     if probes.is_empty() {
         faults.push(invalid("spec.probes", "at least one probe is needed"));
     }
@@ -73,7 +81,7 @@ pub fn unreadable(id: CheckId, uid: Arc<str>, generation: i64, reason: &str) -> 
         id,
         uid,
         generation,
-        cadence: Cadence::Every(DEFAULT_INTERVAL),
+        cadence: Cadence::Never,
         startup_budget: None,
         failure_threshold: DEFAULT_FAILURE_THRESHOLD,
         success_threshold: DEFAULT_SUCCESS_THRESHOLD,
