@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::support::apiserver::ApiServer;
 use crate::support::backend::Backend;
-use crate::support::checks::{SOON, check, install, object, shared, tcp, until_ready};
+use crate::support::checks::{SOON, check, condition, install, object, shared, tcp, until_ready};
 use crate::support::operator::Operator;
-use crate::support::process::Signal;
+use crate::support::process::{Signal, free_port};
 use crate::support::skip::require;
 use crate::support::wait::until;
 
@@ -160,6 +160,36 @@ fn a_restart_resumes_from_the_status_and_sigterm_flushes_it() {
     assert!(streak(&resumed) < flushed, "{} should continue {flushed}", streak(&resumed));
     let since = |object: &Value| object.pointer("/status/conditions/0/lastTransitionTime").cloned();
     assert_eq!(since(&resumed), since(&healthy), "still Ready, since the same moment");
+}
+
+#[test]
+fn another_pod_takes_up_where_the_one_before_it_stopped() {
+    let Some(api) = shared() else { return };
+    let namespace = api.namespace("rollout");
+    let kubeconfig = format!("KUBECONFIG={}", api.kubeconfig().display());
+    let pod = |name: &str| {
+        let variables = [kubeconfig.as_str(), "POD_NAMESPACE=runready", &format!("POD_NAME={name}")];
+        let operator = Operator::launch(&variables, &["--namespace", &namespace]);
+        operator.until_ready("probing");
+        operator
+    };
+    let first = pod("runready-7d4f-abcde");
+    api.apply(&check(&namespace, "backend", &tcp(free_port()))).expect("applied");
+    let before = until_ready(api, &namespace, "backend", "False", "ConnectionRefused");
+    first.stop(Signal::Term);
+
+    let second = pod("runready-9c1b-fghij");
+    until(SOON, "an observation", || {
+        let observed = second.metric("runready_probe_observations_total", "observed=\"Failing\"");
+        if observed >= 1.0 { Ok(()) } else { Err(second.log()) }
+    });
+    let log = second.stop_and_read(Signal::Term);
+    let after = object(api, &namespace, "backend");
+    assert_eq!(condition(&after, "Ready"), condition(&before, "Ready"), "one observation is enough to go on");
+    for field in ["/status/conditions/0/lastTransitionTime", "/status/verdict/since"] {
+        assert_eq!(after.pointer(field), before.pointer(field), "{field}");
+    }
+    assert!(!log.contains("ConnectionRefused"), "what everybody knows is not told again: {log}");
 }
 
 #[test]

@@ -16,7 +16,8 @@ use crate::source::SourceEvent;
 /// Namespace and name of a Secret.
 type Name = (String, String);
 
-/// The Secrets that checks refer to, and what was last read of each. Only these are reported.
+/// The Secrets that checks refer to, and what was last read of each. Only these are reported, and each once: then it is
+/// forgotten until somebody reads it again.
 #[derive(Debug, Default)]
 pub struct References(Mutex<HashMap<Name, Seen>>);
 
@@ -39,22 +40,23 @@ impl References {
         self.lock().insert((namespace.to_owned(), name.to_owned()), Seen::At(version));
     }
 
-    /// Whether a Secret that is now at this version has changed for someone who refers to it.
-    fn changed(&self, name: &Name, version: Option<&str>) -> bool {
-        match self.lock().get(name) {
-            None => false,
-            Some(Seen::Reading) => true,
-            Some(Seen::At(known)) => known.as_deref() != version,
-        }
+    /// Takes a Secret out that has changed for someone who read it; it is at this version now.
+    fn take_changed(&self, name: &Name, version: Option<&str>) -> Option<Name> {
+        let mut secrets = self.lock();
+        let changed = match secrets.get(name)? {
+            Seen::Reading => true,
+            Seen::At(known) => known.as_deref() != version,
+        };
+        if changed { secrets.remove_entry(name).map(|(name, _)| name) } else { None }
     }
 
-    /// Secrets of the watched namespace that were read as existing.
-    fn existing(&self, namespace: Option<&str>) -> Vec<Name> {
-        let existing = |(name, seen): (&Name, &Seen)| {
+    /// Takes out the Secrets of the watched namespace that were read as existing, and are not listed.
+    fn take_missing(&self, namespace: Option<&str>, listed: &HashSet<Name>) -> Vec<Name> {
+        let missing = |name: &Name, seen: &mut Seen| {
             let watched = namespace.is_none_or(|namespace| namespace == name.0);
-            (watched && *seen != Seen::At(None)).then(|| name.clone())
+            watched && *seen != Seen::At(None) && !listed.contains(name)
         };
-        self.lock().iter().filter_map(existing).collect()
+        self.lock().extract_if(missing).map(|(name, _)| name).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Name, Seen>> {
@@ -87,14 +89,11 @@ pub async fn watch(
                 if_changed(&references, &secret)
             }
             Ok(Event::Apply(secret)) => if_changed(&references, &secret),
-            Ok(Event::Delete(secret)) => {
-                let name = name(&secret);
-                if references.changed(&name, None) { vec![name] } else { Vec::new() }
-            }
+            Ok(Event::Delete(secret)) => references.take_changed(&name(&secret), None).into_iter().collect(),
             // What a complete listing does not hold was deleted while nobody watched.
             Ok(Event::InitDone) => {
                 let listed = std::mem::take(&mut listed);
-                references.existing(namespace.as_deref()).into_iter().filter(|name| !listed.contains(name)).collect()
+                references.take_missing(namespace.as_deref(), &listed)
             }
             Err(error) => {
                 let (reason, advice) = super::explain("secrets", &error);
@@ -115,6 +114,40 @@ fn name(secret: &PartialObjectMeta<Secret>) -> Name {
 }
 
 fn if_changed(references: &References, secret: &PartialObjectMeta<Secret>) -> Vec<Name> {
-    let name = name(secret);
-    if references.changed(&name, secret.resource_version().as_deref()) { vec![name] } else { Vec::new() }
+    references.take_changed(&name(secret), secret.resource_version().as_deref()).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str) -> Name {
+        ("n".to_owned(), name.to_owned())
+    }
+
+    #[test]
+    fn a_change_is_reported_once_to_whoever_has_read_the_secret() {
+        let references = References::default();
+        let reported = |version| references.take_changed(&named("db"), version).is_some();
+        assert!(!reported(Some("1")), "nobody has read it");
+        references.reading("n", "db");
+        assert!(reported(Some("1")), "it may have been read before this");
+        references.read("n", "db", Some("1".to_owned()));
+        assert!(!reported(Some("1")));
+        assert!(reported(Some("2")));
+        assert!(!reported(Some("3")), "whoever still refers to it reads it anew");
+        assert!(references.lock().is_empty(), "and what nobody reads is not kept");
+    }
+
+    #[test]
+    fn what_a_listing_lacks_is_reported_if_it_was_there() {
+        let references = References::default();
+        for (name, version) in [("gone", Some("1")), ("kept", Some("1")), ("never", None)] {
+            references.read("n", name, version.map(str::to_owned));
+        }
+        references.read("other", "gone", Some("1".to_owned()));
+        let listed = HashSet::from([named("kept")]);
+        assert_eq!(references.take_missing(Some("n"), &listed), [named("gone")]);
+        assert!(references.take_missing(Some("n"), &listed).is_empty());
+    }
 }
