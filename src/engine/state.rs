@@ -1,5 +1,8 @@
 //! The state machine of one check: `step(state, event, now) -> effects`. Pure: no I/O, no clock, no randomness.
 
+mod budget;
+mod resume;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +11,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::track::{Thresholds, Track};
 use super::wheel::{SLACK, TICK};
-use crate::api::condition::{ConditionStatus, ConditionType};
-use crate::api::status::ProbeStatus;
-use crate::api::{Cause, ConnectivityCheckStatus, ProbeState};
-use crate::evidence::{Evidence, Failure, Outcome};
+use crate::api::{ConnectivityCheckStatus, ProbeState};
+use crate::evidence::{Evidence, Outcome};
 use crate::plan::{Cadence, CheckPlan, ProbePlan};
 use crate::source::{Notice, StatusUpdate};
 use crate::status::{Memory, View, assess, meaning, notice, render};
@@ -115,6 +116,8 @@ pub struct CheckState {
     due: Option<Duration>,
     /// The occurrence of a cron schedule that `due` stands for, as long as the wall clock does not jump.
     appointed: Option<Timestamp>,
+    /// The occurrence that was last probed.
+    served: Option<Timestamp>,
     announce_at: Option<Duration>,
     observed_generation: Option<i64>,
     last_probe: Option<Timestamp>,
@@ -135,14 +138,15 @@ impl CheckState {
         let hash = xxh3_64(plan.uid.as_bytes());
         let mut state = CheckState {
             hash,
-            tracks: resumed_tracks(&plan, resume, &settings.vantage),
+            tracks: resume::tracks(&plan, resume, &settings.vantage),
             memory: resume.map(Memory::resume).unwrap_or_default(),
             run: 0,
             in_flight: false,
             due: None,
             appointed: None,
+            served: None,
             announce_at: None,
-            observed_generation: resume.and_then(resumed_generation),
+            observed_generation: resume.and_then(resume::generation),
             last_probe: resume.and_then(|status| status.last_probe_time.as_ref()).map(|time| time.0),
             // What is in the status need not be written again until the heartbeat, and those of many checks do not fall
             // together.
@@ -254,8 +258,11 @@ impl CheckState {
         self.begin(Start::AtOnce, now, settings, effects);
     }
 
-    /// What the plan blocks needs no run to be known.
+    /// What the plan blocks needs no run to be known. A suspended check keeps what was last seen.
     fn block(&mut self, now: Now) {
+        if self.plan.suspend {
+            return;
+        }
         for (probe, track) in self.plan.probes.iter().zip(&mut self.tracks) {
             if let Err(why) = &probe.action {
                 track.block(why, now.wall);
@@ -293,9 +300,10 @@ impl CheckState {
     fn take_in(&mut self, evidence: Vec<Evidence>, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
         let thresholds = Thresholds { failure: self.plan.failure_threshold, success: self.plan.success_threshold };
         let mut changed = self.observed_generation != Some(self.plan.generation) || self.written.is_none();
-        for mut observation in within_budget(&self.plan, evidence) {
+        for mut observation in budget::judged(&self.plan, evidence) {
             // It may have become impossible while the run was in flight.
-            if let Some(Err(why)) = self.plan.probes.get(observation.probe).map(|probe| &probe.action) {
+            let blocked = self.plan.probes.get(observation.probe).and_then(|probe| probe.action.as_ref().err());
+            if let Some(why) = blocked.filter(|_| observation.outcome.state() != ProbeState::Skipped) {
                 observation.outcome = Outcome::Unknown(why.clone());
             }
             if let Some(track) = self.tracks.get_mut(observation.probe) {
@@ -368,7 +376,10 @@ impl CheckState {
         match &self.plan.cadence {
             // At least half an interval later, so that a first probe off the grid is not followed at once.
             Cadence::Every(interval) => self.due = Some(self.on_grid(*interval, now.mono + *interval / 2)),
-            Cadence::Cron(_) => self.appoint(now, self.appointed),
+            Cadence::Cron(_) => {
+                self.served = self.appointed.take();
+                self.appoint(now);
+            }
             Cadence::Never => self.due = None,
         }
     }
@@ -379,15 +390,16 @@ impl CheckState {
         if until(at, now) <= SLACK {
             self.due = Some(self.due.map_or(now.mono, |due| due.min(now.mono)));
         } else {
-            self.appoint(now, None);
+            self.appoint(now);
         }
     }
 
     /// Looks up the next occurrence of a cron schedule. The one that was just served may lie a moment ahead, and counts no
     /// more.
-    fn appoint(&mut self, now: Now, served: Option<Timestamp>) {
+    fn appoint(&mut self, now: Now) {
         let Cadence::Cron(cron) = &self.plan.cadence else { return };
-        let after = served.filter(|served| *served > now.wall && until(*served, now) <= SLACK).unwrap_or(now.wall);
+        let ahead = |served: &Timestamp| *served > now.wall && until(*served, now) <= SLACK;
+        let after = self.served.filter(ahead).unwrap_or(now.wall);
         self.appointed = cron.next_after(after);
         self.due = self.appointed.map(|at| now.mono + until(at, now));
     }
@@ -421,53 +433,4 @@ pub fn same_spec(one: &CheckPlan, other: &CheckPlan) -> bool {
     };
     (&one.uid, one.generation, one.probes.len()) == (&other.uid, other.generation, other.probes.len())
         && one.probes.iter().zip(&other.probes).all(alike)
-}
-
-/// The generation that a status speaks of, unless it only announces that this one is being observed.
-fn resumed_generation(status: &ConnectivityCheckStatus) -> Option<i64> {
-    let announced = status.conditions.iter().any(|condition| {
-        condition.type_ == ConditionType::Reconciling.as_str() && condition.status == ConditionStatus::True
-    });
-    status.observed_generation.filter(|seen| *seen >= 0 && !announced)
-}
-
-fn resumed_tracks(plan: &CheckPlan, resume: Option<&ConnectivityCheckStatus>, vantage: &str) -> Box<[Track]> {
-    let known = |probe: &ProbePlan| {
-        let same = |status: &&ProbeStatus| *status.name == *probe.name && *status.target == *probe.target;
-        resume?.probes.iter().find(same).filter(|status| same_place(&status.vantage, vantage))
-    };
-    plan.probes.iter().map(|probe| known(probe).map(Track::resume).unwrap_or_default()).collect()
-}
-
-/// Whether what was seen from one vantage holds for the other: pods of one namespace take each other's place, at every
-/// rollout and change of leader. Another host, or a service on Cloud Run, sees another network.
-fn same_place(one: &str, other: &str) -> bool {
-    let pods_of = |vantage: &str| {
-        let (namespace, _) = vantage.strip_prefix("pod/")?.split_once('/')?;
-        Some(namespace.to_owned())
-    };
-    one == other || pods_of(one).is_some_and(|namespace| pods_of(other) == Some(namespace))
-}
-
-/// A path that works, but takes longer than the service grants itself to come up, is not ready: the time of a probe counts
-/// together with that of the longest chain of probes it depends on.
-fn within_budget(plan: &CheckPlan, mut evidence: Vec<Evidence>) -> Vec<Evidence> {
-    let Some(budget) = plan.startup_budget else { return evidence };
-    let mut chains = vec![Duration::ZERO; plan.probes.len()];
-    for observation in &mut evidence {
-        let Some(probe) = plan.probes.get(observation.probe) else { continue };
-        let before = probe.depends_on.iter().filter_map(|on| chains.get(*on)).max().copied().unwrap_or_default();
-        let total = before + observation.latency;
-        chains[observation.probe] = total;
-        let works = matches!(observation.outcome.state(), ProbeState::Healthy | ProbeState::Degraded);
-        if works && total > budget {
-            let slowest = observation.stages.iter().max_by_key(|stage| stage.duration).map(|stage| stage.stage);
-            let message = format!("answered after {total:.1?}, but the service grants itself {budget:?} to come up");
-            observation.outcome = Outcome::Failed(Failure {
-                stage: slowest,
-                ..Failure::before_start(Cause::StartupBudgetExceeded, message)
-            });
-        }
-    }
-    evidence
 }
