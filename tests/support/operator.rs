@@ -92,6 +92,11 @@ impl Operator {
         text.lines().filter(sample).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
+    /// Its process's number.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The end of its log.
     pub fn log(&self) -> String {
         self.process.log_tail()
