@@ -313,6 +313,14 @@ fn a_secret_that_was_missing_is_used_at_once_and_one_that_is_gone_is_told_at_onc
 }
 
 #[test]
+fn a_secret_that_was_missing_is_not_kept_waiting_by_a_slow_run() {
+    let mut world = World::start(plan(1, WITH_SECRET), None);
+    world.pass(Duration::from_secs(1));
+    world.step(Event::PlanChanged(plan_with(1, WITH_SECRET, found("password", "x"))));
+    assert_eq!((world.runs.as_slice(), world.cancelled), (&[1, 2][..], 1));
+}
+
+#[test]
 fn a_blocked_probe_whose_dependency_fails_is_skipped_all_the_same() {
     let spec = WITH_SECRET.replace(
         "passwordSecretRef: {name: db, key: password}}",
