@@ -76,6 +76,11 @@ impl Outbox {
         matches!(tokio::time::timeout(patience, written).await, Ok(Ok(())))
     }
 
+    /// Returns when the writer has ended: before every outbox is gone, it does so by a defect alone.
+    pub async fn closed(&self) {
+        self.0.closed().await;
+    }
+
     fn send(&self, job: Job) {
         // The writer outlives every outbox; if its task was ended with the runtime, there is nobody left to write.
         let _ = self.0.send(job);
@@ -219,25 +224,25 @@ impl Writer {
     }
 
     fn conclude(&mut self, done: Done) {
-        let (result, what) = match done {
+        let (result, what, generation) = match done {
             Done::Status(update, result) => {
                 self.busy.remove(&update.id);
                 self.metrics.status_written(WriteOutcome::of(&result));
-                let id = update.id.clone();
+                let (id, generation) = (update.id.clone(), update.generation);
                 let newest = !self.waiting.contains_key(&id);
                 match &result {
                     Err(WriteError::Unavailable(_)) if newest => self.enqueue(update),
                     Err(WriteError::Failed(_)) if newest => self.apart.push_back((Instant::now() + APART, update)),
                     Ok(()) | Err(_) => {}
                 }
-                (result, id)
+                (result, id, generation)
             }
             Done::Notice(notice, result) => {
-                let id = notice.id.clone();
+                let (id, generation) = (notice.id.clone(), notice.generation);
                 if matches!(result, Err(WriteError::Unavailable(_))) {
                     self.notices.push_front(notice);
                 }
-                (result, id)
+                (result, id, generation)
             }
         };
         let (namespace, check) = (&*what.namespace, &*what.name);
@@ -245,19 +250,20 @@ impl Writer {
             Ok(()) => {
                 self.pause = FIRST_PAUSE;
                 if !std::mem::take(&mut self.complaints).is_empty() {
-                    tracing::info!(namespace, check, "statuses can be written again");
+                    tracing::info!(namespace, check, generation, "statuses can be written again");
                 }
             }
-            Err(WriteError::Gone) => tracing::debug!(namespace, check, "not written: the check is gone"),
-            Err(WriteError::Refused(reason)) => tracing::error!(namespace, check, reason, "a write was refused"),
+            Err(WriteError::Gone) => tracing::debug!(namespace, check, generation, "not written: the check is gone"),
+            Err(WriteError::Refused(reason)) => tracing::error!(namespace, check, generation, reason, "a write was refused"),
             Err(WriteError::Failed(reason)) => {
-                tracing::warn!(namespace, check, reason, retry_after = ?APART, "could not write this one; the others go on");
+                tracing::warn!(namespace, check, generation, reason, retry_after = ?APART, "could not write this one; the others go on");
             }
             Err(WriteError::Unavailable(reason)) => {
                 if self.complaints.len() < MOST_COMPLAINTS && self.complaints.insert(reason.clone()) {
                     tracing::warn!(
                         namespace,
                         check,
+                        generation,
                         reason,
                         "could not write; probing goes on, the newest status is kept and tried again"
                     );
