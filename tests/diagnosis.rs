@@ -166,6 +166,13 @@ fn what_decides_on_ready_comes_first() {
 }
 
 #[test]
+fn another_database_that_answers_does_not_clear_the_silent_one() {
+    let silent = ill("database", Postgres, DB, Cause::ConnectTimeout);
+    let found = diagnose(&case(&[silent, well("other", Postgres, "10.3.0.1:5432")], false)).expect("a verdict");
+    assert!(!ruled_out(&found).contains(&Layer::Database), "a stopped instance is silent, too: {found:?}");
+}
+
+#[test]
 fn nothing_wrong_is_no_verdict() {
     assert_eq!(diagnose(&case(&[], true)), None);
     assert_eq!(diagnose(&case(&[well("web", Http, WEB)], true)), None);

@@ -52,7 +52,7 @@ fn strangers() -> Vec<Case> {
         play("an error of 2 GiB", vec![Step::Send(announced_2_gib(b'E')), Step::Endless(vec![b'x'; 65536])])
             .fails(Cause::ProtocolMismatch, Stage::Handshake),
         play("an error whose SQLSTATE is a letter", vec![Step::Await(8), Step::Send(report(b'E', "FATAL", "7", "no"))])
-            .fails(Cause::AccessDenied, Stage::Handshake)
+            .fails(Cause::ServerError, Stage::Handshake)
             .or_in(Stage::Authenticate),
     ]
 }

@@ -104,7 +104,7 @@ causes! {
     AccessDenied => Application, "Check the role's privileges and the server's access rules (pg_hba.conf, authorized networks, TLS required).";
     /// The database does not exist (SQLSTATE 3D000).
     DatabaseNotFound => Application, "Check the database name, or create the database.";
-    /// The server failed for reasons of its own: memory, disk, an internal error (SQLSTATE classes 53, 57, 58 and XX).
+    /// The server failed for a reason of its own: memory, disk, an internal error (SQLSTATE classes 53, 57, 58 and XX), or one that it gives at login and that has no cause here.
     ServerError => Database, "Read the SQLSTATE and message, and look at the database's log, disk and memory.";
     /// The server refused the query.
     QueryFailed => Application, "Read the SQLSTATE and message: the query, the schema or the role's privileges don't fit.";

@@ -238,7 +238,8 @@ pub enum HttpVersion {
 }
 
 /// TLS settings for https.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[x_kube(validation = Rule::new("!has(self.caSecretRef) || !has(self.insecureSkipVerify) || !self.insecureSkipVerify").message("caSecretRef is not used with insecureSkipVerify: set one of the two"))]
 #[serde(rename_all = "camelCase")]
 pub struct HttpTls {
     /// Name to ask for (SNI) and to expect in the certificate. Default: the URL's host.
@@ -305,8 +306,13 @@ fn expect_rows(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({"type": "integer", "minimum": 0, "maximum": 1_000_000})
 }
 
+/// What is wrong with a CA bundle beside a mode that does not look at it.
+pub const CA_UNUSED: &str =
+    "caSecretRef is used by the modes VerifyCa and VerifyFull alone: set one of them, or leave the CA out";
+
 /// TLS settings of a PostgreSQL connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[x_kube(validation = Rule::new("!has(self.caSecretRef) || (has(self.mode) && self.mode in ['VerifyCa', 'VerifyFull'])").message(CA_UNUSED))]
 #[serde(rename_all = "camelCase")]
 pub struct PostgresTls {
     /// How much to demand (libpq's sslmode). Default Prefer.
@@ -316,7 +322,7 @@ pub struct PostgresTls {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub server_name: Option<String>,
-    /// CA bundle to trust instead of the system's.
+    /// CA bundle to trust instead of the system's, with VerifyCa and VerifyFull.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret_ref: Option<CaSecretRef>,
     /// Certificate to present.

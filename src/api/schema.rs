@@ -65,8 +65,8 @@ pub fn host(_: &mut SchemaGenerator) -> Schema {
         "maxLength": 253,
         "x-kubernetes-validations": [
             {"rule": "self.size() > 0", "message": "must name a host: a DNS name such as db.internal, or an address such as 10.20.0.3"},
-            {"rule": "!self.matches('[/@ ?#]') && !self.matches('^[^:]*:[0-9]*$') && !self.startsWith('[')",
-             "message": "must be a bare host name or address: no scheme, port, path or brackets (the port has its own field)"},
+            {"rule": "!self.matches('[/@ ?#%]') && !self.matches('^[^:]*:[0-9]*$') && !self.startsWith('[')",
+             "message": "must be a bare host name or address: no scheme, port, path, zone or brackets (the port has its own field)"},
         ],
     })
 }

@@ -1,11 +1,11 @@
 //! Findings in, one diagnosis out: the primary finding, the others, what is ruled out by which evidence, and what can't be
 //! told. Pure.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::rules::RULES;
 use super::{Case, Finding, Observation, behind_cloud_run};
-use crate::api::{Cause, Confidence, Layer, ProbeState, Stage};
+use crate::api::{Cause, Confidence, Kind, Layer, ProbeState, Stage};
 
 /// The weighed findings of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ fn ruled_out(case: &Case<'_>, primary: &Finding) -> Vec<(Layer, String)> {
     }
     for observation in &case.observations {
         let healthy = matches!(observation.state, ProbeState::Healthy | ProbeState::Degraded);
-        if healthy && observation.passed(Stage::Query) {
+        if healthy && observation.passed(Stage::Query) && speaks_for_blamed(case, primary, observation) {
             clear(Layer::Database, format!("{} logged in and ran its query", observation.name));
         }
         if healthy && observation.answered().next().is_some() {
@@ -99,6 +99,12 @@ fn ruled_out(case: &Case<'_>, primary: &Finding) -> Vec<(Layer, String)> {
         clear(Layer::Prober, "the probe itself got answers from the path".to_owned());
     }
     cleared
+}
+
+/// Whether a database that answers says anything of the blamed ones: it is one of theirs, or none of them is a database.
+fn speaks_for_blamed(case: &Case<'_>, primary: &Finding, healthy: &Observation<'_>) -> bool {
+    let theirs = |address: SocketAddr| blamed(case, primary).any(|probe| probe.tried().any(|other| other == address));
+    blamed(case, primary).all(|probe| probe.kind != Kind::Postgres) || healthy.answered().any(theirs)
 }
 
 /// What the blamed probes' own connection attempts clear.

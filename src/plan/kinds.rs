@@ -135,3 +135,14 @@ pub struct PostgresAction {
     /// Whether the server must accept writes.
     pub writable: bool,
 }
+
+/// A URL as it may be shown: without a user, and without a query, which may hold a token.
+pub fn shown_url(url: &Url) -> String {
+    let mut shown = url.clone();
+    // These fail only for URLs that can't have a user, and then there is nothing to take away.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.set_query(None);
+    shown.set_fragment(None);
+    shown.into()
+}

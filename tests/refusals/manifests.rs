@@ -20,7 +20,7 @@ const KINDS: &str = "exactly one kind per probe: set one of dns, tcp, tls, http 
 const GO_STYLE: &str = "must be a Go-style duration with a unit, such as 500ms, 30s or 1m30s";
 const WITHIN: &str = "timeout must not be longer than the interval (default 30s)";
 const AT_LEAST: &str = "must be at least 1s";
-const BARE_HOST: &str = "must be a bare host name or address: no scheme, port, path or brackets";
+const BARE_HOST: &str = "must be a bare host name or address: no scheme, port, path, zone or brackets";
 const URL: &str = "must be an absolute http:// or https:// URL with a host and without user or password";
 
 /// What the API server refuses.
@@ -31,6 +31,24 @@ pub const BAD: &[Bad] = &[
         "probes:\n- name: a # here\n  tcp: {host: h, port: 1}\n  dns: {name: h}",
         "spec.probes[0]",
         KINDS,
+    ),
+    bad(
+        "an address with a zone",
+        "probes:\n- name: a\n  tcp: {host: fe80::1%eth0, port: 1} # here",
+        "spec.probes[0].tcp.host",
+        BARE_HOST,
+    ),
+    bad(
+        "a CA that the mode does not look at",
+        "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    tls: {mode: Require, caSecretRef: {name: ca}} # here",
+        "spec.probes[0].postgres.tls",
+        "caSecretRef is used by the modes VerifyCa and VerifyFull alone",
+    ),
+    bad(
+        "a CA beside no verification",
+        "probes:\n- name: a\n  http: {url: \"https://h/\", tls: {insecureSkipVerify: true, caSecretRef: {name: ca}}} # here",
+        "spec.probes[0].http.tls",
+        "caSecretRef is not used with insecureSkipVerify",
     ),
     bad("no probes", "probes: [] # here", "spec.probes", "must have at least one probe"),
     bad("probes left out", "interval: 30s\nno-probes", "spec.probes", "Required value"),

@@ -109,12 +109,12 @@ impl Operator {
 
     /// Halts it where it stands (SIGSTOP).
     pub fn halt(&self) {
-        run(&["kill", "-s", "STOP", &self.process.id().to_string()]).expect("our own child");
+        run(&["kill", "-s", "STOP", &self.id().to_string()]).expect("our own child");
     }
 
     /// Lets it go on (SIGCONT).
     pub fn go_on(&self) {
-        run(&["kill", "-s", "CONT", &self.process.id().to_string()]).expect("our own child");
+        run(&["kill", "-s", "CONT", &self.id().to_string()]).expect("our own child");
     }
 
     /// Sends a signal, waits for the end, and returns all of its log.

@@ -40,11 +40,16 @@ impl Driver<'_> {
         let now = || Now { mono: start.elapsed(), wall: jiff::Timestamp::now() };
         let mut effects = Vec::new();
         let mut state = CheckState::start(Arc::new(plan), None, Start::AtOnce, now(), self.settings, &mut effects);
+        let mut first = true;
         loop {
-            let wake = self.carry_out(&mut state, &mut effects, &now).await;
-            let decided = Decided { index: self.index, status: state.status(now(), self.settings) };
-            if self.decided.send(decided).await.is_err() || !again {
-                return;
+            let (observed, wake) = self.carry_out(&mut state, &mut effects, &now).await;
+            // A suspended check is decided on without an observation, once.
+            if observed || std::mem::take(&mut first) {
+                let decided = Decided { index: self.index, status: state.status(now(), self.settings) };
+                if self.decided.send(decided).await.is_err() || !again {
+                    return;
+                }
+                first = false;
             }
             // Without a next time (suspended, say) there is nothing left to do.
             let Some(wake) = wake else { return };
@@ -53,19 +58,20 @@ impl Driver<'_> {
         }
     }
 
-    /// Carries out what is asked for, and what that leads to. Returns when the check wants to be woken.
+    /// Carries out what is asked for, and what that leads to. Returns whether it was observed, and when it wants to be woken.
     async fn carry_out(
         &self,
         state: &mut CheckState,
         effects: &mut Vec<Effect>,
         now: &impl Fn() -> Now,
-    ) -> Option<Duration> {
-        let mut wake = None;
+    ) -> (bool, Option<Duration>) {
+        let (mut observed, mut wake) = (false, None);
         while !effects.is_empty() {
             for effect in std::mem::take(effects) {
                 match effect {
                     Effect::Observe { run, plan, lag: _ } => {
                         let evidence = observe_check(&plan, self.vantage).await;
+                        observed = true;
                         state.step(Event::Observed { run, evidence }, now(), self.settings, effects);
                     }
                     Effect::WakeAt(at) => wake = Some(at),
@@ -74,6 +80,6 @@ impl Driver<'_> {
                 }
             }
         }
-        wake
+        (observed, wake)
     }
 }

@@ -8,7 +8,7 @@ use url::Url;
 use super::{Compiler, invalid};
 use crate::api::probes::HttpProbe;
 use crate::plan::Fault;
-use crate::plan::kinds::{Action, HttpAction};
+use crate::plan::kinds::{Action, HttpAction, shown_url};
 use crate::plan::trust::Verification;
 
 const DEFAULT_MAX_BODY_BYTES: u32 = 1 << 20;
@@ -17,7 +17,7 @@ impl Compiler<'_> {
     pub(super) fn http(&self, spec: &HttpProbe) -> Result<Action, Fault> {
         let url =
             Url::parse(&spec.url).map_err(|error| invalid(self.at("http.url"), format!("is not a URL: {error}")))?;
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || !url.username().is_empty() {
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || has_user(&url) {
             return Err(invalid(
                 self.at("http.url"),
                 "must be an http:// or https:// URL with a host and without a user",
@@ -93,7 +93,12 @@ impl Compiler<'_> {
     }
 }
 
-/// The URL as it may be shown: a query may hold a token, so it is left out.
-pub(super) fn shown_url(url: &str) -> String {
-    url.split(['?', '#']).next().unwrap_or_default().to_owned()
+/// Whether the URL holds a user or a password.
+fn has_user(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
+/// What is written as a URL, as it may be shown. What is none may hold anything, and is not.
+pub(super) fn shown(text: &str) -> String {
+    Url::parse(text).map_or_else(|_| "http: not a URL".to_owned(), |url| shown_url(&url))
 }

@@ -194,7 +194,7 @@ impl Compiler<'_> {
             (_, _, Some(tls), ..) if one => {
                 (Kind::Tls, format!("tls://{}", authority(&tls.host, tls.port)), self.tls(tls))
             }
-            (_, _, _, Some(http), _) if one => (Kind::Http, http::shown_url(&http.url), self.http(http)),
+            (_, _, _, Some(http), _) if one => (Kind::Http, http::shown(&http.url), self.http(http)),
             (_, _, _, _, Some(postgres)) if one => {
                 let target = format!(
                     "postgres://{}@{}/{}",

@@ -2,8 +2,8 @@
 
 use secrecy::SecretString;
 
-use super::Compiler;
-use crate::api::probes::{PostgresProbe, PostgresTlsMode};
+use super::{Compiler, invalid};
+use crate::api::probes::{CA_UNUSED, PostgresProbe, PostgresTlsMode};
 use crate::plan::Fault;
 use crate::plan::kinds::{Action, Endpoint, PostgresAction, PostgresTlsPlan};
 use crate::plan::trust::Verification;
@@ -26,6 +26,11 @@ impl Compiler<'_> {
                 spec.tls.client_cert_secret_ref.as_ref(),
             )
         };
+        let unverified =
+            matches!(spec.tls.mode, PostgresTlsMode::Disable | PostgresTlsMode::Prefer | PostgresTlsMode::Require);
+        if unverified && spec.tls.ca_secret_ref.is_some() {
+            return Err(invalid(self.at("postgres.tls"), CA_UNUSED));
+        }
         let tls = match spec.tls.mode {
             PostgresTlsMode::Disable => PostgresTlsPlan::Disable,
             PostgresTlsMode::Prefer => PostgresTlsPlan::Prefer(trust(Verification::Nothing)?),

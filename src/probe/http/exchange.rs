@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 
 use bytes::Bytes;
+use futures::TryFutureExt;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::{http1, http2};
@@ -14,11 +15,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use url::Url;
 
 use super::preface::Prefaced;
-use super::without_query;
 use crate::api::probes::HttpVersion;
 use crate::api::{Cause, Stage};
-use crate::evidence::Failure;
-use crate::plan::kinds::HttpAction;
+use crate::evidence::{Failure, reasons};
+use crate::plan::kinds::{HttpAction, shown_url};
 use crate::probe::Attempt;
 use crate::probe::driven::Driven;
 use crate::probe::net::io_cause;
@@ -59,17 +59,19 @@ where
 {
     let broken = |stage, error: &hyper::Error| failure(stage, error, session);
     let outgoing = outgoing(request, action.version)?;
-    let waiting = || format!("waiting for {} {} to be answered", request.method, without_query(&request.url));
+    let waiting = || format!("waiting for {} {} to be answered", request.method, shown_url(&request.url));
     match action.version {
         HttpVersion::Http1 => {
             let mut builder = http1::Builder::new();
             builder.max_buf_size(MAX_HEADER);
-            let (mut sender, connection) =
-                builder.handshake(TokioIo::new(stream)).await.map_err(|error| broken(Stage::Request, &error))?;
-            let mut connection = Driven::new(connection);
-            let sent = connection.beside(sender.send_request(outgoing));
-            let sent = async { sent.await.map_err(|error| broken(Stage::Request, &error)) };
-            let response = attempt.stage(Stage::Request, waiting, sent).await?;
+            let work = async {
+                let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
+                let mut connection = Driven::new(connection);
+                let response = connection.beside(sender.send_request(outgoing)).await?;
+                Ok((response, connection, sender))
+            };
+            let work = work.map_err(|error| broken(Stage::Request, &error));
+            let (response, connection, _sender) = attempt.stage(Stage::Request, waiting, work).await?;
             read(action, request, attempt, response, connection, session).await
         }
         HttpVersion::Http2 => {
@@ -78,11 +80,13 @@ where
             builder.max_header_list_size(MAX_HEADER as u32);
             // What the connection itself came upon says more than what the request then hears of it.
             let broken = |error: hyper::Error| first.failure().unwrap_or_else(|| broken(Stage::Request, &error));
-            let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(broken)?;
-            let mut connection = Driven::new(connection);
-            let sent = connection.beside(sender.send_request(outgoing));
-            let sent = async { sent.await.map_err(broken) };
-            let response = attempt.stage(Stage::Request, waiting, sent).await?;
+            let work = async {
+                let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
+                let mut connection = Driven::new(connection);
+                let response = connection.beside(sender.send_request(outgoing)).await?;
+                Ok((response, connection, sender))
+            };
+            let (response, connection, _sender) = attempt.stage(Stage::Request, waiting, work.map_err(broken)).await?;
             read(action, request, attempt, response, connection, session).await
         }
     }
@@ -109,7 +113,7 @@ where
     let most = action.max_body_bytes;
     let too_large = |bytes: u64| {
         let message =
-            format!("the body of {} has at least {bytes} bytes; maxBodyBytes is {most}", without_query(&request.url));
+            format!("the body of {} has at least {bytes} bytes; maxBodyBytes is {most}", shown_url(&request.url));
         Failure::new(Cause::ResponseTooLarge, Stage::Body, message)
     };
     let announced = incoming.size_hint().lower();
@@ -130,7 +134,7 @@ where
         }
         Ok(())
     };
-    let waiting = || format!("reading the body of {}", without_query(&request.url));
+    let waiting = || format!("reading the body of {}", shown_url(&request.url));
     attempt.stage(Stage::Body, waiting, connection.beside(work)).await?;
     Ok(answer)
 }
@@ -193,13 +197,7 @@ fn failure(stage: Stage, error: &hyper::Error, session: Option<&Session>) -> Fai
         None if error.is_canceled() => Cause::ConnectionClosed,
         None => Cause::ProtocolMismatch,
     };
-    let mut reasons = vec![error.to_string()];
-    let mut next = std::error::Error::source(error);
-    while let Some(reason) = next {
-        reasons.push(reason.to_string());
-        next = reason.source();
-    }
-    Failure::new(cause, stage, format!("the HTTP exchange broke: {}", reasons.join(": ")))
+    Failure::new(cause, stage, format!("the HTTP exchange broke: {}", reasons(error)))
 }
 
 /// Whether a request was given up because its connection had been closed.

@@ -4,10 +4,9 @@ use hyper::StatusCode;
 use hyper::header::HeaderMap;
 
 use super::exchange::{Answer, Request};
-use super::without_query;
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
-use crate::plan::kinds::HttpAction;
+use crate::plan::kinds::{HttpAction, shown_url};
 
 /// Whether a status is among those expected: by default 200 to 299.
 fn status_fits(action: &HttpAction, status: StatusCode) -> bool {
@@ -47,7 +46,7 @@ pub fn judge_head(
 }
 
 fn what(request: &Request) -> String {
-    format!("{} {}", request.method, without_query(&request.url))
+    format!("{} {}", request.method, shown_url(&request.url))
 }
 
 /// Judges a whole answer: status, then headers, then body.

@@ -19,7 +19,7 @@ use super::net::tls::{Session, tls};
 use crate::api::probes::HttpVersion;
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure};
-use crate::plan::kinds::{Endpoint, HttpAction};
+use crate::plan::kinds::{Endpoint, HttpAction, shown_url};
 use crate::plan::trust::TlsPlan;
 
 /// Carries out an `http` probe.
@@ -36,12 +36,12 @@ pub async fn probe(action: &HttpAction, attempt: &mut Attempt<'_>) -> Result<(),
         attempt.fact(Fact::HttpStatus, answer.status.as_str());
         attempt.fact(Fact::BodyBytes, answer.body_bytes.to_string());
         if hops > 0 {
-            attempt.fact(Fact::FinalUrl, without_query(&request.url));
+            attempt.fact(Fact::FinalUrl, shown_url(&request.url));
         }
         let target = if action.follow_redirects > 0 { redirect(&request, &answer)? } else { None };
         let Some(target) = target else { return expect::judge(action, &request, &answer) };
         if hops == action.follow_redirects {
-            let message = format!("still redirected after {hops} redirects, next to {}", without_query(&target));
+            let message = format!("still redirected after {hops} redirects, next to {}", shown_url(&target));
             return Err(Failure::new(Cause::TooManyRedirects, Stage::Request, message));
         }
         hops += 1;
@@ -88,8 +88,7 @@ fn redirect(request: &Request, answer: &Answer) -> Result<Option<Url>, Failure> 
         return Ok(None);
     }
     let unusable = |what: &str| {
-        let message =
-            format!("{} redirects with status {} {what}", without_query(&request.url), answer.status.as_u16());
+        let message = format!("{} redirects with status {} {what}", shown_url(&request.url), answer.status.as_u16());
         Failure::new(Cause::UnexpectedResult, Stage::Request, message)
     };
     let location = answer.headers.get(LOCATION).ok_or_else(|| unusable("but names no Location"))?;
@@ -121,16 +120,6 @@ fn harmless(headers: &HeaderMap) -> HeaderMap {
     let secret = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, hyper::header::HOST];
     let kept = headers.iter().filter(|(name, value)| !value.is_sensitive() && !secret.contains(name));
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
-/// A URL as it may be shown: a query, or the user that a redirect names, may hold a token.
-fn without_query(url: &Url) -> String {
-    let mut shown = url.clone();
-    shown.set_query(None);
-    shown.set_fragment(None);
-    // Refused for URLs without a host alone: those have no user.
-    let _ = (shown.set_username(""), shown.set_password(None));
-    shown.into()
 }
 
 #[cfg(test)]

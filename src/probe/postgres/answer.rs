@@ -12,7 +12,7 @@ use tokio_postgres::error::DbError;
 use super::listen::LastWords;
 use super::wire::{Method, Seen, Violation};
 use crate::api::{Cause, Stage};
-use crate::evidence::Failure;
+use crate::evidence::{Failure, reasons};
 use crate::probe::net::io_cause;
 use crate::probe::net::tls::Session;
 
@@ -50,7 +50,7 @@ impl Exchange<'_> {
         }
         let unread = io.is_none_or(|io| io.kind() == io::ErrorKind::InvalidInput);
         if stage == Stage::Authenticate && unread && matches!(self.seen.method(), Some(Method::Other(_))) {
-            return self.method_unsupported(&chain(error));
+            return self.method_unsupported(&reasons(error));
         }
         if let Some(io) = io {
             return self.broken(stage, io);
@@ -59,12 +59,12 @@ impl Exchange<'_> {
             let what = "the server closed the connection before it had answered";
             return self.failed(Cause::ConnectionClosed, stage, what);
         }
-        let reasons = chain(error);
+        let told = reasons(error);
         if stage == Stage::Authenticate && !self.seen.went_on() {
-            return self.method_unsupported(&reasons);
+            return self.method_unsupported(&told);
         }
         let cause = if stage == Stage::Query { Cause::QueryFailed } else { Cause::ProtocolMismatch };
-        self.failed(cause, stage, &reasons)
+        self.failed(cause, stage, &told)
     }
 
     fn refused(&self, stage: Stage, refusal: &DbError) -> Failure {
@@ -137,7 +137,10 @@ fn sqlstate_cause(stage: Stage, refusal: &DbError, session: Option<&Session>) ->
             // Insufficient resources, operator intervention, system error, internal error.
             ("53" | "57" | "58" | "XX", _) => Cause::ServerError,
             (_, Stage::Query) => Cause::QueryFailed,
-            _ => Cause::AccessDenied,
+            // Invalid authorization specification, whatever its kind.
+            ("28", _) => Cause::AccessDenied,
+            // To a login: nobody is accused of what is not understood.
+            _ => Cause::ServerError,
         },
     }
 }
@@ -153,14 +156,4 @@ fn shown(refusal: &DbError) -> String {
 
 fn io_error(error: &Error) -> Option<&io::Error> {
     error.source()?.downcast_ref()
-}
-
-fn chain(error: &Error) -> String {
-    let mut reasons = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(reason) = source {
-        reasons.push(reason.to_string());
-        source = reason.source();
-    }
-    reasons.join(": ")
 }
