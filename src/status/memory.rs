@@ -47,7 +47,8 @@ fn is_news(judged: &Judged, before: Option<&Held>) -> bool {
         ConditionType::DatabaseReachable | ConditionType::NetworkReachable | ConditionType::EndpointsServing => {
             // A concern that is well is news after trouble alone. One that waits for another is told of by that other.
             let trouble = before.is_some_and(|before| {
-                before.status == ConditionStatus::False || Cause::ALL.iter().any(|cause| cause.as_str() == before.reason)
+                before.status == ConditionStatus::False
+                    || Cause::ALL.iter().any(|cause| cause.as_str() == before.reason)
             });
             let waits = judged.reason == Reason::DependencyFailing;
             changed && !judged.reason.is_passing() && !waits && (!judged.reason.is_fine() || trouble)

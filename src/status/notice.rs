@@ -68,7 +68,9 @@ fn note(judged: &Judged, transition: &Transition, blamed: Option<Layer>, now: Ti
         (ConditionStatus::False, _, Some(layer)) if judged.kind == ConditionType::Ready => {
             format!("{layer} layer: {message}")
         }
-        (_, _, Some(layer)) if judged.kind != ConditionType::Stalled => format!("{layer} layer: {kind}={status}: {message}"),
+        (_, _, Some(layer)) if judged.kind != ConditionType::Stalled => {
+            format!("{layer} layer: {kind}={status}: {message}")
+        }
         _ => format!("{kind}={status}: {message}"),
     }
 }

@@ -109,6 +109,8 @@ struct Writer {
     not_before: Option<Instant>,
     /// Why nothing can be written, as far as it was logged: an outage is told once, not at every try.
     complaints: HashSet<String>,
+    /// Checks of which it was logged that the server stumbles over them.
+    stumbled: HashSet<CheckId>,
     /// Statuses over which the server stumbled, each with the time of its next try.
     apart: VecDeque<(Instant, Box<StatusUpdate>)>,
 }
@@ -128,6 +130,7 @@ impl Writer {
             pause: FIRST_PAUSE,
             not_before: None,
             complaints: HashSet::new(),
+            stumbled: HashSet::new(),
             apart: VecDeque::new(),
         }
     }
@@ -169,6 +172,7 @@ impl Writer {
             }
             Job::Forget(id) => {
                 self.waiting.remove(&id);
+                self.stumbled.remove(&id);
                 self.order.retain(|other| *other != id);
                 self.apart.retain(|(_, update)| update.id != id);
             }
@@ -249,14 +253,26 @@ impl Writer {
         match result {
             Ok(()) => {
                 self.pause = FIRST_PAUSE;
+                self.stumbled.remove(&what);
                 if !std::mem::take(&mut self.complaints).is_empty() {
                     tracing::info!(namespace, check, generation, "statuses can be written again");
                 }
             }
             Err(WriteError::Gone) => tracing::debug!(namespace, check, generation, "not written: the check is gone"),
-            Err(WriteError::Refused(reason)) => tracing::error!(namespace, check, generation, reason, "a write was refused"),
+            Err(WriteError::Refused(reason)) => {
+                tracing::error!(namespace, check, generation, reason, "a write was refused")
+            }
+            Err(WriteError::Failed(reason)) if self.stumbled.insert(what.clone()) => {
+                tracing::warn!(
+                    namespace,
+                    check,
+                    generation,
+                    reason,
+                    "could not write this one; the others go on, and its newest status is tried again every {APART:?}"
+                );
+            }
             Err(WriteError::Failed(reason)) => {
-                tracing::warn!(namespace, check, generation, reason, retry_after = ?APART, "could not write this one; the others go on");
+                tracing::debug!(namespace, check, generation, reason, "still could not write this one");
             }
             Err(WriteError::Unavailable(reason)) => {
                 if self.complaints.len() < MOST_COMPLAINTS && self.complaints.insert(reason.clone()) {
