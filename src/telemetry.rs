@@ -73,7 +73,9 @@ pub enum TracesError {
     #[error("the OTLP exporter can't be built from the OTEL_* variables: {0}")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
     /// It asks for a protocol that is not spoken.
-    #[error("{variable}={value}: traces are exported by {PROTOCOL} alone; set it to that, and the endpoint to the collector's port for HTTP (by default 4318)")]
+    #[error(
+        "{variable}={value}: traces are exported by {PROTOCOL} alone; set it to that, and the endpoint to the collector's port for HTTP (by default 4318)"
+    )]
     Protocol {
         /// The variable.
         variable: &'static str,
@@ -307,7 +309,8 @@ mod tests {
     #[test]
     fn a_protocol_that_is_not_spoken_is_refused() {
         let asked = |variables: &[(&str, &str)]| {
-            let set = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            let set =
+                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
             foreign_protocol(set).map(|error| error.to_string())
         };
         assert_eq!(asked(&[]), None);

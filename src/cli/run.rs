@@ -316,8 +316,8 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::plan::secrets::Lookup;
     use crate::plan::CheckId;
+    use crate::plan::secrets::Lookup;
     use crate::source::{Backend, Declared, Notice, SourceEvent, StatusUpdate, WriteError};
 
     /// Defective, each way round.
