@@ -143,12 +143,6 @@ fn show(results: &[Option<Value>], format: Format, again: bool) -> anyhow::Resul
 }
 
 fn exit_code(results: &[Option<Value>]) -> ExitCode {
-    let all = results.iter().all(|object| object.as_ref().is_some_and(is_ready));
+    let all = results.iter().all(|object| object.as_ref().is_some_and(output::is_ready));
     if all { ExitCode::SUCCESS } else { ExitCode::from(NOT_READY) }
-}
-
-/// Whether an object's condition Ready is True.
-pub fn is_ready(object: &Value) -> bool {
-    let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
-    conditions.into_iter().flatten().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }

@@ -9,7 +9,7 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 use serde_json::Value;
 
-use super::super::check::is_ready;
+use super::is_ready;
 
 /// What came of a probe, in JUnit's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

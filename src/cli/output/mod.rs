@@ -89,3 +89,9 @@ pub fn columns(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
     let size = if stream.is_terminal() { rustix::termios::tcgetwinsize(stream).ok() } else { None };
     size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
+
+/// Whether an object's condition Ready is True.
+pub fn is_ready(object: &Value) -> bool {
+    let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
+    conditions.into_iter().flatten().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+}
