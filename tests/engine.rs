@@ -385,6 +385,7 @@ fn a_suspended_check_is_not_probed() {
     let world = World::start(plan(1, spec), None);
     assert!(world.runs.is_empty() && world.wake.is_none());
     assert_eq!(world.ready(), (UNKNOWN, "Suspended".to_owned()));
+    assert!(world.told.iter().all(|notice| !notice.warning), "it is as someone wants it: {:?}", world.told);
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub fn notice(plan: &CheckPlan, assessment: &Assessment, transition: &Transition
         ConditionType::Ready
         | ConditionType::DatabaseReachable
         | ConditionType::NetworkReachable
-        | ConditionType::EndpointsServing => judged.status == ConditionStatus::True && judged.reason.is_fine(),
+        | ConditionType::EndpointsServing => judged.reason.is_fine(),
     });
     Notice {
         id: plan.id.clone(),

@@ -297,3 +297,47 @@ async fn sleep_until(at: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::plan::secrets::Lookup;
+
+    /// Takes every status but those of one namespace, and counts the tries.
+    #[derive(Default)]
+    struct Picky(Mutex<Vec<String>>);
+
+    impl Backend for Picky {
+        fn secret<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Lookup> {
+            Box::pin(async { Lookup::Missing })
+        }
+
+        fn write_status<'a>(&'a self, update: &'a StatusUpdate) -> BoxFuture<'a, Result<(), WriteError>> {
+            self.0.lock().expect("whole").push(update.id.to_string());
+            let forbidden = &*update.id.namespace == "forbidden";
+            Box::pin(async move { if forbidden { Err(WriteError::Failed("403".to_owned())) } else { Ok(()) } })
+        }
+
+        fn publish<'a>(&'a self, _: &'a Notice) -> BoxFuture<'a, Result<(), WriteError>> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    fn update(namespace: &str) -> Box<StatusUpdate> {
+        let id = CheckId::new(namespace, "backend");
+        Box::new(StatusUpdate { id, uid: "uid-1".into(), generation: 1, status: Default::default() })
+    }
+
+    #[tokio::test]
+    async fn a_status_that_may_not_be_written_is_set_apart_and_holds_up_no_other() {
+        let backend = Arc::new(Picky::default());
+        let outbox = Outbox::start(backend.clone(), Arc::new(Metrics::new()), Term::unlimited());
+        outbox.status(update("forbidden"));
+        assert!(outbox.flush(APART / 3).await, "nobody waits for it");
+        outbox.status(update("staging"));
+        assert!(outbox.flush(APART / 3).await);
+        assert_eq!(*backend.0.lock().expect("whole"), ["forbidden/backend", "staging/backend"], "each tried once");
+    }
+}
