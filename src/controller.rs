@@ -88,6 +88,20 @@ impl Controller {
         self.engine.inbox()
     }
 
+    /// Returns when a part of it has ended that should not, and which.
+    pub async fn ended(&mut self) -> &'static str {
+        let inbox = self.engine.inbox();
+        tokio::select! {
+            () = inbox.closed() => "the engine",
+            () = self.outbox.closed() => "the writer of statuses",
+            ended = &mut self.planner => match ended {
+                // It goes on for as long as its source does.
+                Ok(()) => "the source of checks",
+                Err(_) => "the planner",
+            },
+        }
+    }
+
     /// Stops probing and writes what a restart should resume. False when not everything could be written in time.
     pub async fn stop(self) -> bool {
         self.planner.abort();

@@ -20,6 +20,8 @@ pub struct Evidence {
     pub vantage: Arc<str>,
     /// What came of it.
     pub outcome: Outcome,
+    /// When it was started, counted from the start of the run that it belongs to: a probe waits for those it depends on.
+    pub start: Duration,
     /// From the start of the first stage to the end of the last.
     pub latency: Duration,
     /// The stages that were entered, in order.

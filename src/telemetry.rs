@@ -13,7 +13,8 @@ use opentelemetry_http::hyper::HyperClient;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SpanData, SpanExporter as _};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
 use crate::evidence::Evidence;
@@ -59,6 +60,11 @@ const MOST_WAITING: usize = 8192;
 const BATCH: usize = 512;
 /// Longest wait before a batch is sent.
 const DELAY: Duration = Duration::from_secs(5);
+/// The protocol that is spoken, as the OTEL_* variables name it.
+const PROTOCOL: &str = "http/protobuf";
+
+/// Asks for what waits to be sent; answered when it is.
+type Flush = oneshot::Sender<()>;
 
 /// Why traces can't be exported.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +72,16 @@ pub enum TracesError {
     /// The exporter refuses its configuration.
     #[error("the OTLP exporter can't be built from the OTEL_* variables: {0}")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    /// It asks for a protocol that is not spoken.
+    #[error(
+        "{variable}={value}: traces are exported by {PROTOCOL} alone; set it to that, and the endpoint to the collector's port for HTTP (by default 4318)"
+    )]
+    Protocol {
+        /// The variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+    },
     /// TLS can't be set up.
     #[error("TLS for the OTLP exporter: {0}")]
     Tls(#[from] rustls::Error),
@@ -75,6 +91,7 @@ pub enum TracesError {
 #[derive(Clone, Debug)]
 pub struct Traces {
     spans: mpsc::Sender<SpanData>,
+    flushes: mpsc::Sender<Flush>,
     scope: InstrumentationScope,
 }
 
@@ -93,6 +110,9 @@ impl Traces {
         if endpoint.is_none() || disabled {
             return Ok(None);
         }
+        if let Some(error) = foreign_protocol(set) {
+            return Err(error);
+        }
         let tls = rustls::ClientConfig::builder_with_provider(trust::provider())
             .with_safe_default_protocol_versions()?
             .with_root_certificates(trust::system_roots())
@@ -104,9 +124,20 @@ impl Traces {
         let name = set("OTEL_SERVICE_NAME").unwrap_or_else(|| "runready".to_owned());
         exporter.set_resource(&Resource::builder().with_service_name(name).build());
         let (spans, waiting) = mpsc::channel(MOST_WAITING);
-        tokio::spawn(export(exporter, waiting));
+        let (flushes, flushed) = mpsc::channel(1);
+        tokio::spawn(export(exporter, waiting, flushed));
         let scope = InstrumentationScope::builder("runready").with_version(env!("CARGO_PKG_VERSION")).build();
-        Ok(Some(Traces { spans, scope }))
+        Ok(Some(Traces { spans, flushes, scope }))
+    }
+
+    /// Sends what waits, at most `patience` long. False when the time was up.
+    pub async fn flush(&self, patience: Duration) -> bool {
+        let sent = async {
+            let (done, sent) = oneshot::channel();
+            self.flushes.send(done).await.ok()?;
+            sent.await.ok()
+        };
+        matches!(tokio::time::timeout(patience, sent).await, Ok(Some(())))
     }
 
     /// Hands a run in. Returns at once; a span that finds no room is dropped.
@@ -114,8 +145,8 @@ impl Traces {
         let ids = RandomIdGenerator::default();
         let trace = ids.new_trace_id();
         let started = SystemTime::from(started);
-        let longest = evidence.iter().map(|evidence| evidence.latency).max().unwrap_or_default();
-        let root = self.span(trace, ids.new_span_id(), SpanId::INVALID, "check", started, longest);
+        let lasted = evidence.iter().map(|evidence| evidence.start + evidence.latency).max().unwrap_or_default();
+        let root = self.span(trace, ids.new_span_id(), SpanId::INVALID, "check", started, lasted);
         let root_id = root.span_context.span_id();
         let common = [
             KeyValue::new("k8s.namespace.name", plan.id.namespace.to_string()),
@@ -125,6 +156,7 @@ impl Traces {
         self.send(root, &common);
         for observation in evidence {
             let Some(probe) = plan.probes.get(observation.probe) else { continue };
+            let started = started + observation.start;
             let mut span = self.span(trace, ids.new_span_id(), root_id, "probe", started, observation.latency);
             let probe_id = span.span_context.span_id();
             let mut attributes = vec![
@@ -185,20 +217,107 @@ impl Traces {
     }
 }
 
-async fn export(exporter: SpanExporter, mut waiting: mpsc::Receiver<SpanData>) {
+/// What there is to do for the export.
+enum Task {
+    /// A batch is complete, or has waited long enough.
+    Send,
+    /// Everything is to go out now, and whoever asks is to be told.
+    Flush(oneshot::Sender<()>),
+    /// No more spans will come.
+    End,
+}
+
+async fn export(exporter: SpanExporter, mut waiting: mpsc::Receiver<SpanData>, mut flushes: mpsc::Receiver<Flush>) {
     let mut batch = Vec::with_capacity(BATCH);
-    while let Some(first) = waiting.recv().await {
-        batch.push(first);
-        let deadline = tokio::time::Instant::now() + DELAY;
-        while batch.len() < BATCH {
-            let room = BATCH - batch.len();
-            match tokio::time::timeout_at(deadline, waiting.recv_many(&mut batch, room)).await {
-                Ok(0) | Err(_) => break,
-                Ok(_) => {}
+    let mut away = false;
+    loop {
+        let task = fill(&mut batch, &mut waiting, &mut flushes).await;
+        send(&exporter, &mut batch, &mut away).await;
+        match task {
+            Task::Send => {}
+            Task::Flush(done) => {
+                while let Ok(span) = waiting.try_recv() {
+                    batch.push(span);
+                    if batch.len() == BATCH {
+                        send(&exporter, &mut batch, &mut away).await;
+                    }
+                }
+                send(&exporter, &mut batch, &mut away).await;
+                let _ = done.send(());
             }
+            Task::End => return,
         }
-        if let Err(error) = exporter.export(std::mem::take(&mut batch)).await {
-            tracing::warn!(%error, "traces could not be exported; they are dropped");
+    }
+}
+
+/// Gathers spans until there is something to do.
+async fn fill(
+    batch: &mut Vec<SpanData>,
+    waiting: &mut mpsc::Receiver<SpanData>,
+    flushes: &mut mpsc::Receiver<Flush>,
+) -> Task {
+    let mut deadline: Option<Instant> = None;
+    while batch.len() < BATCH {
+        let room = BATCH - batch.len();
+        let due = async {
+            match deadline {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            taken = waiting.recv_many(batch, room) => match taken {
+                0 => return Task::End,
+                _ => _ = deadline.get_or_insert_with(|| Instant::now() + DELAY),
+            },
+            Some(done) = flushes.recv() => return Task::Flush(done),
+            () = due => break,
         }
+    }
+    Task::Send
+}
+
+/// Sends what there is. An outage of the collector is told of once, and so is its end.
+async fn send(exporter: &SpanExporter, batch: &mut Vec<SpanData>, away: &mut bool) {
+    if batch.is_empty() {
+        return;
+    }
+    match exporter.export(std::mem::take(batch)).await {
+        Ok(()) if *away => {
+            *away = false;
+            tracing::info!("traces are exported again");
+        }
+        Err(error) if !*away => {
+            *away = true;
+            tracing::warn!(%error, "traces could not be exported; they are dropped until the collector takes them");
+        }
+        Ok(()) | Err(_) => {}
+    }
+}
+
+/// The protocol that the variables ask for, if it is not the one that is spoken.
+fn foreign_protocol(set: impl Fn(&str) -> Option<String>) -> Option<TracesError> {
+    const VARIABLES: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
+    let (variable, value) = VARIABLES.into_iter().find_map(|name| Some((name, set(name)?)))?;
+    (value != PROTOCOL).then_some(TracesError::Protocol { variable, value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_protocol_that_is_not_spoken_is_refused() {
+        let asked = |variables: &[(&str, &str)]| {
+            let set =
+                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            foreign_protocol(set).map(|error| error.to_string())
+        };
+        assert_eq!(asked(&[]), None);
+        assert_eq!(asked(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]), None);
+        let told = asked(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]).expect("refused");
+        assert!(told.contains("OTEL_EXPORTER_OTLP_PROTOCOL=grpc") && told.contains("http/protobuf"), "{told}");
+        let own = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf");
+        assert_eq!(asked(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), own]), None, "that of traces decides");
     }
 }

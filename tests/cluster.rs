@@ -204,8 +204,10 @@ fn a_malformed_object_stops_no_other() {
     api.apply(&check(&namespace, "hopeless", "{probes: seven}")).expect("stored before the rule was");
     let odd = "{interval: [], probes: [{name: backend, tcp: {host: 127.0.0.1, port: 1}}]}";
     api.apply(&check(&namespace, "odd", odd)).expect("stored before the rule was");
-    api.install_crds(&serde_yaml::to_string(&strict).expect("YAML"));
     let backend = Backend::start();
+    let typed = tcp(backend.port).replace("interval: 1s", "interval: 1s, failureThreshold: three");
+    api.apply(&check(&namespace, "typed", &typed)).expect("stored before the rule was");
+    api.install_crds(&serde_yaml::to_string(&strict).expect("YAML"));
     let _operator = Operator::probing(&api.kubeconfig(), &[]);
     until(SOON, "the strict CRD is in force", || api.apply(&check(&namespace, "backend", &tcp(backend.port))));
     until_ready(&api, &namespace, "backend", "True", "Healthy");
@@ -214,4 +216,16 @@ fn a_malformed_object_stops_no_other() {
         let told = |name: &str| events.lines().any(|line| line.contains("InvalidSpec") && line.contains(name));
         if told("hopeless") && told("odd") { Ok(()) } else { Err(events) }
     });
+    // Where no rule of the schema reads the field, the server takes a status; once repaired, nothing of it is left.
+    let stalled = || condition(&object(&api, &namespace, "typed"), "Stalled");
+    until(SOON, "the status says what is wrong", || {
+        if stalled() == Some(("True".to_owned(), "InvalidSpec".to_owned())) {
+            Ok(())
+        } else {
+            Err(format!("{:?}", stalled()))
+        }
+    });
+    api.apply(&check(&namespace, "typed", &tcp(backend.port))).expect("repaired");
+    until_ready(&api, &namespace, "typed", "True", "Healthy");
+    until(SOON, "Stalled is gone", || if stalled().is_none() { Ok(()) } else { Err(format!("{:?}", stalled())) });
 }

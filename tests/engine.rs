@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runready::api::condition::ConditionStatus;
-use runready::api::{Cause, ConnectivityCheckSpec, ConnectivityCheckStatus, ProbeState, Stage};
+use runready::api::{Cause, ConnectivityCheckSpec, ConnectivityCheckStatus, Layer, ProbeState, Stage};
 use runready::engine::{CheckState, Effect, Event, Now, Settings, Start};
-use runready::evidence::{Evidence, Failure, Outcome, StageRecord};
+use runready::evidence::{AddressRecord, Evidence, Failure, Outcome, StageRecord};
 use runready::plan::secrets::Lookup;
 use runready::plan::{self, CheckId, CheckPlan, Secrets};
 use runready::source::{Notice, StatusUpdate};
@@ -148,6 +148,7 @@ fn evidence(probe: usize, outcome: Outcome) -> Evidence {
         probe,
         vantage: "host/test".into(),
         outcome,
+        start: Duration::ZERO,
         latency: Duration::from_millis(3),
         stages: vec![connect],
         addresses: Vec::new(),
@@ -625,6 +626,7 @@ fn a_suspended_check_is_not_probed() {
     let world = World::start(plan(1, spec), None);
     assert!(world.runs.is_empty() && world.wake.is_none());
     assert_eq!(world.ready(), (UNKNOWN, "Suspended".to_owned()));
+    assert!(world.told.iter().all(|notice| !notice.warning), "it is as someone wants it: {:?}", world.told);
 }
 
 #[test]
@@ -649,4 +651,53 @@ fn the_meaning_of_what_is_written_survives_a_round_trip() {
     let mut again = World::start(plan(1, ONE), Some(&status));
     again.observe(&[failed(Cause::ConnectTimeout)]);
     assert!(again.written.is_empty(), "the same meaning is not written again after a restart");
+}
+
+const TWO: &str = "{interval: 10s, failureThreshold: 1, probes: [{name: database, tcp: {host: 10.0.0.1, port: 5432}}, \
+    {name: web, required: false, http: {url: 'http://10.0.0.2/'}}]}";
+
+#[test]
+fn a_concern_that_ready_does_not_speak_for_is_told_of_by_itself() {
+    let mut world = World::start(plan(1, TWO), None);
+    world.observe(&[Outcome::Passed, Outcome::Passed]);
+    assert_eq!(world.told.len(), 1, "all is well, said once: {:?}", world.told);
+    world.round(&[Outcome::Passed, failed(Cause::ConnectionRefused)]);
+    assert_eq!(world.ready(), (TRUE, "Healthy".to_owned()));
+    let web = world.told.last().expect("told");
+    assert_eq!((world.told.len(), web.reason, web.warning), (2, "ConnectionRefused", true), "{:?}", world.told);
+    assert!(web.note.contains("EndpointsServing=False: web"), "{web:?}");
+    world.round(&[Outcome::Passed, failed(Cause::ConnectionRefused)]);
+    assert_eq!(world.told.len(), 2, "nothing new: {:?}", world.told);
+    world.round(&[Outcome::Passed, Outcome::Passed]);
+    let restored = world.told.last().expect("told");
+    assert!(restored.note.starts_with("EndpointsServing again after 20s"), "{restored:?}");
+    assert!(!restored.warning && world.told.len() == 3, "{:?}", world.told);
+    // What Ready speaks for is not told twice.
+    world.round(&[failed(Cause::ConnectTimeout), Outcome::Passed]);
+    world.round(&[Outcome::Passed, Outcome::Passed]);
+    assert_eq!(world.told.len(), 5, "{:?}", world.told);
+}
+
+#[test]
+fn another_layer_to_blame_is_told_although_the_cause_is_the_same() {
+    let spec = TWO.replace("required: false, http: {url: 'http://10.0.0.2/'}", "tcp: {host: 10.0.0.2, port: 5432}");
+    let mut world = World::start(plan(1, &spec), None);
+    let silent = |probe: usize| {
+        let address = format!("10.0.0.{}:5432", probe + 1).parse().expect("an address");
+        let duration = Duration::from_secs(10);
+        let addresses = vec![AddressRecord { address, duration, cause: Some(Cause::ConnectTimeout) }];
+        Evidence { addresses, ..evidence(probe, failed(Cause::ConnectTimeout)) }
+    };
+    let layer = |world: &World| world.last().verdict.as_ref().expect("a verdict").layer;
+    world.step(Event::Observed { run: 1, evidence: vec![silent(0), evidence(1, Outcome::Passed)] });
+    assert_eq!((layer(&world), world.told.len()), (Layer::Network, 1), "one target is silent: {:?}", world.told);
+    while world.runs.len() == 1 {
+        world.wake();
+    }
+    world.step(Event::Observed { run: 2, evidence: vec![silent(0), silent(1)] });
+    assert_eq!(layer(&world), Layer::Egress, "all are silent");
+    assert_eq!(world.ready(), (FALSE, "ConnectTimeout".to_owned()));
+    let told = world.told.last().expect("told");
+    assert_eq!(world.told.len(), 2, "{:?}", world.told);
+    assert!(told.note.starts_with("Egress layer: "), "{told:?}");
 }

@@ -382,3 +382,21 @@ fn transitions_are_lines_that_a_person_can_read() {
     assert!(line("Ready again after").contains("INFO"), "{log}");
     assert!(!log.contains('\u{1b}'), "no colours in a file");
 }
+
+#[test]
+fn a_folder_that_another_probes_is_refused_until_that_one_has_ended() {
+    let folder = Folder::new();
+    let first = folder.operator();
+    let second = || {
+        let path = folder.0.path().display().to_string();
+        let args = ["run", "--folder", &path, "--listen", "127.0.0.1:0"];
+        Command::new(env!("CARGO_BIN_EXE_runready")).args(args).output().expect("it runs")
+    };
+    let refused = second();
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{told}");
+    assert!(told.contains("is probed by another runready") && told.contains("a folder of its own"), "{told}");
+    // Not even SIGKILL leaves the lock behind.
+    first.stop(Signal::Kill);
+    folder.operator().stop(Signal::Term);
+}

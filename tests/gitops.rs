@@ -72,6 +72,7 @@ fn lived(spec: &str, runs: &[Outcome]) -> Value {
             probe: 0,
             vantage: "host/test".into(),
             outcome: outcome.clone(),
+            start: Duration::ZERO,
             latency: Duration::from_millis(3),
             stages: Vec::new(),
             addresses: Vec::new(),

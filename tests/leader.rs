@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use runready::source::cluster::lease::{Elector, Timing};
+
 use crate::support::apiserver::ApiServer;
 use crate::support::backend::Backend;
 use crate::support::checks::{SOON, check, install, object, shared, tcp, until_ready};
@@ -92,4 +95,32 @@ fn a_leader_that_was_halted_neither_probes_nor_writes_when_it_wakes() {
     assert_eq!(backend.accepted(), counted, "probed although its lease was taken; its log: {}", first.whole_log());
     let now = object(api, &namespace, "backend")["metadata"]["resourceVersion"].clone();
     assert_eq!(now, kept, "written although its lease was taken");
+}
+
+/// Long enough that no second try happens within a test.
+const SELDOM: Timing = Timing {
+    lease: Duration::from_secs(300),
+    renew_deadline: Duration::from_secs(200),
+    retry: Duration::from_secs(60),
+};
+
+#[tokio::test]
+async fn a_lease_keeps_what_others_put_on_it_and_is_given_back_although_it_has_changed() {
+    let Some(api) = shared() else { return };
+    let namespace = api.namespace("lease");
+    let kubeconfig = Kubeconfig::read_from(api.kubeconfig()).expect("a kubeconfig");
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    let client = kube::Client::try_from(config.expect("a cluster")).expect("a client");
+    let kubectl = |args: &[&str]| api.kubectl(&[&["-n", &namespace], args].concat()).expect("kubectl");
+    let holder =
+        || kubectl(&["get", "lease", "runready", "-o", "jsonpath={.spec.holderIdentity}/{.metadata.labels.team}"]);
+    for identity in ["first", "second"] {
+        let elector = Elector::start(client.clone(), &namespace, "runready", identity, SELDOM);
+        elector.leading().wait_for(|leading| *leading).await.expect("it leads");
+        // From here on its own knowledge of the lease is out of date.
+        kubectl(&["label", "--overwrite", "lease", "runready", "team=payments"]);
+        assert_eq!(holder(), format!("{identity}/payments"));
+        elector.release().await;
+        assert_eq!(holder(), "/payments", "{identity} has given it back");
+    }
 }

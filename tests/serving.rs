@@ -1,6 +1,8 @@
 //! What a running operator shows of itself: its phases, OpenMetrics, logs for machines, and traces.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -193,6 +195,47 @@ fn each_run_is_exported_as_a_trace_with_a_span_for_each_probe_and_stage() {
     let connect = spans.iter().find(|span| span.parent_span_id == port.span_id).expect("seen just now");
     assert!(connect.start_time_unix_nano >= port.start_time_unix_nano);
     assert!(connect.end_time_unix_nano <= port.end_time_unix_nano + Duration::from_millis(1).as_nanos() as u64);
+}
+
+/// A server that greets each client only after a while.
+fn slow_greeter(after: Duration) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::sleep(after);
+            let _ = stream.write_all(b"welcome");
+        }
+    });
+    port
+}
+
+#[test]
+fn the_last_spans_go_out_at_the_end_and_each_begins_when_its_probe_did() {
+    let folder = scratch::dir("folder");
+    let (backend, collector) = (Backend::start(), Recorder::start());
+    let spec = format!(
+        "{{interval: 1h, probes: [{{name: slow, tcp: {{host: 127.0.0.1, port: {}, expect: welcome}}}}, \
+         {{name: after, tcp: {{host: 127.0.0.1, port: {}}}, dependsOn: [slow]}}]}}",
+        slow_greeter(Duration::from_millis(200)),
+        backend.port
+    );
+    std::fs::write(folder.path().join("backend.yaml"), check("default", "backend", &spec)).expect("a file");
+    let endpoint = format!("OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:{}", collector.port);
+    let operator = Operator::on_folder(folder.path(), &[&endpoint, "OTEL_SERVICE_NAME=staging-runready"], &[]);
+    until(SOON, "the first run has ended", || {
+        if operator.whole_log().contains("Ready=True") { Ok(()) } else { Err(operator.whole_log()) }
+    });
+    operator.stop(Signal::Term);
+    let spans = spans(&collector);
+    let of = |name: &str| {
+        let named = |span: &&Span| span.name == "probe" && attribute(span, "runready.probe").as_deref() == Some(name);
+        spans.iter().find(named).unwrap_or_else(|| panic!("no span of {name} in {spans:?}"))
+    };
+    let (slow, after) = (of("slow"), of("after"));
+    assert!(after.start_time_unix_nano >= slow.end_time_unix_nano, "it had to wait: {slow:?} {after:?}");
+    let root = spans.iter().find(|span| span.name == "check").expect("a root");
+    assert_eq!(root.end_time_unix_nano, after.end_time_unix_nano, "it lasts as long as the run");
 }
 
 fn attribute(span: &Span, name: &str) -> Option<String> {

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use self::drive::{Decided, Driver};
 use self::progress::Progress;
 use super::output::{self, Format};
-use super::{INTERRUPTED, NOT_READY, UNUSABLE, input};
+use super::{INTERRUPTED, NOT_READY, UNUSABLE, input, place};
 use crate::engine::Settings;
 use crate::manifest::DEFAULT_NAMESPACE;
 use crate::probe::{Resolver, Vantage};
@@ -56,7 +56,7 @@ pub struct Args {
     /// Secrets as files: DIR/NAMESPACE/NAME/KEY or DIR/NAME/KEY
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     secrets_dir: Option<PathBuf>,
-    /// What to call the place that is probed from [default: host/ and this host's name]
+    /// What to call the place that is probed from [default: pod/NAMESPACE/NAME in a cluster, else host/NAME]
     #[arg(long, value_name = "NAME")]
     vantage: Option<String>,
 }
@@ -77,7 +77,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(UNUSABLE));
         }
     };
-    let name = args.vantage.clone().unwrap_or_else(default_vantage);
+    let name = place::vantage(args.vantage.as_deref());
     let vantage = Vantage { name: name.as_str().into(), resolver: Resolver::system() };
     let settings = Settings::new(vantage.name.clone());
     // Cut, not rounded: nothing may happen to a check before it was created.
@@ -145,8 +145,4 @@ fn show(results: &[Option<Value>], format: Format, again: bool) -> anyhow::Resul
 fn exit_code(results: &[Option<Value>]) -> ExitCode {
     let all = results.iter().all(|object| object.as_ref().is_some_and(output::is_ready));
     if all { ExitCode::SUCCESS } else { ExitCode::from(NOT_READY) }
-}
-
-fn default_vantage() -> String {
-    format!("host/{}", rustix::system::uname().nodename().to_string_lossy())
 }

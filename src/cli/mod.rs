@@ -7,6 +7,7 @@ pub mod demo;
 pub mod get;
 mod input;
 pub mod output;
+mod place;
 pub mod run;
 
 use std::io::{self, Write};

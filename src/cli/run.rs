@@ -1,18 +1,23 @@
 //! `runready run`: the controller, against a cluster or on a folder. Does I/O through its parts.
 
-use std::net::SocketAddr;
+mod descriptors;
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::ValueHint;
 use kube::Client;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
-use super::output;
+use super::{output, place};
 use crate::controller::{Common, Controller};
 use crate::manifest::DEFAULT_NAMESPACE;
 use crate::metrics::Metrics;
@@ -24,10 +29,10 @@ use crate::source::cluster::{self, rights};
 use crate::source::folder::{self, Folder, FolderBackend};
 use crate::telemetry::{DEFAULT_FILTER, LogFormat, Traces, start_logging};
 
-/// File descriptors that are left to everything but probes.
-const RESERVED_DESCRIPTORS: u64 = 256;
-/// Most probes in flight, however many descriptors there are.
-const MOST_IN_FLIGHT: u64 = 16_384;
+/// Where it listens unless told otherwise.
+const DEFAULT_PORT: u16 = 8080;
+/// Longest wait for the last traces to be exported at the end.
+const LAST_TRACES: Duration = Duration::from_secs(2);
 
 /// Run the controller: probe every ConnectivityCheck of a cluster, or of a folder.
 #[derive(Debug, clap::Args)]
@@ -39,7 +44,7 @@ const MOST_IN_FLIGHT: u64 = 16_384;
 
 Logs go to standard error; RUST_LOG=debug shows every observation. Traces are exported when OTEL_EXPORTER_OTLP_ENDPOINT is set.
 
-Exit code: 0 after SIGTERM or Ctrl-C; 2 it can't start, and why is said.")]
+Exit code: 0 after SIGTERM or Ctrl-C; 2 it can't start, or a part of it has ended by a defect, and why is said.")]
 pub struct Args {
     /// Namespace to watch; repeatable. Default: all.
     #[arg(long, value_name = "NAMESPACE", conflicts_with = "folder")]
@@ -57,9 +62,10 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
 
-    /// Where /healthz, /readyz and /metrics are served.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8080", env = "RUNREADY_LISTEN")]
-    pub listen: SocketAddr,
+    /// Where /healthz, /readyz and /metrics are served. Default: 0.0.0.0:8080, and with --folder 127.0.0.1:8080. Port 0: any
+    /// that is free; the first line of the log says which.
+    #[arg(long, value_name = "ADDRESS:PORT", env = "RUNREADY_LISTEN")]
+    pub listen: Option<SocketAddr>,
 
     /// Name of the place that probes are carried out from. Default: pod/NAMESPACE/NAME in a cluster, else host/NAME.
     #[arg(long, value_name = "NAME", env = "RUNREADY_VANTAGE")]
@@ -83,37 +89,66 @@ pub struct Args {
     pub heartbeat: kube::core::Duration,
 }
 
+impl Args {
+    /// Where to serve. A folder is one person's affair, a cluster's probes and scrapes come from elsewhere.
+    fn address(&self) -> SocketAddr {
+        let default = if self.folder.is_some() { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
+        self.listen.unwrap_or(SocketAddr::from((default, DEFAULT_PORT)))
+    }
+
+    /// The namespaces to watch, each once.
+    fn namespaces(&self) -> Vec<String> {
+        self.namespace.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect()
+    }
+}
+
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// When it can't start: the address is taken, there is no kubeconfig, the folder can't be read.
+/// When it can't start (the address is taken, there is no kubeconfig, the folder can't be read), or a part of it has ended.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let _ = start_logging(args.log_format, output::colours(&std::io::stderr()), DEFAULT_FILTER);
     let stop = stop_signal()?;
     let metrics = Arc::new(Metrics::new());
     let (phase, phases) = watch::channel(Phase::Starting);
-    let listener = TcpListener::bind(args.listen)
+    let address = args.address();
+    let listener = TcpListener::bind(address)
         .await
-        .with_context(|| format!("could not listen on {}; choose another address with --listen", args.listen))?;
+        .with_context(|| format!("could not listen on {address}; choose another address with --listen"))?;
+    let address = listener.local_addr().unwrap_or(address);
     let (hindrance, hindered) = watch::channel(None);
-    tokio::spawn(serve::serve(listener, phases, hindered, metrics.clone()));
+    let server = serve::serve(listener, phases, hindered, metrics.clone());
     let common = Common {
-        vantage: Vantage { name: vantage_name(args.vantage.as_deref()).into(), resolver: Resolver::system() },
+        vantage: Vantage { name: place::vantage(args.vantage.as_deref()).into(), resolver: Resolver::system() },
         metrics,
         traces: Traces::from_env().context("traces")?,
-        most_in_flight: raise_descriptors(),
+        most_in_flight: descriptors::raise(),
         heartbeat: args.heartbeat.into(),
     };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         vantage = &*common.vantage.name,
-        listen = %args.listen,
+        listen = %address,
         most_in_flight = common.most_in_flight,
         "runready starts"
     );
-    match &args.folder {
-        Some(directory) => on_folder(&args, directory, &common, &phase, stop).await?,
-        None => on_cluster(&args, &common, &phase, hindrance, stop).await?,
+    let work = async {
+        match &args.folder {
+            Some(directory) => on_folder(&args, directory, &common, &phase, stop).await,
+            None => on_cluster(&args, &common, &phase, hindrance, stop).await,
+        }
+    };
+    tokio::select! {
+        done = work => done?,
+        served = server => {
+            served.context("/healthz, /readyz and /metrics can't be served any longer")?;
+            bail!(Lost("the server of /healthz, /readyz and /metrics"));
+        }
+    }
+    if let Some(traces) = &common.traces
+        && !traces.flush(LAST_TRACES).await
+    {
+        tracing::warn!("the last traces could not be exported in time; they are dropped");
     }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
@@ -136,7 +171,7 @@ async fn on_folder(
     common.metrics.leading(true);
     let controller =
         Controller::start(events, Arc::new(FolderBackend(folder)), common).context("the engine can't start")?;
-    watch_over(controller, phase, stop, None).await;
+    watch_over(controller, JoinSet::new(), phase, stop, None).await?;
     Ok(())
 }
 
@@ -153,10 +188,10 @@ async fn on_cluster(
         .context("no cluster: set KUBECONFIG, run inside a pod, or use --folder DIR to do without")?;
     let own_namespace = config.default_namespace.clone();
     let client = Client::try_from(config).context("the kubeconfig can't be used")?;
-    let instance = instance_name();
+    let instance = place::instance();
     let namespace = args.lease_namespace.as_deref().unwrap_or(&own_namespace);
     let lease = args.leader_elect.then_some((namespace, args.lease_name.as_str()));
-    tokio::spawn(rights::review(client.clone(), rights::needed(&args.namespace, lease), hindrance));
+    tokio::spawn(rights::review(client.clone(), rights::needed(&args.namespaces(), lease), hindrance));
     if !args.leader_elect {
         common.metrics.leading(true);
         probe_cluster(args, client, &instance, common, phase, stop, None).await?;
@@ -166,25 +201,31 @@ async fn on_cluster(
         format!("{instance}_{:08x}", std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs());
     let elector = Elector::start(client.clone(), namespace, &args.lease_name, &identity, Timing::default());
     let mut leading = elector.leading();
-    loop {
+    let ended = loop {
         phase.send_replace(Phase::StandingBy);
         common.metrics.leading(false);
         tokio::select! {
-            led = leading.wait_for(|leading| *leading) => { led.context("the elector has ended")?; }
-            _ = stop.wait_for(|stop| *stop) => break,
+            led = leading.wait_for(|leading| *leading) => {
+                if led.is_err() {
+                    break Err(Lost("the leader election").into());
+                }
+            }
+            _ = stop.wait_for(|stop| *stop) => break Ok(()),
         }
         phase.send_replace(Phase::Starting);
         common.metrics.leading(true);
         let lease = Some((leading.clone(), elector.term()));
-        if probe_cluster(args, client.clone(), &instance, common, phase, stop.clone(), lease).await? == Ended::Stopped {
-            break;
+        match probe_cluster(args, client.clone(), &instance, common, phase, stop.clone(), lease).await {
+            Ok(Ended::LostLease) => {}
+            Ok(Ended::Stopped) => break Ok(()),
+            Err(error) => break Err(error),
         }
-    }
+    };
     elector.release().await;
-    Ok(())
+    ended
 }
 
-/// One session of probing a cluster, with fresh watches.
+/// One term of probing a cluster, with fresh watches.
 async fn probe_cluster(
     args: &Args,
     client: Client,
@@ -195,11 +236,10 @@ async fn probe_cluster(
     lease: Option<(watch::Receiver<bool>, Term)>,
 ) -> anyhow::Result<Ended> {
     let (leading, term) = lease.map_or((None, Term::unlimited()), |(leading, term)| (Some(leading), term));
-    let source = cluster::start(client, &args.namespace, instance);
-    let _watches = source.watches;
+    let source = cluster::start(client, &args.namespaces(), instance);
     let controller =
         Controller::start_within(term, source.events, source.backend, common).context("the engine can't start")?;
-    Ok(watch_over(controller, phase, stop, leading).await)
+    watch_over(controller, source.watches, phase, stop, leading).await
 }
 
 /// Why probing has ended.
@@ -209,13 +249,19 @@ enum Ended {
     LostLease,
 }
 
-/// Lets a controller work until the process is asked to stop, or the lease is lost.
+/// A part without which the others would go on as if all were well.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} has ended, a defect of runready: its log says why. Start it again; in a cluster the Deployment does")]
+struct Lost(&'static str);
+
+/// Lets a controller work until the process is asked to stop, the lease is lost, or a part of it ends.
 async fn watch_over(
-    controller: Controller,
+    mut controller: Controller,
+    mut watches: JoinSet<()>,
     phase: &watch::Sender<Phase>,
     mut stop: watch::Receiver<bool>,
     leading: Option<watch::Receiver<bool>>,
-) -> Ended {
+) -> anyhow::Result<Ended> {
     let mut synced = controller.synced();
     let mut known = false;
     let lost = async {
@@ -225,24 +271,27 @@ async fn watch_over(
         }
     };
     let mut lost = std::pin::pin!(lost);
-    loop {
+    let ended = loop {
         tokio::select! {
-            _ = synced.wait_for(|synced| *synced), if !known => {
+            // An error says that the planner is gone; that is noticed below.
+            Ok(_) = synced.wait_for(|synced| *synced), if !known => {
                 known = true;
                 phase.send_replace(Phase::Probing(controller.inbox()));
             }
             () = &mut lost => {
                 controller.abandon().await;
-                return Ended::LostLease;
+                return Ok(Ended::LostLease);
             }
-            _ = stop.wait_for(|stop| *stop) => break,
+            _ = stop.wait_for(|stop| *stop) => break Ok(Ended::Stopped),
+            part = controller.ended() => break Err(Lost(part).into()),
+            Some(_) = watches.join_next() => break Err(Lost("a watch of the API server").into()),
         }
-    }
+    };
     phase.send_replace(Phase::Stopping);
     if !controller.stop().await {
         tracing::warn!("not every status could be written before the end; the next start writes them");
     }
-    Ended::Stopped
+    ended
 }
 
 /// Becomes true with the first SIGTERM or SIGINT.
@@ -261,36 +310,102 @@ fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
     Ok(stopped)
 }
 
-/// Where this process probes from: the pod's name in a cluster, otherwise the host's.
-fn vantage_name(given: Option<&str>) -> String {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    match (given, set("POD_NAMESPACE"), set("POD_NAME")) {
-        (Some(given), _, _) => given.to_owned(),
-        (None, Some(namespace), Some(pod)) => format!("pod/{namespace}/{pod}"),
-        (None, _, _) => format!("host/{}", host_name()),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use futures::future::BoxFuture;
+    use tokio::sync::mpsc;
 
-fn instance_name() -> String {
-    std::env::var("POD_NAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(host_name)
-}
+    use super::*;
+    use crate::plan::CheckId;
+    use crate::plan::secrets::Lookup;
+    use crate::source::{Backend, Declared, Notice, SourceEvent, StatusUpdate, WriteError};
 
-fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
+    /// Defective, each way round.
+    struct Broken;
 
-/// Raises the soft limit of file descriptors to the hard one, and says how many probes fit below it.
-fn raise_descriptors() -> usize {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    let current = match setrlimit(Resource::Nofile, wanted) {
-        Ok(()) => limit.maximum,
-        Err(error) => {
-            tracing::warn!(%error, "the limit of file descriptors could not be raised");
-            limit.current
+    impl Backend for Broken {
+        fn secret<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Lookup> {
+            panic!("no Secret can be read")
         }
-    };
-    let room = current.unwrap_or(u64::MAX).saturating_sub(RESERVED_DESCRIPTORS).clamp(16, MOST_IN_FLIGHT);
-    usize::try_from(room).unwrap_or(usize::MAX)
+        fn write_status<'a>(&'a self, _: &'a StatusUpdate) -> BoxFuture<'a, Result<(), WriteError>> {
+            panic!("no status can be written")
+        }
+        fn publish<'a>(&'a self, _: &'a Notice) -> BoxFuture<'a, Result<(), WriteError>> {
+            panic!("nobody can be told")
+        }
+    }
+
+    fn declared(probe: &str) -> SourceEvent {
+        let spec = serde_yaml::from_str(&format!("{{probes: [{{name: backend, {probe}}}]}}")).expect("a spec");
+        SourceEvent::Applied(Box::new(Declared {
+            id: CheckId::new("staging", "backend"),
+            uid: "uid-1".into(),
+            generation: 1,
+            spec: Ok(spec),
+            status: None,
+        }))
+    }
+
+    /// What comes of a controller that is told these events, by a source that then ends or not.
+    async fn outcome(told: Vec<SourceEvent>, source_goes_on: bool) -> (String, Phase) {
+        let (events, receiver) = mpsc::channel(8);
+        let common = Common {
+            vantage: Vantage { name: "host/test".into(), resolver: Resolver::system() },
+            metrics: Arc::new(Metrics::new()),
+            traces: None,
+            most_in_flight: 16,
+            heartbeat: Duration::from_secs(300),
+        };
+        let controller = Controller::start(receiver, Arc::new(Broken), &common).expect("it starts");
+        let (phase, phases) = watch::channel(Phase::Starting);
+        let (_stop, stopped) = watch::channel(false);
+        for event in told {
+            events.send(event).await.expect("someone listens");
+        }
+        let _kept = source_goes_on.then_some(events);
+        let watched = watch_over(controller, JoinSet::new(), &phase, stopped, None);
+        let patience = Duration::from_secs(30);
+        let ended = tokio::time::timeout(patience, watched).await.expect("it ends by itself");
+        let error = ended.expect_err("an error").to_string();
+        let phase = phases.borrow().clone();
+        (error, phase)
+    }
+
+    #[tokio::test]
+    async fn a_part_that_ends_ends_the_process_with_an_error() {
+        let (error, phase) = outcome(vec![declared(PASSWORD), SourceEvent::Synced], true).await;
+        assert!(error.starts_with("the planner has ended"), "{error}");
+        assert!(matches!(phase, Phase::Stopping), "never ready: {phase:?}");
+        let (error, _) = outcome(vec![declared("tcp: {host: 127.0.0.1, port: 1}"), SourceEvent::Synced], true).await;
+        assert!(error.starts_with("the writer of statuses has ended"), "{error}");
+        let (error, _) = outcome(vec![SourceEvent::Synced], false).await;
+        assert!(error.starts_with("the source of checks has ended"), "{error}");
+    }
+
+    fn args(line: &[&str]) -> Args {
+        use clap::Parser;
+        #[derive(Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: Args,
+        }
+        Line::parse_from([&["run"], line].concat()).args
+    }
+
+    #[test]
+    fn a_namespace_that_is_named_twice_is_watched_once() {
+        let args = args(&["--namespace", "b", "--namespace", "a", "--namespace", "b"]);
+        assert_eq!(args.namespaces(), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_folder_is_served_to_its_own_machine_alone_unless_told_otherwise() {
+        let address = |line: &[&str]| args(line).address().to_string();
+        assert_eq!(address(&[]), "0.0.0.0:8080");
+        assert_eq!(address(&["--folder", "checks"]), "127.0.0.1:8080");
+        assert_eq!(address(&["--folder", "checks", "--listen", "0.0.0.0:80"]), "0.0.0.0:80");
+    }
+
+    const PASSWORD: &str =
+        "postgres: {host: 127.0.0.1, database: app, user: app, passwordSecretRef: {name: db, key: password}}";
 }

@@ -71,6 +71,11 @@ impl Inbox {
         let _ = self.0.send(Command::Remove(id));
     }
 
+    /// Returns when the engine has ended.
+    pub async fn closed(&self) {
+        self.0.closed().await;
+    }
+
     /// Whether the engine answers within `patience`.
     pub async fn is_alive(&self, patience: Duration) -> bool {
         let (done, answered) = oneshot::channel();
@@ -324,7 +329,7 @@ impl Shell {
                 Effect::Cancel => self.cancel(index),
                 Effect::Overrun => self.parts.metrics.overrun(),
                 Effect::WriteStatus(update) => self.parts.outbox.status(update),
-                Effect::Publish(notice) => self.publish(index, notice),
+                Effect::Publish(notice) => self.publish(notice),
                 Effect::WakeAt(at) => self.wake_at(index, at),
             }
         }
@@ -339,8 +344,8 @@ impl Shell {
         slot.wake = Some(self.wheel.set(at, index));
     }
 
-    fn publish(&mut self, index: u32, notice: Notice) {
-        let generation = self.slot(index).map_or(0, |slot| slot.state.plan().generation);
+    fn publish(&self, notice: Notice) {
+        let generation = notice.generation;
         let (namespace, check, probe) = (&*notice.id.namespace, &*notice.id.name, notice.probe.as_deref());
         if notice.warning {
             tracing::warn!(namespace, check, probe, generation, reason = notice.reason, "{}", notice.note);

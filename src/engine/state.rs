@@ -322,8 +322,7 @@ impl CheckState {
     /// Judges the check anew; writes if its meaning has changed or the heartbeat is due, and tells people of transitions.
     fn report(&mut self, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
         let assessment = assess(&self.view(now, settings));
-        let told = self.memory.take_in(&assessment, now.wall);
-        if let Some(told) = told {
+        for told in self.memory.take_in(&assessment, now.wall) {
             effects.push(Effect::Publish(notice(&self.plan, &assessment, &told, now.wall)));
         }
         let view = self.view(now, settings);
@@ -337,7 +336,8 @@ impl CheckState {
     fn write(&mut self, meaning: u64, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
         let status = self.status(now, settings);
         self.written = Some((meaning, now.mono + settings.heartbeat));
-        let update = StatusUpdate { id: self.plan.id.clone(), uid: self.plan.uid.clone(), status };
+        let (id, uid, generation) = (self.plan.id.clone(), self.plan.uid.clone(), self.plan.generation);
+        let update = StatusUpdate { id, uid, generation, status };
         effects.push(Effect::WriteStatus(Box::new(update)));
     }
 

@@ -218,6 +218,7 @@ mod tests {
             probe: 0,
             vantage: "host/test".into(),
             outcome,
+            start: Duration::ZERO,
             latency: Duration::from_millis(1),
             stages: Vec::new(),
             addresses: Vec::new(),

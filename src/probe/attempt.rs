@@ -129,6 +129,7 @@ impl<'a> Attempt<'a> {
             probe,
             vantage: self.vantage.name.clone(),
             outcome,
+            start: Duration::ZERO,
             latency,
             stages: self.stages,
             addresses: self.addresses,

@@ -17,6 +17,7 @@ use std::panic::AssertUnwindSafe;
 use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::api::{Cause, ProbeState};
 use crate::evidence::{Evidence, Failure, Outcome};
@@ -49,6 +50,7 @@ async fn observe_all(plan: &CheckPlan, vantage: &Vantage) -> Vec<Evidence> {
     if let [only] = &*plan.probes {
         return vec![observe(0, only, vantage).await];
     }
+    let began = Instant::now();
     let mut evidence: Vec<Option<Evidence>> = plan.probes.iter().map(|_| None).collect();
     let mut started = vec![false; plan.probes.len()];
     let mut running = FuturesUnordered::new();
@@ -60,10 +62,12 @@ async fn observe_all(plan: &CheckPlan, vantage: &Vantage) -> Vec<Evidence> {
             started[index] = true;
             let stands_in_the_way = probe.depends_on.iter().copied().find(|on| blocks(evidence[*on].as_ref()));
             running.push(async move {
-                match stands_in_the_way {
+                let start = began.elapsed();
+                let observed = match stands_in_the_way {
                     Some(because_of) => untried(index, vantage, Outcome::Skipped { because_of }),
                     None => observe(index, probe, vantage).await,
-                }
+                };
+                Evidence { start, ..observed }
             });
         }
         match running.next().await {
@@ -121,6 +125,7 @@ fn untried(probe: usize, vantage: &Vantage, outcome: Outcome) -> Evidence {
         probe,
         vantage: vantage.name.clone(),
         outcome,
+        start: std::time::Duration::ZERO,
         latency: std::time::Duration::ZERO,
         stages: Vec::new(),
         addresses: Vec::new(),

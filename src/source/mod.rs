@@ -9,12 +9,13 @@ mod term;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 
 use crate::api::{ConnectivityCheckSpec, ConnectivityCheckStatus};
 use crate::plan::CheckId;
 use crate::plan::secrets::Lookup;
 
-pub use term::Term;
+pub use term::{Moment, Term};
 
 /// What a source reports, in order.
 #[derive(Clone, Debug)]
@@ -56,6 +57,8 @@ pub struct StatusUpdate {
     pub id: CheckId,
     /// Its unique id: a check of the same name that was created anew must not get this status.
     pub uid: Arc<str>,
+    /// The generation that it was made under.
+    pub generation: i64,
     /// The whole status.
     pub status: ConnectivityCheckStatus,
 }
@@ -67,6 +70,10 @@ pub struct Notice {
     pub id: CheckId,
     /// Its unique id.
     pub uid: Arc<str>,
+    /// The generation that it was made under.
+    pub generation: i64,
+    /// When it happened.
+    pub at: Timestamp,
     /// Whether it asks for attention (Warning) or not (Normal).
     pub warning: bool,
     /// A cause, or one of the reasons of a condition; at most 128 characters.

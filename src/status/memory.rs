@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::assess::Assessment;
-use crate::api::condition::{ConditionStatus, ConditionType};
+use super::assess::{Assessment, Judged};
+use crate::api::condition::{ConditionStatus, ConditionType, Reason};
 use crate::api::{Cause, ConnectivityCheckStatus, Layer};
 
 /// The conditions and the verdict as last reported.
@@ -31,6 +31,43 @@ pub struct Transition {
     pub before: Option<(ConditionStatus, Timestamp)>,
 }
 
+impl Transition {
+    fn of(kind: ConditionType, before: Option<&Held>) -> Self {
+        Transition { kind, before: before.map(|held| (held.status, held.since)) }
+    }
+}
+
+/// Whether a condition says something new that people should hear of.
+fn is_news(judged: &Judged, before: Option<&Held>) -> bool {
+    let reason = judged.reason.as_str();
+    let changed = before.is_none_or(|before| before.status != judged.status || before.reason != reason);
+    match judged.kind {
+        ConditionType::Reconciling => false,
+        ConditionType::Ready | ConditionType::Stalled => changed && !judged.reason.is_passing(),
+        ConditionType::DatabaseReachable | ConditionType::NetworkReachable | ConditionType::EndpointsServing => {
+            // A concern that is well is news after trouble alone. One that waits for another is told of by that other.
+            let trouble = before.is_some_and(|before| {
+                before.status == ConditionStatus::False
+                    || Cause::ALL.iter().any(|cause| cause.as_str() == before.reason)
+            });
+            let waits = judged.reason == Reason::DependencyFailing;
+            changed && !judged.reason.is_passing() && !waits && (!judged.reason.is_fine() || trouble)
+        }
+    }
+}
+
+/// Whether what is told of one condition covers another that changes with it: both have come to the same status, or give the
+/// same reason.
+fn speaks_for(told: &Judged, other: &Judged) -> bool {
+    match told.kind {
+        ConditionType::Ready if other.kind != ConditionType::Stalled => {
+            told.status == other.status || told.reason == other.reason
+        }
+        ConditionType::Ready | ConditionType::Stalled | ConditionType::Reconciling => told.reason == other.reason,
+        ConditionType::DatabaseReachable | ConditionType::NetworkReachable | ConditionType::EndpointsServing => false,
+    }
+}
+
 impl Memory {
     /// What a status says was last reported.
     pub fn resume(status: &ConnectivityCheckStatus) -> Self {
@@ -46,38 +83,41 @@ impl Memory {
         Memory { held: held.collect(), verdict }
     }
 
-    /// Takes what is to be reported in. Returns the transition to tell people of: of Ready, or else of Stalled.
-    pub fn take_in(&mut self, assessment: &Assessment, now: Timestamp) -> Option<Transition> {
-        let mut told: Option<Transition> = None;
+    /// Takes what is to be reported in. Returns the transitions to tell people of, the check's own first: of Ready, of Stalled, of
+    /// each concern that these do not speak for, and of a verdict that changes although no condition does.
+    pub fn take_in(&mut self, assessment: &Assessment, now: Timestamp) -> Vec<Transition> {
+        let mut told: Vec<(Transition, &Judged)> = Vec::new();
         let mut held = Vec::with_capacity(assessment.conditions.len());
         for judged in &assessment.conditions {
             let before = self.held.iter().find(|held| held.kind == judged.kind);
             let reason = judged.reason.as_str();
-            let same_status = before.filter(|before| before.status == judged.status);
-            if before.is_none_or(|before| before.status != judged.status || before.reason != reason) {
-                let worth_telling = matches!(judged.kind, ConditionType::Ready | ConditionType::Stalled);
-                if worth_telling && told.is_none() && !judged.reason.is_passing() {
-                    told = Some(Transition { kind: judged.kind, before: before.map(|held| (held.status, held.since)) });
-                }
+            if is_news(judged, before) && !told.iter().any(|(_, other)| speaks_for(other, judged)) {
+                told.push((Transition::of(judged.kind, before), judged));
             }
             held.push(Held {
                 kind: judged.kind,
                 status: judged.status,
                 reason: reason.into(),
-                since: same_status.map_or(now, |before| before.since),
+                since: before.filter(|before| before.status == judged.status).map_or(now, |before| before.since),
             });
         }
+        let verdict = assessment.diagnosis.as_ref().map(|diagnosis| (diagnosis.primary.layer, diagnosis.primary.cause));
+        let known = self.verdict.map(|(layer, cause, _)| (layer, cause));
+        let moved = verdict.filter(|_| known.is_some() && known != verdict).map(|(_, cause)| Reason::Because(cause));
+        let untold = moved.filter(|reason| !told.iter().any(|(_, judged)| judged.reason == *reason));
+        let bearer = untold.and_then(|reason| self.bearer(assessment, reason));
+        let told = told.into_iter().map(|(transition, _)| transition).chain(bearer).collect();
+        let since = self.verdict.filter(|_| known == verdict).map_or(now, |(_, _, since)| since);
+        self.verdict = verdict.map(|(layer, cause)| (layer, cause, since));
         self.held = held;
-        self.verdict = assessment.diagnosis.as_ref().map(|diagnosis| {
-            let (layer, cause) = (diagnosis.primary.layer, diagnosis.primary.cause);
-            match self.verdict {
-                Some((known_layer, known_cause, since)) if (known_layer, known_cause) == (layer, cause) => {
-                    (layer, cause, since)
-                }
-                _ => (layer, cause, now),
-            }
-        });
         told
+    }
+
+    /// The first condition with that reason, Ready before the concerns.
+    fn bearer(&self, assessment: &Assessment, reason: Reason) -> Option<Transition> {
+        let bears = |judged: &&Judged| judged.kind != ConditionType::Stalled && judged.reason == reason;
+        let kind = assessment.conditions.iter().find(bears)?.kind;
+        Some(Transition::of(kind, self.held.iter().find(|held| held.kind == kind)))
     }
 
     /// When a condition came to its status.

@@ -17,26 +17,28 @@ const MAX_NOTE: usize = 1024;
 /// What to tell people of a transition.
 pub fn notice(plan: &CheckPlan, assessment: &Assessment, transition: &Transition, now: Timestamp) -> Notice {
     let judged = assessment.conditions.iter().find(|judged| judged.kind == transition.kind);
-    let (reason, note) = match judged {
-        Some(judged) => (judged.reason.as_str(), note(assessment, judged, transition, now)),
-        None => ("Unknown", String::new()),
-    };
     let blamed = match (&assessment.diagnosis, judged) {
         (Some(diagnosis), Some(judged)) if judged.reason == Reason::Because(diagnosis.primary.cause) => {
             Some((diagnosis.primary.layer, diagnosis.primary.probes.as_slice()))
         }
         _ => None,
     };
+    let (reason, note) = match judged {
+        Some(judged) => (judged.reason.as_str(), note(judged, transition, blamed.map(|(layer, _)| layer), now)),
+        None => ("Unknown", String::new()),
+    };
     let fine = judged.is_some_and(|judged| match judged.kind {
         ConditionType::Stalled | ConditionType::Reconciling => false,
         ConditionType::Ready
         | ConditionType::DatabaseReachable
         | ConditionType::NetworkReachable
-        | ConditionType::EndpointsServing => judged.status == ConditionStatus::True && judged.reason.is_fine(),
+        | ConditionType::EndpointsServing => judged.reason.is_fine(),
     });
     Notice {
         id: plan.id.clone(),
         uid: plan.uid.clone(),
+        generation: plan.generation,
+        at: now,
         warning: !fine,
         reason,
         action: "Probe",
@@ -56,19 +58,20 @@ fn topic(transition: &Transition, judged: Option<&Judged>, blamed: Option<(Layer
     format!("{}={before}>{status} {layer} {}", transition.kind.as_str(), probes.join(" "))
 }
 
-fn note(assessment: &Assessment, judged: &Judged, transition: &Transition, now: Timestamp) -> String {
+fn note(judged: &Judged, transition: &Transition, blamed: Option<Layer>, now: Timestamp) -> String {
     let lasted = |since: Timestamp| Duration::try_from(now.duration_since(since)).unwrap_or_default().as_secs();
-    let restored = judged.kind == ConditionType::Ready && judged.status == ConditionStatus::True;
-    match (restored, transition.before) {
-        (true, Some((ConditionStatus::False, since))) => {
-            format!("Ready again after {}: {}", human(lasted(since)), judged.message)
+    let (kind, status, message) = (judged.kind.as_str(), judged.status, &judged.message);
+    match (status, transition.before, blamed) {
+        (ConditionStatus::True, Some((ConditionStatus::False, since)), _) => {
+            format!("{kind} again after {}: {message}", human(lasted(since)))
         }
-        _ => match &assessment.diagnosis {
-            Some(diagnosis) if judged.kind == ConditionType::Ready && judged.status == ConditionStatus::False => {
-                format!("{} layer: {}", diagnosis.primary.layer, judged.message)
-            }
-            _ => format!("{}={}: {}", judged.kind.as_str(), judged.status, judged.message),
-        },
+        (ConditionStatus::False, _, Some(layer)) if judged.kind == ConditionType::Ready => {
+            format!("{layer} layer: {message}")
+        }
+        (_, _, Some(layer)) if judged.kind != ConditionType::Stalled => {
+            format!("{layer} layer: {kind}={status}: {message}")
+        }
+        _ => format!("{kind}={status}: {message}"),
     }
 }
 

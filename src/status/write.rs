@@ -76,6 +76,11 @@ impl Outbox {
         matches!(tokio::time::timeout(patience, written).await, Ok(Ok(())))
     }
 
+    /// Returns when the writer has ended: before every outbox is gone, it does so by a defect alone.
+    pub async fn closed(&self) {
+        self.0.closed().await;
+    }
+
     fn send(&self, job: Job) {
         // The writer outlives every outbox; if its task was ended with the runtime, there is nobody left to write.
         let _ = self.0.send(job);
@@ -104,6 +109,8 @@ struct Writer {
     not_before: Option<Instant>,
     /// Why nothing can be written, as far as it was logged: an outage is told once, not at every try.
     complaints: HashSet<String>,
+    /// Checks of which it was logged that the server stumbles over them.
+    stumbled: HashSet<CheckId>,
     /// Statuses over which the server stumbled, each with the time of its next try.
     apart: VecDeque<(Instant, Box<StatusUpdate>)>,
 }
@@ -123,6 +130,7 @@ impl Writer {
             pause: FIRST_PAUSE,
             not_before: None,
             complaints: HashSet::new(),
+            stumbled: HashSet::new(),
             apart: VecDeque::new(),
         }
     }
@@ -164,6 +172,7 @@ impl Writer {
             }
             Job::Forget(id) => {
                 self.waiting.remove(&id);
+                self.stumbled.remove(&id);
                 self.order.retain(|other| *other != id);
                 self.apart.retain(|(_, update)| update.id != id);
             }
@@ -219,45 +228,58 @@ impl Writer {
     }
 
     fn conclude(&mut self, done: Done) {
-        let (result, what) = match done {
+        let (result, what, generation) = match done {
             Done::Status(update, result) => {
                 self.busy.remove(&update.id);
                 self.metrics.status_written(WriteOutcome::of(&result));
-                let id = update.id.clone();
+                let (id, generation) = (update.id.clone(), update.generation);
                 let newest = !self.waiting.contains_key(&id);
                 match &result {
                     Err(WriteError::Unavailable(_)) if newest => self.enqueue(update),
                     Err(WriteError::Failed(_)) if newest => self.apart.push_back((Instant::now() + APART, update)),
                     Ok(()) | Err(_) => {}
                 }
-                (result, id)
+                (result, id, generation)
             }
             Done::Notice(notice, result) => {
-                let id = notice.id.clone();
+                let (id, generation) = (notice.id.clone(), notice.generation);
                 if matches!(result, Err(WriteError::Unavailable(_))) {
                     self.notices.push_front(notice);
                 }
-                (result, id)
+                (result, id, generation)
             }
         };
         let (namespace, check) = (&*what.namespace, &*what.name);
         match result {
             Ok(()) => {
                 self.pause = FIRST_PAUSE;
+                self.stumbled.remove(&what);
                 if !std::mem::take(&mut self.complaints).is_empty() {
-                    tracing::info!(namespace, check, "statuses can be written again");
+                    tracing::info!(namespace, check, generation, "statuses can be written again");
                 }
             }
-            Err(WriteError::Gone) => tracing::debug!(namespace, check, "not written: the check is gone"),
-            Err(WriteError::Refused(reason)) => tracing::error!(namespace, check, reason, "a write was refused"),
+            Err(WriteError::Gone) => tracing::debug!(namespace, check, generation, "not written: the check is gone"),
+            Err(WriteError::Refused(reason)) => {
+                tracing::error!(namespace, check, generation, reason, "a write was refused")
+            }
+            Err(WriteError::Failed(reason)) if self.stumbled.insert(what.clone()) => {
+                tracing::warn!(
+                    namespace,
+                    check,
+                    generation,
+                    reason,
+                    "could not write this one; the others go on, and its newest status is tried again every {APART:?}"
+                );
+            }
             Err(WriteError::Failed(reason)) => {
-                tracing::warn!(namespace, check, reason, retry_after = ?APART, "could not write this one; the others go on");
+                tracing::debug!(namespace, check, generation, reason, "still could not write this one");
             }
             Err(WriteError::Unavailable(reason)) => {
                 if self.complaints.len() < MOST_COMPLAINTS && self.complaints.insert(reason.clone()) {
                     tracing::warn!(
                         namespace,
                         check,
+                        generation,
                         reason,
                         "could not write; probing goes on, the newest status is kept and tried again"
                     );
@@ -273,5 +295,49 @@ async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::plan::secrets::Lookup;
+
+    /// Takes every status but those of one namespace, and counts the tries.
+    #[derive(Default)]
+    struct Picky(Mutex<Vec<String>>);
+
+    impl Backend for Picky {
+        fn secret<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Lookup> {
+            Box::pin(async { Lookup::Missing })
+        }
+
+        fn write_status<'a>(&'a self, update: &'a StatusUpdate) -> BoxFuture<'a, Result<(), WriteError>> {
+            self.0.lock().expect("whole").push(update.id.to_string());
+            let forbidden = &*update.id.namespace == "forbidden";
+            Box::pin(async move { if forbidden { Err(WriteError::Failed("403".to_owned())) } else { Ok(()) } })
+        }
+
+        fn publish<'a>(&'a self, _: &'a Notice) -> BoxFuture<'a, Result<(), WriteError>> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    fn update(namespace: &str) -> Box<StatusUpdate> {
+        let id = CheckId::new(namespace, "backend");
+        Box::new(StatusUpdate { id, uid: "uid-1".into(), generation: 1, status: Default::default() })
+    }
+
+    #[tokio::test]
+    async fn a_status_that_may_not_be_written_is_set_apart_and_holds_up_no_other() {
+        let backend = Arc::new(Picky::default());
+        let outbox = Outbox::start(backend.clone(), Arc::new(Metrics::new()), Term::unlimited());
+        outbox.status(update("forbidden"));
+        assert!(outbox.flush(APART / 3).await, "nobody waits for it");
+        outbox.status(update("staging"));
+        assert!(outbox.flush(APART / 3).await);
+        assert_eq!(*backend.0.lock().expect("whole"), ["forbidden/backend", "staging/backend"], "each tried once");
     }
 }

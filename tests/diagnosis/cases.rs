@@ -33,6 +33,7 @@ pub fn well(name: &str, kind: Kind, at: &str) -> Seen {
         probe: 0,
         vantage: POD.into(),
         outcome: Outcome::Passed,
+        start: Duration::ZERO,
         latency: Duration::from_millis(3),
         stages,
         addresses,

@@ -219,6 +219,7 @@ fn scrape() -> String {
         probe: 0,
         vantage: "host/docs".into(),
         outcome: Outcome::Passed,
+        start: Duration::ZERO,
         latency: Duration::from_millis(3),
         stages: vec![passed],
         addresses: Vec::new(),

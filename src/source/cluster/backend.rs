@@ -10,11 +10,12 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use kube::{Client, ResourceExt};
 use secrecy::SecretSlice;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::events::Events;
 use super::secrets::References;
+use super::status;
 use crate::api::{API_VERSION, ConnectivityCheck, KIND};
 use crate::plan::secrets::Lookup;
 use crate::source::{Backend, Notice, SourceEvent, StatusUpdate, WriteError};
@@ -79,18 +80,32 @@ impl ClusterBackend {
             "metadata": {"name": &*update.id.name, "namespace": &*update.id.namespace, "uid": &*update.uid},
             "status": update.status,
         });
-        let name = &update.id.name;
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        match in_time(api.patch_status(name, &params, &Patch::Apply(&patch))).await {
-            // The server can't apply to an object that does not fit the schema (stored before a change of the CRD, say); a
-            // merge patch (RFC 7386) of the status alone it takes.
-            Err(Trouble::Api(kube::Error::Api(status))) if status.code == 500 => {
-                let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-                let merged = in_time(api.patch_status(name, &params, &Patch::Merge(&patch))).await;
-                merged.map(drop).map_err(write_error)
+        match in_time(api.patch_status(&update.id.name, &params, &Patch::Apply(&patch))).await {
+            Ok(object) => match status::left_over(&patch["status"], &object.data["status"]) {
+                None => Ok(()),
+                Some(without) => self.merge_status(&api, update, without).await,
+            },
+            // The server can't apply to an object with a field of another type than the schema's (stored before a change of
+            // the CRD). Some of these take a merge patch (RFC 7386): what does not change need not fit. To those where a rule
+            // of the schema reads the field, the server takes no status at all.
+            Err(Trouble::Api(kube::Error::Api(error))) if error.code == 500 => {
+                self.merge_status(&api, update, status::whole(&patch["status"])).await
             }
-            written => written.map(drop).map_err(write_error),
+            Err(trouble) => Err(write_error(trouble)),
         }
+    }
+
+    async fn merge_status(
+        &self,
+        api: &Api<DynamicObject>,
+        update: &StatusUpdate,
+        status: Value,
+    ) -> Result<(), WriteError> {
+        let patch = json!({"metadata": {"uid": &*update.uid}, "status": status});
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let merged = in_time(api.patch_status(&update.id.name, &params, &Patch::Merge(&patch))).await;
+        merged.map(drop).map_err(write_error)
     }
 }
 
@@ -136,9 +151,30 @@ fn write_error(trouble: Trouble) -> WriteError {
             // A namespace that is being deleted takes nothing new.
             403 if status.reason == "Forbidden" && status.message.contains("being terminated") => WriteError::Gone,
             400 | 405 | 413 | 415 | 422 => WriteError::Refused(status.message.clone()),
-            500 => WriteError::Failed(status.message.clone()),
+            // 403: the account's role may lack one namespace of several.
+            403 | 500 => WriteError::Failed(status.message.clone()),
             _ => WriteError::Unavailable(status.message.clone()),
         },
         trouble => WriteError::Unavailable(trouble.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn a_right_that_is_lacking_for_one_check_stops_no_other() {
+        let answer = |code: u16, reason: &str, message: &str| {
+            let status = Status::failure(message, reason).with_code(code);
+            write_error(Trouble::Api(kube::Error::Api(status.boxed())))
+        };
+        let lacking = "connectivitychecks is forbidden: the account cannot patch resource in the namespace staging";
+        assert_eq!(answer(403, "Forbidden", lacking), WriteError::Failed(lacking.to_owned()));
+        let ending = "unable to create new content in namespace staging because it is being terminated";
+        assert_eq!(answer(403, "Forbidden", ending), WriteError::Gone);
+        assert!(matches!(answer(429, "TooManyRequests", "later"), WriteError::Unavailable(_)));
     }
 }

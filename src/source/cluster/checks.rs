@@ -138,7 +138,7 @@ fn declared(id: CheckId, seen: Seen, mut object: DynamicObject) -> Declared {
     let status = status.and_then(|status| match serde_json::from_value(status) {
         Ok(status) => Some(status),
         Err(error) => {
-            tracing::warn!(namespace = &*id.namespace, check = &*id.name, %error, "the last status can't be read; starting afresh");
+            tracing::warn!(namespace = &*id.namespace, check = &*id.name, generation = seen.generation, %error, "the last status can't be read; starting afresh");
             None
         }
     });

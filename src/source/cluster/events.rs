@@ -16,6 +16,7 @@ use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
 use tokio::time::Instant;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::api::{API_VERSION, KIND};
 use crate::source::Notice;
@@ -24,6 +25,9 @@ use crate::source::Notice;
 pub const REPORTING_CONTROLLER: &str = "runready.dev/controller";
 /// A notice that comes back within this time continues its series.
 const SERIES: Duration = Duration::from_secs(6 * 60);
+
+/// Longest name of an object, in bytes.
+const MAX_NAME: usize = 253;
 
 /// Publishes events.
 pub struct Events {
@@ -71,21 +75,25 @@ impl Events {
                 Err(error) => return Err(error),
             }
         }
-        let event = self.event(notice, now);
+        let event = self.event(notice);
         let name = event.metadata.name.clone().unwrap_or_default();
-        api.create(&PostParams::default(), &event).await?;
+        match api.create(&PostParams::default(), &event).await {
+            // An earlier try came through, although its answer did not.
+            Err(kube::Error::Api(status)) if status.code == 409 && status.reason == "AlreadyExists" => {}
+            created => drop(created?),
+        }
         self.recent().insert(key, Recent { name, count: 1, last: Instant::now() });
         Ok(())
     }
 
-    fn event(&self, notice: &Notice, now: Timestamp) -> Event {
+    fn event(&self, notice: &Notice) -> Event {
         Event {
             metadata: ObjectMeta {
-                name: Some(format!("{}.{:x}", notice.id.name, now.as_nanosecond())),
+                name: Some(name(notice)),
                 namespace: Some(notice.id.namespace.to_string()),
                 ..ObjectMeta::default()
             },
-            event_time: Some(MicroTime(now)),
+            event_time: Some(MicroTime(notice.at)),
             reporting_controller: Some(REPORTING_CONTROLLER.to_owned()),
             reporting_instance: Some(self.instance.clone()),
             action: Some(notice.action.to_owned()),
@@ -106,5 +114,51 @@ impl Events {
 
     fn recent(&self) -> MutexGuard<'_, HashMap<Key, Recent>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The name of a notice's first event: the same at every try, so that a try whose answer was lost makes no second event.
+fn name(notice: &Notice) -> String {
+    let hash = xxh3_64(format!("{}\0{}\0{}", notice.uid, notice.reason, notice.topic).as_bytes());
+    let end = format!(".{:x}.{hash:016x}", notice.at.as_nanosecond());
+    // The names of checks are ASCII (RFC 1123), but may be as long as this one.
+    let check: String = notice.id.name.chars().take(MAX_NAME - end.len()).collect();
+    // No label of a name may end with a hyphen or be empty.
+    format!("{}{end}", check.trim_end_matches(['-', '.']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::CheckId;
+
+    fn notice(check: &str, topic: &str) -> Notice {
+        Notice {
+            id: CheckId::new("staging", check),
+            uid: "uid-1".into(),
+            generation: 1,
+            at: "2026-01-01T00:00:00Z".parse().expect("a time"),
+            warning: true,
+            reason: "ConnectTimeout",
+            action: "Probe",
+            probe: None,
+            topic: topic.to_owned(),
+            note: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_retry_has_the_same_name_and_another_notice_another() {
+        let notice = |topic| name(&notice("backend", topic));
+        assert_eq!(notice("Ready=True>False"), notice("Ready=True>False"));
+        assert_ne!(notice("Ready=True>False"), notice("DatabaseReachable=True>False"), "of the same moment");
+    }
+
+    #[test]
+    fn the_name_of_an_event_is_one_however_long_that_of_its_check() {
+        for check in ["a".repeat(253), "a.".repeat(126) + "a", "a-".repeat(126) + "a"] {
+            let name = name(&notice(&check, "topic"));
+            assert!(name.len() <= 253 && !name.contains("..") && !name.contains("-."), "{name}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use crate::source::Term;
+use crate::source::{Moment, Term};
 
 /// How long a lease holds, and how it is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl Candidate {
     async fn run(mut self, leads: watch::Sender<bool>, mut released: oneshot::Receiver<()>) {
         let mut holds_until: Option<Instant> = None;
         loop {
-            let started = Instant::now();
+            let (started, began) = (Instant::now(), Moment::now());
             // A renewal that hangs must not keep the holder from stepping down in time.
             let limit = holds_until.unwrap_or(started + self.timing.renew_deadline);
             let tried = tokio::select! {
@@ -113,7 +113,7 @@ impl Candidate {
             match tried {
                 Try::Held => {
                     let until = started + self.timing.renew_deadline;
-                    self.term.extend(until.into_std());
+                    self.term.extend(began.after(self.timing.renew_deadline));
                     holds_until = Some(until);
                     if !leads.send_replace(true) {
                         tracing::info!(lease = self.name, identity = self.identity, "leading");
@@ -204,25 +204,15 @@ impl Candidate {
             lease_transitions: Some(if mine || current.is_none() { transitions } else { transitions + 1 }),
             ..LeaseSpec::default()
         };
-        let metadata = ObjectMeta {
-            name: Some(self.name.clone()),
-            resource_version: current.and_then(|lease| lease.metadata.resource_version.clone()),
-            ..ObjectMeta::default()
-        };
+        // Labels, annotations and owners are other people's.
+        let known = current.map(|lease| ObjectMeta { managed_fields: None, ..lease.metadata.clone() });
+        let metadata = known.unwrap_or_else(|| ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() });
         Lease { metadata, spec: Some(spec) }
     }
 
     async fn give_back(&self) {
-        let Some((mut lease, _)) = self.seen.clone() else { return };
-        if let Some(spec) = &mut lease.spec {
-            spec.holder_identity = None;
-            spec.lease_duration_seconds = Some(1);
-            spec.renew_time = Some(MicroTime(Timestamp::now()));
-        }
-        let params = PostParams::default();
-        let given = self.api.replace(&self.name, &params, &lease);
-        match tokio::time::timeout(self.timing.retry, given).await {
-            Ok(Ok(_)) => tracing::info!(lease = self.name, "the lease is released"),
+        match tokio::time::timeout(self.timing.retry, self.give_back_once()).await {
+            Ok(Ok(())) => tracing::info!(lease = self.name, "the lease is released"),
             Ok(Err(error)) => {
                 tracing::warn!(
                     lease = self.name,
@@ -232,5 +222,31 @@ impl Candidate {
             }
             Err(_) => tracing::warn!(lease = self.name, "no answer to the release of the lease; it runs out by itself"),
         }
+    }
+
+    async fn give_back_once(&self) -> Result<(), kube::Error> {
+        let Some((seen, _)) = &self.seen else { return Ok(()) };
+        match self.replace_released(seen.clone()).await {
+            // It has changed since: a renewal whose answer was not awaited, or someone's label. It is given back if it is still ours.
+            Err(kube::Error::Api(status)) if status.code == 409 => match self.api.get_opt(&self.name).await? {
+                Some(lease) if self.is_mine(&lease) => self.replace_released(lease).await,
+                Some(_) | None => Ok(()),
+            },
+            replaced => replaced,
+        }
+    }
+
+    async fn replace_released(&self, mut lease: Lease) -> Result<(), kube::Error> {
+        if let Some(spec) = &mut lease.spec {
+            spec.holder_identity = None;
+            spec.lease_duration_seconds = Some(1);
+            spec.renew_time = Some(MicroTime(Timestamp::now()));
+        }
+        lease.metadata.managed_fields = None;
+        self.api.replace(&self.name, &PostParams::default(), &lease).await.map(drop)
+    }
+
+    fn is_mine(&self, lease: &Lease) -> bool {
+        lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()) == Some(&self.identity)
     }
 }

@@ -10,6 +10,7 @@ mod events;
 pub mod lease;
 pub mod rights;
 mod secrets;
+mod status;
 
 use std::sync::Arc;
 

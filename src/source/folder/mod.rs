@@ -8,7 +8,8 @@ pub mod state;
 mod watch;
 
 use std::collections::HashMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,7 +20,7 @@ use tokio::sync::mpsc;
 
 use self::scan::Known;
 use self::secrets::Store;
-use self::state::{State, full_object, uid};
+use self::state::{DIRECTORY, LOCK, State, full_object, uid};
 use super::{Backend, Notice, SourceEvent, StatusUpdate, WriteError};
 use crate::plan::CheckId;
 use crate::plan::secrets::Lookup;
@@ -46,6 +47,15 @@ pub enum FolderError {
         /// What came back.
         source: io::Error,
     },
+    /// Another process probes it, and each would overwrite what the other writes.
+    #[error(
+        "the folder {} is probed by another runready (it holds {DIRECTORY}/{LOCK} there): end that one, or give this one a folder of its own",
+        path.display()
+    )]
+    Taken {
+        /// The folder.
+        path: PathBuf,
+    },
 }
 
 /// A folder of manifests. Shared between tasks.
@@ -54,6 +64,8 @@ pub struct Folder {
     options: Options,
     state: State,
     contents: Mutex<Contents>,
+    /// Held for as long as the folder is used. None where no lock can be had, such as in a folder that can't be written to.
+    _lock: Option<File>,
 }
 
 /// What is known of the folder.
@@ -67,12 +79,23 @@ impl Folder {
     /// A folder that exists and can be read.
     ///
     /// # Errors
-    /// When it does not exist, is not a directory or can't be read.
+    /// When it does not exist, is not a directory or can't be read, or when another process probes it.
     pub fn open(options: Options) -> Result<Arc<Self>, FolderError> {
         std::fs::read_dir(&options.directory)
             .map_err(|source| FolderError::Unreadable { path: options.directory.clone(), source })?;
+        let state = State::of(&options.directory);
+        let lock = match state.lock() {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                return Err(FolderError::Taken { path: options.directory });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "{DIRECTORY}/{LOCK} can't be locked; see to it that no other runready probes this folder");
+                None
+            }
+        };
         let contents = Contents { checks: HashMap::new(), secrets: Store::new(options.secrets.clone()) };
-        Ok(Arc::new(Folder { state: State::of(&options.directory), contents: Mutex::new(contents), options }))
+        Ok(Arc::new(Folder { state, contents: Mutex::new(contents), _lock: lock, options }))
     }
 
     /// Starts to watch. The stream begins with everything that is there; it ends when the receiver is dropped.
@@ -105,7 +128,7 @@ impl Folder {
 
     fn append(&self, notice: &Notice) -> Result<(), WriteError> {
         let event = json!({
-            "eventTime": jiff::Timestamp::now().to_string(),
+            "eventTime": notice.at.to_string(),
             "type": if notice.warning { "Warning" } else { "Normal" },
             "reason": notice.reason,
             "action": notice.action,
@@ -120,7 +143,7 @@ impl Folder {
 
     /// Space and permissions can come back: whatever keeps a file from being written is worth another try.
     fn unavailable(&self, what: &str, error: &io::Error) -> WriteError {
-        let place = self.options.directory.join(state::DIRECTORY);
+        let place = self.options.directory.join(DIRECTORY);
         WriteError::Unavailable(format!("{what} can't be written to {}: {error}", place.display()))
     }
 }

@@ -211,7 +211,11 @@ impl Scanner {
 
     fn forget(&self, id: &CheckId) {
         if let Err(error) = self.state.remove(id) {
-            tracing::warn!(check = %id, "the status of a check that is gone can't be removed: {error}");
+            tracing::warn!(
+                namespace = &*id.namespace,
+                check = &*id.name,
+                "the status of a check that is gone can't be removed: {error}"
+            );
         }
     }
 

@@ -17,6 +17,8 @@ use crate::plan::CheckId;
 
 /// Name of the directory within the folder.
 pub const DIRECTORY: &str = ".runready";
+/// Name of the file whose lock says that a process keeps its statuses here.
+pub const LOCK: &str = "lock";
 const EVENTS: &str = "events.log";
 const EVENTS_BEFORE: &str = "events.log.1";
 const MAX_EVENTS: u64 = 1 << 20;
@@ -51,6 +53,17 @@ impl State {
     /// The state of a folder.
     pub fn of(folder: &Path) -> Self {
         State { directory: folder.join(DIRECTORY) }
+    }
+
+    /// Takes the folder for this process: the lock lasts as long as the file that is returned, and ends with the process.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WouldBlock`] when another process holds it; anything else when the file can't be made or locked.
+    pub fn lock(&self) -> io::Result<File> {
+        fs::create_dir_all(&self.directory)?;
+        let file = OpenOptions::new().create(true).append(true).open(self.directory.join(LOCK))?;
+        file.try_lock()?;
+        Ok(file)
     }
 
     /// What was kept of a check. None if there is nothing, or nothing that can be read.
