@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::support::backend::{Backend, Recorder};
 use crate::support::checks::{SOON, check, condition, tcp};
 use crate::support::operator::Operator;
-use crate::support::process::{Signal, free_port, run};
+use crate::support::process::{Process, Signal, free_port, run};
 use crate::support::scratch;
 use crate::support::skip::require;
 use crate::support::wait::until;
@@ -387,14 +387,13 @@ fn transitions_are_lines_that_a_person_can_read() {
 fn a_folder_that_another_probes_is_refused_until_that_one_has_ended() {
     let folder = Folder::new();
     let first = folder.operator();
-    let second = || {
-        let path = folder.0.path().display().to_string();
-        let args = ["run", "--folder", &path, "--listen", "127.0.0.1:0"];
-        Command::new(env!("CARGO_BIN_EXE_runready")).args(args).output().expect("it runs")
-    };
-    let refused = second();
-    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert_eq!(refused.status.code(), Some(2), "{told}");
+    let path = folder.0.path().display().to_string();
+    let command = [env!("CARGO_BIN_EXE_runready"), "run", "--folder", &path, "--listen", "127.0.0.1:0"];
+    let scratch = scratch::dir("second");
+    let mut second = Process::spawn(&[], Signal::Kill, &[], &command, &scratch.path().join("log")).expect("it starts");
+    let status = until(SOON, "the second is refused", || second.ended().ok_or_else(|| second.log_tail()));
+    let told = second.log_tail();
+    assert_eq!(status.code(), Some(2), "{told}");
     assert!(told.contains("is probed by another runready") && told.contains("a folder of its own"), "{told}");
     // Not even SIGKILL leaves the lock behind.
     first.stop(Signal::Kill);
