@@ -7,8 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::engine::shell::Parts;
-use crate::engine::{Engine, Inbox, Settings};
+use crate::engine::{Engine, Inbox, Parts, Settings};
 use crate::metrics::Metrics;
 use crate::probe::Vantage;
 use crate::resolve;

@@ -1,5 +1,8 @@
 //! The state machine of a check, event by event: no I/O, and time is an argument.
 
+mod restart;
+mod secrets;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -258,70 +261,6 @@ fn a_changed_plan_cancels_the_run_in_flight_and_starts_anew() {
 }
 
 #[test]
-fn a_rotated_secret_is_for_the_next_run_and_disturbs_none() {
-    let mut world = World::start(plan_with(1, WITH_SECRET, found("password", "before")), None);
-    world.pass(Duration::from_millis(300));
-    world.step(Event::PlanChanged(plan_with(1, WITH_SECRET, found("password", "afterwards"))));
-    assert_eq!((world.runs.as_slice(), world.cancelled), (&[1][..], 0), "the run in flight goes on");
-    world.observe(&[Outcome::Passed, Outcome::Passed]);
-    assert_eq!(world.ready(), (TRUE, "Healthy".to_owned()), "and counts");
-    world.step(Event::PlanChanged(plan_with(1, WITH_SECRET, found("password", "again"))));
-    assert_eq!(world.runs, [1], "not before it is due");
-    world.round(&[Outcome::Passed, Outcome::Passed]);
-    assert_eq!((world.runs.len(), world.written.len()), (2, 1));
-}
-
-#[test]
-fn a_secret_that_can_not_be_read_disturbs_no_run() {
-    let unreadable = |why: &str| plan_with(1, WITH_SECRET, Lookup::Unreadable(why.to_owned()));
-    let mut world = World::start(unreadable("timed out"), None);
-    world.step(Event::PlanChanged(unreadable("refused")));
-    world.step(Event::PlanChanged(unreadable("timed out")));
-    assert_eq!((world.runs.as_slice(), world.cancelled), (&[1][..], 0));
-}
-
-#[test]
-fn a_secret_that_was_missing_is_used_at_once_and_one_that_is_gone_is_told_at_once() {
-    let missing = plan(1, WITH_SECRET);
-    let blocked = missing.probes[1].action.as_ref().expect_err("blocked").clone();
-    let mut world = World::start(missing, None);
-    world.observe(&[Outcome::Passed, Outcome::Unknown(blocked)]);
-    world.step(Event::PlanChanged(plan_with(1, WITH_SECRET, found("other", "x"))));
-    assert_eq!(world.ready(), (UNKNOWN, "SecretKeyMissing".to_owned()), "no run is needed to know that");
-    assert_eq!(world.runs, [1]);
-
-    world.step(Event::PlanChanged(plan_with(1, WITH_SECRET, found("password", "x"))));
-    assert_eq!(world.runs, [1, 2], "at once");
-    world.wake();
-    let stalled = |world: &World| world.last().conditions.iter().any(|condition| condition.type_ == "Stalled");
-    assert!(!stalled(&world), "although the other probe has not answered yet");
-    assert_eq!(world.ready(), (UNKNOWN, "Probing".to_owned()));
-    world.observe(&[Outcome::Passed, Outcome::Passed]);
-    assert_eq!(world.ready(), (TRUE, "Healthy".to_owned()));
-
-    while world.runs.len() == 2 {
-        world.wake();
-    }
-    world.step(Event::PlanChanged(plan(1, WITH_SECRET)));
-    assert_eq!((world.ready(), stalled(&world)), ((UNKNOWN, "SecretNotFound".to_owned()), true));
-    assert_eq!((world.runs.as_slice(), world.cancelled), (&[1, 2, 3][..], 0));
-    world.observe(&[Outcome::Passed, Outcome::Passed]);
-    assert_eq!(
-        world.ready(),
-        (UNKNOWN, "SecretNotFound".to_owned()),
-        "what a run with the old one saw changes nothing"
-    );
-}
-
-#[test]
-fn a_secret_that_was_missing_is_not_kept_waiting_by_a_slow_run() {
-    let mut world = World::start(plan(1, WITH_SECRET), None);
-    world.pass(Duration::from_secs(1));
-    world.step(Event::PlanChanged(plan_with(1, WITH_SECRET, found("password", "x"))));
-    assert_eq!((world.runs.as_slice(), world.cancelled), (&[1, 2][..], 1));
-}
-
-#[test]
 fn a_blocked_probe_whose_dependency_fails_is_skipped_all_the_same() {
     let spec = WITH_SECRET.replace(
         "passwordSecretRef: {name: db, key: password}}",
@@ -428,121 +367,6 @@ fn a_run_that_may_not_be_carried_out_is_made_up_for_when_next_due() {
     world.step(Event::NotCarriedOut { run: 1 });
     world.observe(&[Outcome::Passed]);
     assert_eq!(world.ready(), (TRUE, "Healthy".to_owned()), "an earlier run's fate is none of this one's");
-}
-
-#[test]
-fn a_restart_resumes_thresholds_times_and_silence() {
-    let spec = "{interval: 10s, failureThreshold: 3, probes: [{name: database, tcp: {host: 10.0.0.1, port: 5432}}]}";
-    let mut before = World::start(plan(1, spec), None);
-    before.observe(&[Outcome::Passed]);
-    before.round(&[failed(Cause::ConnectTimeout)]);
-    before.round(&[failed(Cause::ConnectTimeout)]);
-    before.step(Event::Flush);
-    let status = before.last().clone();
-    assert_eq!(status.probes[0].streak, -2, "the streak is handed on");
-
-    let mut after = World::start(plan(1, spec), Some(&status));
-    after.pass(Duration::from_secs(3600));
-    after.observe(&[failed(Cause::ConnectTimeout)]);
-    assert_eq!(after.ready(), (FALSE, "ConnectTimeout".to_owned()), "the third in a row, over the restart");
-    assert_eq!(after.told.len(), 1);
-
-    let mut same = World::start(plan(1, spec), Some(&status));
-    same.observe(&[Outcome::Passed]);
-    assert!(same.told.is_empty() && same.written.is_empty(), "nothing new: {:?} {:?}", same.told, same.written);
-    same.round(&[failed(Cause::ConnectTimeout)]);
-    same.step(Event::Flush);
-    assert_eq!(same.last().conditions[0].last_transition_time, status.conditions[0].last_transition_time);
-}
-
-/// A confirmed failure, as seen from a vantage.
-fn failing_at(vantage: &str) -> ConnectivityCheckStatus {
-    let mut before = World::start(plan(1, ONE), None);
-    before.observe(&[failed(Cause::ConnectTimeout)]);
-    before.round(&[failed(Cause::ConnectTimeout)]);
-    let mut status = before.last().clone();
-    status.probes[0].vantage = vantage.to_owned();
-    status
-}
-
-#[test]
-fn pods_take_each_other_s_place_and_other_vantages_do_not() {
-    let resumed = |seen_from: &str, now_from: &str| {
-        let settings = Settings::new(now_from.into());
-        let mut effects = Vec::new();
-        let status = failing_at(seen_from);
-        let start = Start::Spread(Duration::from_secs(1));
-        let state = CheckState::start(plan(1, ONE), Some(&status), start, start_of_time(), &settings, &mut effects);
-        state.tracks()[0].established() == Some(ProbeState::Failing)
-    };
-    assert!(resumed("pod/runready/runready-7d4f-abcde", "pod/runready/runready-9c1b-fghij"), "a rollout");
-    assert!(resumed("host/a", "host/a"));
-    assert!(!resumed("host/a", "host/b"));
-    assert!(!resumed("pod/runready/a", "pod/elsewhere/a"));
-    assert!(!resumed("cloudrun/eu/backend", "pod/runready/a"));
-    assert!(!resumed("pod/runready/a", "cloudrun/eu/backend"));
-}
-
-#[test]
-fn an_announcement_is_not_taken_for_an_observation_after_a_restart() {
-    let mut before = World::start(plan(3, ONE), None);
-    before.wake();
-    assert_eq!(kstatus(3, before.last()), Kstatus::InProgress);
-    let mut after = World::start(plan(3, ONE), Some(&before.last().clone()));
-    let conditions = after.state.status(after.now, &after.settings).conditions;
-    assert!(
-        conditions.iter().any(|condition| condition.type_ == "Reconciling"),
-        "still to be observed: {conditions:?}"
-    );
-    after.observe(&[Outcome::Passed]);
-    assert_eq!(kstatus(3, after.last()), Kstatus::Current);
-}
-
-#[test]
-fn heartbeats_after_a_restart_do_not_fall_together() {
-    let mut before = World::start(plan(1, ONE), None);
-    before.observe(&[Outcome::Passed]);
-    let status = before.last().clone();
-    let mut minutes = std::collections::BTreeMap::new();
-    for index in 0..200 {
-        let spec: ConnectivityCheckSpec = serde_yaml::from_str(ONE).expect("a spec");
-        let uid = format!("uid-{index}");
-        let plan = plan::compile(CheckId::new("n", &uid), uid.as_str().into(), 1, &spec, &Secrets::default());
-        let mut world = World::start(Arc::new(plan), Some(&status));
-        world.observe(&[Outcome::Passed]);
-        while world.written.is_empty() {
-            world.round(&[Outcome::Passed]);
-        }
-        *minutes.entry((world.now.mono - start_of_time().mono).as_secs() / 60).or_insert(0) += 1;
-    }
-    assert!(minutes.len() >= 5 && minutes.values().all(|count| *count < 80), "by minute: {minutes:?}");
-    assert!(minutes.keys().all(|minute| *minute <= 5), "none later than the heartbeat: {minutes:?}");
-}
-
-#[test]
-fn a_restart_resumes_a_skipped_probe_and_a_degraded_one_on_its_way_down() {
-    let spec = "{interval: 10s, probes: [{name: name, dns: {name: db.internal}}, \
-                {name: database, tcp: {host: db.internal, port: 5432}, dependsOn: [name]}]}";
-    let gone = || Outcome::Failed(Failure::new(Cause::NameNotFound, Stage::Resolve, "NXDOMAIN"));
-    let skipped = || Outcome::Skipped { because_of: 0 };
-    let mut before = World::start(plan(1, spec), None);
-    before.observe(&[Outcome::Passed, Outcome::Passed]);
-    before.round(&[gone(), skipped()]);
-    before.round(&[gone(), skipped()]);
-    let mut after = World::start(plan(1, spec), Some(&before.last().clone()));
-    after.observe(&[Outcome::Passed, failed(Cause::ConnectTimeout)]);
-    assert_eq!(after.state.tracks()[1].state(), ProbeState::Healthy, "one failure of two is no verdict");
-
-    let slow = Outcome::Degraded(Failure::new(Cause::LatencyExceeded, Stage::Connect, "answered after 2s"));
-    let mut before = World::start(plan(1, ONE), None);
-    before.observe(std::slice::from_ref(&slow));
-    before.round(&[slow]);
-    before.round(&[failed(Cause::ConnectTimeout)]);
-    before.step(Event::Flush);
-    assert!(before.last().probes[0].message.contains("worse than Degraded"));
-    let after = World::start(plan(1, ONE), Some(&before.last().clone()));
-    let message = &after.state.tracks()[0].failure().expect("Degraded").message;
-    assert_eq!(&**message, Cause::LatencyExceeded.summary(), "what the state rests on, not what was seen last");
 }
 
 #[test]
