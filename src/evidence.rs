@@ -208,14 +208,6 @@ pub fn clip(text: &str, max: usize) -> std::borrow::Cow<'_, str> {
     }
 }
 
-/// An error and its sources, from the outermost to the innermost; one that repeats another's words is left out.
-pub fn reasons(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |source| source.source()).fold(error.to_string(), |told, source| {
-        let more = source.to_string();
-        if told.contains(&more) { told } else { format!("{told}: {more}") }
-    })
-}
-
 /// A duration for people: three significant digits, with its unit.
 pub struct Shown(pub Duration);
 

@@ -31,6 +31,7 @@ pub mod manifest;
 pub mod metrics;
 pub mod plan;
 pub mod probe;
+pub mod reasons;
 pub mod resolve;
 pub mod serve;
 pub mod source;

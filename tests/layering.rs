@@ -21,10 +21,11 @@ const fn step(name: &'static str, uses: &'static [&'static str]) -> Step {
 /// The steps, each below all that it uses. `engine` is the shell, whose parts are steps: what is pure stands above.
 const STEPS: &[Step] = &[
     step("api", &[]),
+    step("reasons", &[]),
     step("evidence", &["api"]),
     step("plan", &["api", "evidence"]),
     step("manifest", &["api", "plan"]),
-    step("probe", &["api", "evidence", "plan"]),
+    step("probe", &["api", "reasons", "evidence", "plan"]),
     step("diagnosis", &["api", "evidence"]),
     step("source", &["api", "plan"]),
     // What is known of one probe: status is rendered from it, and the engine's step keeps it.
@@ -51,7 +52,7 @@ const STEPS: &[Step] = &[
         ],
     ),
     step("source::folder", &["api", "plan", "manifest", "source"]),
-    step("source::cluster", &["api", "plan", "source"]),
+    step("source::cluster", &["api", "reasons", "plan", "source"]),
     step("resolve", &["api", "plan", "source", "engine"]),
     step("serve", &["metrics", "engine"]),
     step("controller", &["probe", "source", "metrics", "status::write", "telemetry", "engine", "resolve"]),
@@ -59,6 +60,7 @@ const STEPS: &[Step] = &[
         "cli",
         &[
             "api",
+            "reasons",
             "plan",
             "manifest",
             "probe",
@@ -76,8 +78,18 @@ const STEPS: &[Step] = &[
 ];
 
 /// Steps that take everything as an argument: no I/O, no clock.
-const PURE: &[&str] =
-    &["api", "evidence", "plan", "diagnosis", "source", "engine::track", "engine::wheel", "status", "engine::state"];
+const PURE: &[&str] = &[
+    "api",
+    "reasons",
+    "evidence",
+    "plan",
+    "diagnosis",
+    "source",
+    "engine::track",
+    "engine::wheel",
+    "status",
+    "engine::state",
+];
 
 /// Files of pure steps that do I/O all the same, each with its reason.
 const IMPURE_FILES: &[(&str, &str)] = &[

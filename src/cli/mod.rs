@@ -15,6 +15,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::reasons::reasons;
+
 /// Exit code when at least one check is not Ready.
 pub const NOT_READY: u8 = 1;
 /// Exit code after Ctrl-C: 128 + SIGINT, as shells have it.
@@ -85,17 +87,8 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(INTERRUPTED);
     }
     // Without standard error there is only the exit code to tell it.
-    let _ = writeln!(io::stderr(), "error: {}", sentence(error));
+    let _ = writeln!(io::stderr(), "error: {}", reasons(error.as_ref()));
     ExitCode::from(UNUSABLE)
-}
-
-/// An error and its sources, each said once: some repeat what lies below them.
-fn sentence(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |said, source| match said.as_str() {
-        "" => source,
-        _ if said.contains(&source) => said,
-        _ => format!("{said}: {source}"),
-    })
 }
 
 #[cfg(test)]
@@ -113,9 +106,9 @@ mod tests {
     fn an_error_says_nothing_twice() {
         let low = || io::Error::other("no space");
         let repeated = Err::<(), _>(output::OutputError::Io(low())).context("printing").expect_err("an error");
-        assert_eq!(sentence(&repeated), "printing: standard output can't be written to: no space");
+        assert_eq!(reasons(&*repeated), "printing: standard output can't be written to: no space");
         let plain = Err::<(), _>(low()).context("printing").expect_err("an error");
-        assert_eq!(sentence(&plain), "printing: no space");
+        assert_eq!(reasons(&*plain), "printing: no space");
     }
 
     #[test]

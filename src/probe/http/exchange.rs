@@ -17,12 +17,13 @@ use url::Url;
 use super::preface::Prefaced;
 use crate::api::probes::HttpVersion;
 use crate::api::{Cause, Stage};
-use crate::evidence::{Failure, reasons};
+use crate::evidence::Failure;
 use crate::plan::kinds::{HttpAction, shown_url};
 use crate::probe::Attempt;
 use crate::probe::driven::Driven;
 use crate::probe::net::io_cause;
 use crate::probe::net::tls::Session;
+use crate::reasons::reasons;
 
 /// Largest response header that is read, in bytes.
 const MAX_HEADER: usize = 64 * 1024;

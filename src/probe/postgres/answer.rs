@@ -12,9 +12,10 @@ use tokio_postgres::error::DbError;
 use super::listen::LastWords;
 use super::wire::{Method, Seen, Violation};
 use crate::api::{Cause, Stage};
-use crate::evidence::{Failure, reasons};
+use crate::evidence::Failure;
 use crate::probe::net::io_cause;
 use crate::probe::net::tls::Session;
+use crate::reasons::reasons;
 
 /// What is known around an error, and what it told besides.
 pub struct Exchange<'a> {

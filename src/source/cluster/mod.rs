@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::{Backend, SourceEvent};
+use crate::reasons::reasons;
 
 pub use backend::ClusterBackend;
 
@@ -55,22 +56,8 @@ pub fn start(client: Client, namespaces: &[String], instance: &str) -> ClusterSo
 fn said(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => status.message.clone(),
-        error => chain(error),
+        error => reasons(error),
     }
-}
-
-/// An error with what it came from: the client's own words alone say no more than that there was no connection.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let more = cause.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// What went wrong with a watch, and what it means for the person who runs the operator.
@@ -82,7 +69,7 @@ fn explain(resource: &str, error: &kube::runtime::watcher::Error) -> (String, St
         | Error::WatchFailed(kube::Error::Api(status))
         | Error::WatchError(status) => status,
         Error::InitialListFailed(_) | Error::WatchStartFailed(_) | Error::WatchFailed(_) | Error::NoResourceVersion => {
-            return (chain(error), "is the API server reachable? The watch is tried again".to_owned());
+            return (reasons(error), "is the API server reachable? The watch is tried again".to_owned());
         }
     };
     let advice = match status.code {
