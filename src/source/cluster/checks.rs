@@ -11,6 +11,7 @@ use kube::runtime::{WatchStreamExt, watcher as watch_objects};
 use kube::{Client, ResourceExt};
 use tokio::sync::mpsc;
 
+use super::pauses::Pauses;
 use crate::api::ConnectivityCheck;
 use crate::plan::CheckId;
 use crate::source::{Declared, SourceEvent};
@@ -44,7 +45,7 @@ pub async fn watch(client: Client, namespace: Option<String>, listing: Listing, 
         Some(namespace) => Api::namespaced_with(client, namespace, &resource),
         None => Api::all_with(client, &resource),
     };
-    let stream = watch_objects(api, watcher::Config::default()).default_backoff();
+    let stream = watch_objects(api, watcher::Config::default()).backoff(Pauses::default());
     let mut stream = std::pin::pin!(stream);
     let mut watch = Watch { known: HashMap::new(), relisted: HashSet::new(), listing: Some(listing), events };
     while let Some(event) = stream.next().await {

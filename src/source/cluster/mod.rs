@@ -8,6 +8,7 @@ mod backend;
 mod checks;
 mod events;
 pub mod lease;
+mod pauses;
 pub mod rights;
 mod secrets;
 mod status;

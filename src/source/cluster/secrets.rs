@@ -11,6 +11,7 @@ use kube::runtime::{WatchStreamExt, watcher as watch_objects};
 use kube::{Client, ResourceExt};
 use tokio::sync::mpsc;
 
+use super::pauses::Pauses;
 use crate::source::SourceEvent;
 
 /// Namespace and name of a Secret.
@@ -75,7 +76,7 @@ pub async fn watch(
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
     };
-    let stream = watch_objects(api, watcher::Config::default()).default_backoff();
+    let stream = watch_objects(api, watcher::Config::default()).backoff(Pauses::default());
     let mut stream = std::pin::pin!(stream);
     let mut listed: HashSet<Name> = HashSet::new();
     while let Some(event) = stream.next().await {
