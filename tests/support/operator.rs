@@ -93,7 +93,6 @@ impl Operator {
     }
 
     /// Its process's number.
-    #[allow(dead_code, reason = "the benchmark asks for it, and no test does")]
     pub fn id(&self) -> u32 {
         self.process.id()
     }
