@@ -13,17 +13,23 @@ use crate::support::process::Signal;
 use crate::support::skip::require;
 use crate::support::wait::until;
 
+/// A leader that probes a healthy backend, a follower that stands by, and the backend.
+fn leader_and_follower(api: &ApiServer, namespace: &str, args: &[&str]) -> (Operator, Operator, Backend) {
+    let first = Operator::probing(&api.kubeconfig(), args);
+    let second = Operator::start(&api.kubeconfig(), args);
+    second.until_ready("standing by");
+    let backend = Backend::start();
+    api.apply(&check(namespace, "backend", &tcp(backend.port))).expect("applied");
+    until_ready(api, namespace, "backend", "True", "Healthy");
+    (first, second, backend)
+}
+
 #[test]
 fn of_two_replicas_one_probes_and_a_killed_leader_is_replaced() {
     let Some(api) = shared() else { return };
     let namespace = api.namespace("replicas");
     let args = ["--namespace", &namespace, "--leader-elect", "--lease-namespace", &namespace];
-    let first = Operator::probing(&api.kubeconfig(), &args);
-    let second = Operator::start(&api.kubeconfig(), &args);
-    second.until_ready("standing by");
-    let backend = Backend::start();
-    api.apply(&check(&namespace, "backend", &tcp(backend.port))).expect("applied");
-    until_ready(api, &namespace, "backend", "True", "Healthy");
+    let (first, second, backend) = leader_and_follower(api, &namespace, &args);
     let counted = backend.accepted();
     let since = Instant::now();
     until(SOON, "five more probes", || if backend.accepted() >= counted + 5 { Ok(()) } else { Err("no") });
@@ -74,12 +80,7 @@ fn a_leader_that_was_halted_neither_probes_nor_writes_when_it_wakes() {
     let Some(api) = shared() else { return };
     let namespace = api.namespace("halted");
     let args = ["--namespace", &namespace, "--leader-elect", "--lease-namespace", &namespace];
-    let first = Operator::probing(&api.kubeconfig(), &args);
-    let second = Operator::start(&api.kubeconfig(), &args);
-    second.until_ready("standing by");
-    let backend = Backend::start();
-    api.apply(&check(&namespace, "backend", &tcp(backend.port))).expect("applied");
-    until_ready(api, &namespace, "backend", "True", "Healthy");
+    let (first, second, backend) = leader_and_follower(api, &namespace, &args);
     first.halt();
     second.until_ready("probing");
     backend.until_accepted(1);
