@@ -244,12 +244,12 @@ fn every_command_line_is_one_that_runready_takes() {
 
 #[test]
 fn the_index_links_every_page_of_the_docs() {
-    let index = read(&root().join("docs/README.md"));
+    let index = read(&root().join("docs/README.md")) + &read(&root().join("docs/probes.md"));
     let mut pages = Vec::new();
     files(&root().join("docs"), "md", &mut pages);
     for page in pages.iter().filter(|page| !page.ends_with("docs/README.md")) {
         let name = page.strip_prefix(root().join("docs")).expect("below docs").display().to_string();
-        assert!(index.contains(&format!("]({name})")), "docs/README.md does not link {name}");
+        assert!(index.contains(&format!("]({name})")), "neither docs/README.md nor docs/probes.md links {name}");
     }
 }
 
@@ -263,8 +263,8 @@ fn every_word_of_the_api_is_explained() {
     words.extend(Layer::ALL.iter().map(|word| (concepts, format!("`{word}`"))));
     words.extend(reasons.iter().map(|word| (concepts, format!("`{word}`"))));
     words.extend(Stage::ALL.iter().map(|word| (probes, format!("`{word}`"))));
-    words.extend(Kind::ALL.iter().map(|kind| (probes, format!("\n## {}\n", kind.as_str()))));
-    words.extend(Kind::ALL.iter().map(|kind| ("README.md", format!("(docs/probes.md#{})", kind.as_str()))));
+    words.extend(Kind::ALL.iter().map(|kind| (probes, format!("(probes/{}.md)", kind.as_str()))));
+    words.extend(Kind::ALL.iter().map(|kind| ("README.md", format!("(docs/probes/{}.md)", kind.as_str()))));
     words.extend(RULES.iter().map(|rule| (diagnosis, format!("\n### {}\n", rule.id))));
     for (page, word) in words {
         assert!(read(&root().join(page)).contains(&word), "{page} does not hold {:?}", word.trim());

@@ -1,7 +1,7 @@
 //! Which keys of which Secrets a spec refers to. Pure.
 
-use super::probes::{CaSecretRef, ClientCertSecretRef, SecretKeyRef};
-use super::spec::{ConnectivityCheckSpec, ProbeSpec};
+use super::probes::{CaSecretRef, ClientCertSecretRef, DatabaseTls, SecretKeyRef};
+use super::spec::{ConnectivityCheckSpec, KindSpec, ProbeSpec};
 
 impl ConnectivityCheckSpec {
     /// Name and key of every value that the spec takes from a Secret of the check's namespace.
@@ -13,40 +13,55 @@ impl ConnectivityCheckSpec {
 impl ProbeSpec {
     /// Name and key of every value that the probe takes from a Secret.
     fn secret_keys(&self) -> Vec<(&str, &str)> {
-        // Every field is named, so that a new kind is not forgotten here.
-        let ProbeSpec {
-            name: _,
-            dns: _,
-            tcp: _,
-            tls,
-            http,
-            postgres,
-            max_latency: _,
-            stage_timeouts: _,
-            required: _,
-            depends_on: _,
-        } = self;
-        let mut keys: Vec<&SecretKeyRef> = Vec::new();
-        let mut authorities: Vec<&CaSecretRef> = Vec::new();
-        let mut clients: Vec<&ClientCertSecretRef> = Vec::new();
-        if let Some(tls) = tls {
-            authorities.extend(&tls.ca_secret_ref);
-            clients.extend(&tls.client_cert_secret_ref);
+        self.kinds().flat_map(KindSpec::secret_keys).collect()
+    }
+}
+
+impl<'a> KindSpec<'a> {
+    /// Name and key of every value that a probe of this kind takes from a Secret.
+    fn secret_keys(self) -> Vec<(&'a str, &'a str)> {
+        let mut keys = Keys::default();
+        match self {
+            KindSpec::Dns(_) | KindSpec::Tcp(_) => {}
+            KindSpec::Tls(tls) => {
+                keys.authority(tls.ca_secret_ref.as_ref());
+                keys.client(tls.client_cert_secret_ref.as_ref());
+            }
+            KindSpec::Http(http) => {
+                http.headers_from_secret.iter().for_each(|header| keys.value(Some(&header.secret_ref)));
+                keys.authority(http.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()));
+                keys.client(http.tls.as_ref().and_then(|tls| tls.client_cert_secret_ref.as_ref()));
+            }
+            KindSpec::Postgres(postgres) => {
+                keys.value(postgres.password_secret_ref.as_ref());
+                keys.database_tls(&postgres.tls);
+            }
         }
-        if let Some(http) = http {
-            keys.extend(http.headers_from_secret.iter().map(|header| &header.secret_ref));
-            authorities.extend(http.tls.iter().flat_map(|tls| &tls.ca_secret_ref));
-            clients.extend(http.tls.iter().flat_map(|tls| &tls.client_cert_secret_ref));
-        }
-        if let Some(postgres) = postgres {
-            keys.extend(&postgres.password_secret_ref);
-            authorities.extend(&postgres.tls.ca_secret_ref);
-            clients.extend(&postgres.tls.client_cert_secret_ref);
-        }
-        let keys = keys.into_iter().map(|reference| (reference.name.as_str(), reference.key.as_str()));
-        let authorities = authorities.into_iter().map(|reference| (reference.name.as_str(), reference.key.as_str()));
-        let clients =
-            clients.into_iter().flat_map(|client| ["tls.crt", "tls.key"].map(|key| (client.name.as_str(), key)));
-        keys.chain(authorities).chain(clients).collect()
+        keys.0
+    }
+}
+
+/// Names and keys, as they are found.
+#[derive(Default)]
+struct Keys<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> Keys<'a> {
+    fn value(&mut self, reference: Option<&'a SecretKeyRef>) {
+        self.0.extend(reference.map(|reference| (reference.name.as_str(), reference.key.as_str())));
+    }
+
+    fn authority(&mut self, reference: Option<&'a CaSecretRef>) {
+        self.0.extend(reference.map(|reference| (reference.name.as_str(), reference.key.as_str())));
+    }
+
+    fn client(&mut self, reference: Option<&'a ClientCertSecretRef>) {
+        let both =
+            |reference: &'a ClientCertSecretRef| ["tls.crt", "tls.key"].map(|key| (reference.name.as_str(), key));
+        self.0.extend(reference.into_iter().flat_map(both));
+    }
+
+    fn database_tls(&mut self, tls: &'a DatabaseTls) {
+        self.authority(tls.ca_secret_ref.as_ref());
+        self.client(tls.client_cert_secret_ref.as_ref());
     }
 }

@@ -200,6 +200,49 @@ pub struct ProbeSpec {
     pub depends_on: Vec<String>,
 }
 
+/// What a probe of one kind needs to know.
+#[derive(Clone, Copy, Debug)]
+pub enum KindSpec<'a> {
+    /// See [`ProbeSpec::dns`].
+    Dns(&'a DnsProbe),
+    /// See [`ProbeSpec::tcp`].
+    Tcp(&'a TcpProbe),
+    /// See [`ProbeSpec::tls`].
+    Tls(&'a TlsProbe),
+    /// See [`ProbeSpec::http`].
+    Http(&'a HttpProbe),
+    /// See [`ProbeSpec::postgres`].
+    Postgres(&'a PostgresProbe),
+}
+
+impl ProbeSpec {
+    /// Every kind that is set. Exactly one should be: an object may have been stored before the rule was.
+    pub fn kinds(&self) -> impl Iterator<Item = KindSpec<'_>> {
+        // Every field is named, so that a new kind is not forgotten here.
+        let ProbeSpec {
+            name: _,
+            dns,
+            tcp,
+            tls,
+            http,
+            postgres,
+            max_latency: _,
+            stage_timeouts: _,
+            required: _,
+            depends_on: _,
+        } = self;
+        [
+            dns.as_ref().map(KindSpec::Dns),
+            tcp.as_ref().map(KindSpec::Tcp),
+            tls.as_ref().map(KindSpec::Tls),
+            http.as_ref().map(KindSpec::Http),
+            postgres.as_ref().map(KindSpec::Postgres),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
 /// Deadlines for single stages, each a duration such as 5s. A stage that the probe's kind does not have is ignored.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

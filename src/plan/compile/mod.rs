@@ -1,5 +1,6 @@
 //! Compiles a spec and its secrets into a plan. Pure but for the system's CA certificates, which are read once.
 
+mod database;
 mod dns;
 mod http;
 mod postgres;
@@ -13,7 +14,7 @@ use super::cadence::Cadence;
 use super::kinds::{Action, Kind};
 use super::secrets::Secrets;
 use super::{CheckId, CheckPlan, Fault, ProbePlan};
-use crate::api::spec::{ConnectivityCheckSpec, ProbeSpec, StageTimeouts};
+use crate::api::spec::{ConnectivityCheckSpec, KindSpec, ProbeSpec, StageTimeouts};
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
 
@@ -191,28 +192,21 @@ impl Compiler<'_> {
 
     /// The one kind of a probe. A spec with none or several is a fault: it may have been stored before the rule was.
     fn action(&self, spec: &ProbeSpec) -> (Kind, String, Result<Action, Fault>) {
-        let ProbeSpec { dns, tcp, tls, http, postgres, .. } = spec;
-        let kinds = [dns.is_some(), tcp.is_some(), tls.is_some(), http.is_some(), postgres.is_some()];
-        let one = kinds.into_iter().filter(|set| *set).count() == 1;
-        match (dns, tcp, tls, http, postgres) {
-            (Some(dns), ..) if one => (Kind::Dns, format!("dns://{}/{:?}", dns.name, dns.record_type), self.dns(dns)),
-            (_, Some(tcp), ..) if one => {
-                (Kind::Tcp, format!("tcp://{}", authority(&tcp.host, tcp.port)), self.tcp(tcp))
-            }
-            (_, _, Some(tls), ..) if one => {
-                (Kind::Tls, format!("tls://{}", authority(&tls.host, tls.port)), self.tls(tls))
-            }
-            (_, _, _, Some(http), _) if one => (Kind::Http, http::shown(&http.url), self.http(http)),
-            (_, _, _, _, Some(postgres)) if one => {
-                let target = format!(
-                    "postgres://{}@{}/{}",
-                    postgres.user,
-                    authority(&postgres.host, postgres.port),
-                    postgres.database
-                );
-                (Kind::Postgres, target, self.postgres(postgres))
-            }
+        let mut kinds = spec.kinds();
+        match (kinds.next(), kinds.next()) {
+            (Some(only), None) => self.kind(only),
             _ => (Kind::Tcp, String::new(), Err(invalid(&self.field, "exactly one kind per probe"))),
+        }
+    }
+
+    /// The one place where a kind is told from another: the kind, what it observes (for people), and what to do.
+    fn kind(&self, spec: KindSpec<'_>) -> (Kind, String, Result<Action, Fault>) {
+        match spec {
+            KindSpec::Dns(spec) => (Kind::Dns, format!("dns://{}/{:?}", spec.name, spec.record_type), self.dns(spec)),
+            KindSpec::Tcp(spec) => (Kind::Tcp, format!("tcp://{}", authority(&spec.host, spec.port)), self.tcp(spec)),
+            KindSpec::Tls(spec) => (Kind::Tls, format!("tls://{}", authority(&spec.host, spec.port)), self.tls(spec)),
+            KindSpec::Http(spec) => (Kind::Http, http::shown(&spec.url), self.http(spec)),
+            KindSpec::Postgres(spec) => (Kind::Postgres, postgres::shown(spec), self.postgres(spec)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Stages that several kinds share: name resolution, TCP connection, TLS. Does network I/O.
 
+pub mod channel;
 pub mod connect;
 mod once;
 pub mod resolve;

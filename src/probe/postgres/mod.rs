@@ -17,7 +17,6 @@ use std::time::Duration;
 use futures::StreamExt;
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::{Client, Config, Connection, Error, NoTls, SimpleQueryMessage};
@@ -28,11 +27,12 @@ use self::listen::{LastWords, Listening};
 use self::wire::Watched;
 use super::Attempt;
 use super::driven::Driven;
+use super::net::channel::Channel;
+use super::net::io_cause;
 use super::net::tls::Session;
-use super::net::{connect, io_cause};
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure};
-use crate::plan::kinds::{PostgresAction, PostgresTlsPlan};
+use crate::plan::kinds::{DatabaseTlsPlan, PostgresAction};
 use crate::plan::trust::TlsPlan;
 
 /// SSLRequest: a length of 8 and the code 80877103 (PostgreSQL documentation, "Message Formats").
@@ -45,14 +45,14 @@ const RECOVERY_QUERY: &str = "SELECT pg_is_in_recovery(), current_setting('trans
 /// Carries out a `postgres` probe.
 pub async fn probe(action: &PostgresAction, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
     let (plan, required) = match &action.tls {
-        PostgresTlsPlan::Disable => {
-            let stream = connect::connect(attempt, &action.endpoint).await?;
+        DatabaseTlsPlan::Disable => {
+            let stream = Channel::open(attempt, &action.way).await?;
             return converse(action, attempt, stream, None).await;
         }
-        PostgresTlsPlan::Prefer(plan) => (plan, false),
-        PostgresTlsPlan::Require(plan) => (plan, true),
+        DatabaseTlsPlan::Prefer(plan) => (plan, false),
+        DatabaseTlsPlan::Require(plan) => (plan, true),
     };
-    let stream = connect::connect(attempt, &action.endpoint).await?;
+    let stream = Channel::open(attempt, &action.way).await?;
     match secure(action, attempt, stream, plan, required).await? {
         Offered::Plain(stream) => converse(action, attempt, stream, None).await,
         Offered::Tls(stream, session) => converse(action, attempt, *stream, Some(&session)).await,
@@ -61,19 +61,19 @@ pub async fn probe(action: &PostgresAction, attempt: &mut Attempt<'_>) -> Result
 
 /// What the server offers to speak over.
 enum Offered {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>, Session),
+    Plain(Channel),
+    Tls(Box<TlsStream<Channel>>, Session),
 }
 
 /// The tls stage: asks for TLS, and shakes hands if the server offers it.
 async fn secure(
     action: &PostgresAction,
     attempt: &mut Attempt<'_>,
-    mut stream: TcpStream,
+    mut stream: Channel,
     plan: &TlsPlan,
     required: bool,
 ) -> Result<Offered, Failure> {
-    let host = &action.endpoint.host;
+    let host = action.way.host();
     let session = Session::new(plan, host, &[])?;
     let work = async {
         match ask_for_tls(&mut stream).await? {
@@ -98,7 +98,7 @@ async fn secure(
 }
 
 /// Reads exactly one byte: whatever a server, or somebody in between, sends beyond it is part of the TLS handshake.
-async fn ask_for_tls(stream: &mut TcpStream) -> Result<u8, Failure> {
+async fn ask_for_tls(stream: &mut Channel) -> Result<u8, Failure> {
     let broken = |error: std::io::Error| {
         Failure::new(io_cause(&error), Stage::Tls, format!("the connection broke after SSLRequest: {error}"))
     };

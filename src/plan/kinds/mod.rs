@@ -1,18 +1,20 @@
 //! What each kind of probe does, with names parsed, expressions compiled and secrets in place. Data only.
 
+mod database;
+mod http;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
-use hyper::Method;
-use hyper::header::{HeaderMap, HeaderName};
-use secrecy::SecretString;
 use url::Url;
 
 pub use crate::api::Kind;
 
 use super::trust::TlsPlan;
-use crate::api::probes::{HttpVersion, RecordType};
+use crate::api::probes::RecordType;
+
+pub use database::{DatabaseTlsPlan, PostgresAction};
+pub use http::HttpAction;
 
 /// What a probe does.
 #[derive(Clone, Debug)]
@@ -38,6 +40,22 @@ pub struct Endpoint {
     pub port: u16,
     /// Judge only the first address that answers.
     pub happy_eyeballs: bool,
+}
+
+/// How a database is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Over TCP.
+    Tcp(Endpoint),
+}
+
+impl Way {
+    /// The host at its end, for people and for the name in its certificate.
+    pub fn host(&self) -> &str {
+        match self {
+            Way::Tcp(endpoint) => &endpoint.host,
+        }
+    }
 }
 
 /// Ask a DNS server.
@@ -73,67 +91,6 @@ pub struct TlsAction {
     pub tls: TlsPlan,
     /// A certificate valid for less than this is Degraded.
     pub min_validity: Option<Duration>,
-}
-
-/// Send an HTTP request.
-#[derive(Clone, Debug)]
-pub struct HttpAction {
-    /// Where to.
-    pub url: Url,
-    /// Method.
-    pub method: Method,
-    /// Headers to send; those from secrets are marked sensitive.
-    pub headers: HeaderMap,
-    /// Body to send.
-    pub body: Bytes,
-    /// Status codes that are fine. Empty: 200 to 299.
-    pub expect_status: Box<[u16]>,
-    /// What must match in the body.
-    pub expect_body: Option<regex::bytes::Regex>,
-    /// Headers that the response must have.
-    pub expect_headers: Box<[(HeaderName, regex::bytes::Regex)]>,
-    /// Largest body that is read, in bytes.
-    pub max_body_bytes: usize,
-    /// How many redirects to follow.
-    pub follow_redirects: u32,
-    /// TLS settings, for https and for redirects to it.
-    pub tls: TlsPlan,
-    /// Protocol version.
-    pub version: HttpVersion,
-    /// Judge only the first address that answers.
-    pub happy_eyeballs: bool,
-}
-
-/// How PostgreSQL's TLS is asked for.
-#[derive(Clone, Debug)]
-pub enum PostgresTlsPlan {
-    /// Plain text, without asking.
-    Disable,
-    /// TLS when offered, plain text otherwise.
-    Prefer(TlsPlan),
-    /// TLS or nothing.
-    Require(TlsPlan),
-}
-
-/// Log in to PostgreSQL.
-#[derive(Clone, Debug)]
-pub struct PostgresAction {
-    /// Where to.
-    pub endpoint: Endpoint,
-    /// Database to open.
-    pub database: Box<str>,
-    /// Role to log in as.
-    pub user: Box<str>,
-    /// The role's password.
-    pub password: Option<SecretString>,
-    /// TLS settings.
-    pub tls: PostgresTlsPlan,
-    /// Query to run.
-    pub query: Box<str>,
-    /// Exact number of rows that it must return.
-    pub expect_rows: Option<u32>,
-    /// Whether the server must accept writes.
-    pub writable: bool,
 }
 
 /// A URL as it may be shown: without a user, and without a query, which may hold a token.

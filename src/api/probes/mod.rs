@@ -1,0 +1,55 @@
+//! What each kind of probe needs to know, one file for each kind. Types and schema only.
+
+mod database;
+mod dns;
+mod http;
+mod postgres;
+mod tcp;
+mod tls;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::schema;
+
+pub use database::{CA_UNUSED, DatabaseTls, DatabaseTlsMode};
+pub use dns::{DnsProbe, RecordType};
+pub use http::{HttpHeader, HttpProbe, HttpSecretHeader, HttpTls, HttpVersion};
+pub use postgres::PostgresProbe;
+pub use tcp::TcpProbe;
+pub use tls::TlsProbe;
+
+/// One value of a Secret in the check's namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct SecretKeyRef {
+    /// Name of the Secret.
+    #[schemars(schema_with = "schema::object_name")]
+    pub name: String,
+    /// Key within the Secret's data.
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}
+
+/// A CA bundle (PEM) in a Secret of the check's namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct CaSecretRef {
+    /// Name of the Secret.
+    #[schemars(schema_with = "schema::object_name")]
+    pub name: String,
+    /// Key within the Secret's data. Default ca.crt.
+    #[serde(default = "ca_crt")]
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}
+
+fn ca_crt() -> String {
+    "ca.crt".to_owned()
+}
+
+/// A client certificate: a Secret of type kubernetes.io/tls, with tls.crt and tls.key (PEM).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct ClientCertSecretRef {
+    /// Name of the Secret.
+    #[schemars(schema_with = "schema::object_name")]
+    pub name: String,
+}
