@@ -134,8 +134,12 @@ pub enum Fact {
     ServerVersion,
     /// Whether PostgreSQL is in recovery (`pg_is_in_recovery()`): a replica, or a failed-over primary.
     InRecovery,
+    /// Whether MySQL's read_only, super_read_only or innodb_read_only is set: a replica, or a failed-over primary.
+    ReadOnly,
     /// SQLSTATE of the server's error.
     Sqlstate,
+    /// Number of MySQL's error.
+    MysqlError,
     /// Authentication method that the server asked for.
     AuthenticationMethod,
     /// Number of rows that the query returned.
@@ -176,7 +180,9 @@ impl Fact {
         match self {
             Fact::ServerVersion => "serverVersion",
             Fact::InRecovery => "inRecovery",
+            Fact::ReadOnly => "readOnly",
             Fact::Sqlstate => "sqlstate",
+            Fact::MysqlError => "mysqlError",
             Fact::AuthenticationMethod => "authenticationMethod",
             Fact::Rows => "rows",
             Fact::HttpStatus => "httpStatus",

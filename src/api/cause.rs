@@ -68,6 +68,8 @@ causes! {
     ConnectionClosed => Application, "Look at the server's log: it accepted the connection and then hung up.";
     /// The server does not speak TLS on this port, although the check demands it.
     TlsNotOffered => Application, "Turn TLS on at the server, or lower the check's TLS mode if plain text is meant.";
+    /// The server lets nobody in over plain text (MySQL error 3159, require_secure_transport), and the check asks for no TLS.
+    TlsRequired => Application, "Set the check's TLS mode to Require, VerifyCa or VerifyFull.";
     /// The TLS handshake did not finish in time.
     TlsTimeout => Application, "The port answers TCP but not TLS: check that it is a TLS port and that the server is not overloaded.";
     /// The TLS handshake failed: alert, version or cipher mismatch, or bytes that are not TLS.
@@ -90,27 +92,29 @@ causes! {
     HandshakeTimeout => Database, "The server accepts connections but does not serve them: look at its load, its connection limit, and any proxy in front of it.";
     /// The database is starting up or recovering and takes no connections yet (SQLSTATE 57P03).
     ServerStarting => Database, "Wait for the start or recovery to finish; if it does not, look at the database's log.";
-    /// The database is shutting down (SQLSTATE 57P01, 57P02).
+    /// The database is shutting down (SQLSTATE 57P01, 57P02; MySQL error 1053).
     ServerShuttingDown => Database, "Find out who stops it: maintenance, a failover or a restart; look at the instance's operations.";
-    /// The database has no connection left (SQLSTATE 53300).
-    TooManyConnections => Database, "Find what holds the connections (pg_stat_activity), bound the services' pools, or raise max_connections.";
-    /// The server refused the credentials (SQLSTATE 28P01).
+    /// The database has no connection left, in all or for this user (SQLSTATE 53300; MySQL errors 1040, 1203, 1226).
+    TooManyConnections => Database, "Find what holds the connections (pg_stat_activity, SHOW PROCESSLIST), bound the services' pools, or raise max_connections.";
+    /// The server has blocked the host that the probe comes from, after too many connections of it that came to nothing (MySQL error 1129).
+    HostBlocked => Database, "Run FLUSH HOSTS (MySQL 8: TRUNCATE TABLE performance_schema.host_cache), then find what connects and hangs up: bare TCP health checks do, or a broken client; raise max_connect_errors if they must.";
+    /// The server refused the credentials (SQLSTATE 28P01; MySQL error 1045).
     AuthenticationFailed => Application, "Check the user and the password in the Secret: it may have been rotated on one side only.";
     /// The server asks for an authentication method that can't be served with what the check has.
-    AuthenticationMethodUnsupported => Application, "Give the check what the method needs (a password, say), or change the server's rule for this role (pg_hba.conf).";
+    AuthenticationMethodUnsupported => Application, "Give the check what the method needs (a password, say), or change what the server asks of this role (pg_hba.conf, the account's plugin).";
     /// The server did not decide on the credentials in time.
     AuthenticationTimeout => Database, "The server answers but authentication hangs: look at its load, and at LDAP, PAM or another service that it asks.";
-    /// The server lets this role in from nowhere, or not in this way (SQLSTATE 28000, 42501).
+    /// The server lets this role in from nowhere, or not in this way (SQLSTATE 28000, 42501; MySQL errors 1044, 1130, 1142).
     AccessDenied => Application, "Check the role's privileges and the server's access rules (pg_hba.conf, authorized networks, TLS required).";
-    /// The database does not exist (SQLSTATE 3D000).
+    /// The database does not exist (SQLSTATE 3D000; MySQL error 1049).
     DatabaseNotFound => Application, "Check the database name, or create the database.";
     /// The server failed for a reason of its own: memory, disk, an internal error (SQLSTATE classes 53, 57, 58 and XX), or one that it gives at login and that has no cause here.
-    ServerError => Database, "Read the SQLSTATE and message, and look at the database's log, disk and memory.";
+    ServerError => Database, "Read the error's code and message, and look at the database's log, disk and memory.";
     /// The server refused the query.
-    QueryFailed => Application, "Read the SQLSTATE and message: the query, the schema or the role's privileges don't fit.";
+    QueryFailed => Application, "Read the error's code and message: the query, the schema or the role's privileges don't fit.";
     /// The query did not finish in time.
     QueryTimeout => Database, "Look for locks and load on the database, and at the query's plan.";
-    /// The server does not accept writes (SQLSTATE 25006, in recovery): a replica, or an endpoint that failed over.
+    /// The server does not accept writes (SQLSTATE 25006, in recovery; MySQL read_only, errors 1290, 1792, 1836): a replica, or an endpoint that failed over.
     ReadOnly => Database, "Point the service to the primary, or find out why a failover has not finished.";
     /// The answer is not the expected one.
     UnexpectedResult => Application, "Compare the answer with the check's expectation: one of the two is out of date.";

@@ -13,11 +13,13 @@ pub enum Kind {
     Http,
     /// A PostgreSQL login and query.
     Postgres,
+    /// A MySQL or MariaDB login and query.
+    Mysql,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 5] = [Kind::Dns, Kind::Tcp, Kind::Tls, Kind::Http, Kind::Postgres];
+    pub const ALL: [Kind; 6] = [Kind::Dns, Kind::Tcp, Kind::Tls, Kind::Http, Kind::Postgres, Kind::Mysql];
 
     /// The name of the field in the spec, and of the label in metrics.
     pub const fn as_str(self) -> &'static str {
@@ -27,6 +29,15 @@ impl Kind {
             Kind::Tls => "tls",
             Kind::Http => "http",
             Kind::Postgres => "postgres",
+            Kind::Mysql => "mysql",
+        }
+    }
+
+    /// Whether what it probes is a database.
+    pub const fn is_database(self) -> bool {
+        match self {
+            Kind::Postgres | Kind::Mysql => true,
+            Kind::Dns | Kind::Tcp | Kind::Tls | Kind::Http => false,
         }
     }
 }

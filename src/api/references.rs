@@ -36,6 +36,10 @@ impl<'a> KindSpec<'a> {
                 keys.value(postgres.password_secret_ref.as_ref());
                 keys.database_tls(&postgres.tls);
             }
+            KindSpec::Mysql(mysql) => {
+                keys.value(mysql.password_secret_ref.as_ref());
+                keys.database_tls(&mysql.tls);
+            }
         }
         keys.0
     }

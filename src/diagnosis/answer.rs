@@ -16,6 +16,7 @@ pub(super) fn database_state(case: &Case<'_>) -> Vec<Finding> {
             Cause::ServerStarting
                 | Cause::ServerShuttingDown
                 | Cause::TooManyConnections
+                | Cause::HostBlocked
                 | Cause::ServerError
                 | Cause::ReadOnly
         )
@@ -52,6 +53,7 @@ pub(super) fn tls(case: &Case<'_>) -> Vec<Finding> {
         matches!(
             cause,
             Cause::TlsNotOffered
+                | Cause::TlsRequired
                 | Cause::TlsProtocolError
                 | Cause::CertificateExpired
                 | Cause::CertificateNotYetValid
@@ -106,5 +108,5 @@ fn server_error(observation: &Observation<'_>) -> bool {
 }
 
 fn failing_database<'c>(case: &'c Case<'_>) -> Option<&'c Observation<'c>> {
-    case.observations.iter().find(|other| other.kind == Kind::Postgres && other.failing().is_some())
+    case.observations.iter().find(|other| other.kind.is_database() && other.failing().is_some())
 }

@@ -7,6 +7,7 @@ mod attempt;
 mod dns;
 mod driven;
 mod http;
+mod mysql;
 pub mod net;
 mod postgres;
 mod tcp;
@@ -117,6 +118,7 @@ async fn carry_out(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Fai
         Action::Tls(action) => Box::pin(tls::probe(action, attempt)).await,
         Action::Http(action) => Box::pin(http::probe(action, attempt)).await,
         Action::Postgres(action) => Box::pin(postgres::probe(action, attempt)).await,
+        Action::Mysql(action) => Box::pin(mysql::probe(action, attempt)).await,
     }
 }
 

@@ -9,7 +9,7 @@ use runready::diagnosis::{Case, Observation};
 use runready::evidence::{AddressRecord, Evidence, Fact, Failure, Outcome, StageRecord};
 
 use Confidence::{High, Low, Medium};
-use Kind::{Dns, Http, Postgres, Tcp, Tls};
+use Kind::{Dns, Http, Mysql, Postgres, Tcp, Tls};
 
 /// A vantage in a cluster.
 pub const POD: &str = "pod/runready/runready-0";
@@ -132,6 +132,7 @@ const fn stages_of(kind: Kind) -> &'static [Stage] {
         Tls => &[Stage::Connect, Stage::Tls],
         Http => &[Stage::Connect, Stage::Tls, Stage::Request, Stage::Body],
         Postgres => &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Authenticate, Stage::Query],
+        Mysql => &[Stage::Connect, Stage::Handshake, Stage::Tls, Stage::Authenticate, Stage::Query],
     }
 }
 
@@ -156,13 +157,16 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::CertificateNameMismatch
         | Cause::CertificateExpiresSoon
         | Cause::ClientCertificateRequired => Some(Stage::Tls),
-        Cause::HandshakeTimeout | Cause::ServerStarting | Cause::ServerShuttingDown | Cause::TooManyConnections => {
-            Some(Stage::Handshake)
-        }
+        Cause::HandshakeTimeout
+        | Cause::ServerStarting
+        | Cause::ServerShuttingDown
+        | Cause::TooManyConnections
+        | Cause::HostBlocked => Some(Stage::Handshake),
         Cause::AuthenticationFailed
         | Cause::AuthenticationMethodUnsupported
         | Cause::AuthenticationTimeout
         | Cause::AccessDenied
+        | Cause::TlsRequired
         | Cause::DatabaseNotFound => Some(Stage::Authenticate),
         Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec | Cause::ProberError => None,
         Cause::ConnectionReset
@@ -307,6 +311,13 @@ pub fn rows() -> Vec<Row> {
         ),
         ("a port refuses", vec![database(Cause::ConnectionRefused)], "server/refused", Layer::Database, Medium),
         ("the database is full", vec![database(Cause::TooManyConnections)], "database/state", Layer::Database, High),
+        (
+            "the database has blocked our host",
+            vec![ill("database", Mysql, "10.0.0.1:3306", Cause::HostBlocked)],
+            "database/state",
+            Layer::Database,
+            High,
+        ),
         ("the database is a replica", vec![database(Cause::ReadOnly)], "database/state", Layer::Database, High),
         (
             "the password is refused behind a healthy path",
@@ -318,6 +329,13 @@ pub fn rows() -> Vec<Row> {
         (
             "the certificate has expired",
             vec![web(Cause::CertificateExpired)],
+            "application/tls",
+            Layer::Application,
+            High,
+        ),
+        (
+            "the database demands TLS",
+            vec![ill("database", Mysql, "10.0.0.1:3306", Cause::TlsRequired)],
             "application/tls",
             Layer::Application,
             High,

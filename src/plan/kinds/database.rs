@@ -36,3 +36,24 @@ pub struct PostgresAction {
     /// Whether the server must accept writes.
     pub writable: bool,
 }
+
+/// Log in to MySQL or MariaDB.
+#[derive(Clone, Debug)]
+pub struct MysqlAction {
+    /// Where to.
+    pub way: Way,
+    /// Database to open.
+    pub database: Option<Box<str>>,
+    /// User to log in as.
+    pub user: Box<str>,
+    /// The user's password.
+    pub password: Option<SecretString>,
+    /// TLS settings.
+    pub tls: DatabaseTlsPlan,
+    /// Query to run.
+    pub query: Box<str>,
+    /// Exact number of rows that it must return.
+    pub expect_rows: Option<u32>,
+    /// Whether the server must accept writes.
+    pub writable: bool,
+}

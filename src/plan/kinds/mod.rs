@@ -13,7 +13,7 @@ pub use crate::api::Kind;
 use super::trust::TlsPlan;
 use crate::api::probes::RecordType;
 
-pub use database::{DatabaseTlsPlan, PostgresAction};
+pub use database::{DatabaseTlsPlan, MysqlAction, PostgresAction};
 pub use http::HttpAction;
 
 /// What a probe does.
@@ -29,6 +29,8 @@ pub enum Action {
     Http(Box<HttpAction>),
     /// Log in to PostgreSQL.
     Postgres(Box<PostgresAction>),
+    /// Log in to MySQL or MariaDB.
+    Mysql(Box<MysqlAction>),
 }
 
 /// Where to connect to.
