@@ -54,6 +54,8 @@ causes! {
     ResolverUnreachable => Network, "Check the address of the resolver (/etc/resolv.conf, or the check's resolver), that it listens on UDP and TCP port 53, and the routes to it.";
     /// The DNS server answered that it could not resolve the name (SERVFAIL, REFUSED or a malformed answer).
     ResolverFailed => Network, "Look at the DNS server's own logs and forwarding targets; a private zone's forwarder may be unreachable.";
+    /// The target may not be probed from here: whoever runs runready does not allow its address, port, name or socket.
+    TargetNotAllowed => Prober, "Point the check to another target, or ask whoever runs runready to allow this one; the message names the rule. Nothing is known about the path.";
     /// The host answered that nothing listens on the port (TCP RST).
     ConnectionRefused => Application, "Check that the server process runs and listens on this address and port.";
     /// Nothing answered the connection attempt.
@@ -139,9 +141,21 @@ causes! {
 }
 
 impl Cause {
+    /// Whether the check can't be carried out as it is written: no further observation is needed to be sure.
+    pub const fn is_of_the_spec(self) -> bool {
+        matches!(self, Cause::TargetNotAllowed | Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec)
+    }
+
     /// Whether the cause says that *we* could not tell, which is Unknown: never healthy, never guilty.
     pub const fn is_unknown(self) -> bool {
-        matches!(self, Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec | Cause::ProberError)
+        matches!(
+            self,
+            Cause::TargetNotAllowed
+                | Cause::SecretNotFound
+                | Cause::SecretKeyMissing
+                | Cause::InvalidSpec
+                | Cause::ProberError
+        )
     }
 }
 

@@ -25,6 +25,7 @@ use crate::plan::{Action, CheckPlan, ProbePlan};
 
 pub use attempt::Attempt;
 pub use net::resolve::Resolver;
+pub use net::targets::Targets;
 
 /// Where probes are carried out from: a name for the evidence, and the resolver that is used there.
 #[derive(Clone)]
@@ -33,6 +34,8 @@ pub struct Vantage {
     pub name: Arc<str>,
     /// Resolves host names.
     pub resolver: Resolver,
+    /// What may be probed from there.
+    pub targets: Targets,
 }
 
 /// Observes every probe of a check, side by side, and returns the evidence in the plan's order.
@@ -156,7 +159,7 @@ mod tests {
     }
 
     fn vantage() -> Vantage {
-        Vantage { name: "host/test".into(), resolver: Resolver::system() }
+        Vantage { name: "host/test".into(), resolver: Resolver::system(), targets: Targets::default() }
     }
 
     #[test]

@@ -144,9 +144,11 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::ResolverTimeout
         | Cause::ResolverFailed
         | Cause::ResolverUnreachable => Some(Stage::Resolve),
-        Cause::ConnectionRefused | Cause::ConnectTimeout | Cause::HostUnreachable | Cause::NetworkUnreachable => {
-            Some(Stage::Connect)
-        }
+        Cause::TargetNotAllowed
+        | Cause::ConnectionRefused
+        | Cause::ConnectTimeout
+        | Cause::HostUnreachable
+        | Cause::NetworkUnreachable => Some(Stage::Connect),
         Cause::TlsNotOffered
         | Cause::TlsTimeout
         | Cause::TlsProtocolError
@@ -353,6 +355,13 @@ pub fn rows() -> Vec<Row> {
             High,
         ),
         (
+            "the operator's rules keep it from being tried",
+            vec![database(Cause::TargetNotAllowed).in_state(ProbeState::Unknown)],
+            "check/not-allowed",
+            Layer::Prober,
+            High,
+        ),
+        (
             "we have no sockets left",
             vec![database(Cause::ProberError).in_state(ProbeState::Unknown)],
             "check/prober",
@@ -425,6 +434,7 @@ pub fn silences() -> Vec<(&'static str, &'static str, Vec<Seen>)> {
         ("application/answer", "there was no answer", vec![web(Cause::ResponseTimeout)]),
         ("latency/too-slow", "it fails", vec![web(Cause::ResponseTimeout)]),
         ("check/spec", "the path fails", vec![database(Cause::ConnectTimeout)]),
+        ("check/not-allowed", "nobody answers", vec![database(Cause::ConnectTimeout)]),
         ("check/prober", "a Secret is missing", vec![database(Cause::SecretNotFound).in_state(ProbeState::Unknown)]),
     ]
 }
