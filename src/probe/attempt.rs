@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tokio::time::timeout_at;
 
 use super::Vantage;
@@ -11,6 +12,12 @@ use super::net::connect::Stragglers;
 use crate::api::{Cause, Stage};
 use crate::evidence::{AddressRecord, Evidence, Fact, Failure, MAX_TEXT, Outcome, Shown, StageRecord, clip};
 use crate::plan::ProbePlan;
+
+/// The most that is kept of one text or body for assertions and captures, in bytes.
+pub const MAX_ANSWER: usize = 256 * 1024;
+
+/// What the peer answered, by the names under which assertions and captures know it.
+pub type Answers = Vec<(&'static str, Value)>;
 
 /// One attempt: one deadline for the whole, one for each stage, no retry.
 pub struct Attempt<'a> {
@@ -23,6 +30,7 @@ pub struct Attempt<'a> {
     stages: Vec<StageRecord>,
     addresses: Vec<AddressRecord>,
     facts: Vec<(Fact, Box<str>)>,
+    answers: Option<Box<Answers>>,
     flaw: Option<Failure>,
     stragglers: Option<Stragglers>,
 }
@@ -39,6 +47,7 @@ impl<'a> Attempt<'a> {
             stages: Vec::with_capacity(4),
             addresses: Vec::with_capacity(1),
             facts: Vec::new(),
+            answers: None,
             flaw: None,
             stragglers: None,
         }
@@ -87,6 +96,32 @@ impl<'a> Attempt<'a> {
             Some((_, known)) => *known = value,
             None => self.facts.push((fact, value)),
         }
+    }
+
+    /// Keeps what the peer answers from now on: somebody will ask for it.
+    pub fn listen(&mut self) {
+        self.answers.get_or_insert_default();
+    }
+
+    /// Whether anybody will ask for what the peer answers: what is large need be read or kept only then.
+    pub const fn is_asked(&self) -> bool {
+        self.answers.is_some()
+    }
+
+    /// Records what the peer answered, for assertions and captures. The last value of a name wins. Nothing is computed or
+    /// kept unless somebody will ask; a text longer than [`MAX_ANSWER`] should be left out.
+    pub fn answer(&mut self, name: &'static str, value: impl FnOnce() -> Value) {
+        let Some(answers) = &mut self.answers else { return };
+        let value = value();
+        match answers.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => answers.push((name, value)),
+        }
+    }
+
+    /// What the peer has answered, as far as it was asked for.
+    pub fn answers(&self) -> &[(&'static str, Value)] {
+        self.answers.as_deref().map_or(&[], Vec::as_slice)
     }
 
     /// Records what makes the probe Degraded if nothing fails. The first flaw stands.
@@ -167,5 +202,40 @@ const fn timeout_cause(stage: Stage) -> Cause {
         Stage::Authenticate => Cause::AuthenticationTimeout,
         Stage::Query => Cause::QueryTimeout,
         Stage::Request | Stage::Body | Stage::Exchange => Cause::ResponseTimeout,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Action, Kind, kinds};
+    use serde_json::json;
+
+    fn plan() -> ProbePlan {
+        let endpoint = kinds::Endpoint { host: "127.0.0.1".into(), port: 1, happy_eyeballs: false };
+        let action = Action::Tcp(kinds::TcpAction { endpoint, send: None, expect: None });
+        ProbePlan {
+            name: "target".into(),
+            kind: Kind::Tcp,
+            target: "tcp://127.0.0.1:1".into(),
+            action: Ok(std::sync::Arc::new(action)),
+            timeout: Duration::from_secs(1),
+            stage_limits: Box::default(),
+            max_latency: None,
+            required: true,
+            depends_on: Box::default(),
+        }
+    }
+
+    #[test]
+    fn an_answer_that_nobody_asks_for_is_not_even_computed() {
+        let (plan, vantage) =
+            (plan(), Vantage { name: "host/test".into(), resolver: super::super::Resolver::system() });
+        let mut attempt = Attempt::start(&plan, &vantage);
+        attempt.answer("status", || unreachable!("nobody asks"));
+        attempt.listen();
+        attempt.answer("status", || json!(301));
+        attempt.answer("status", || json!(200));
+        assert_eq!(attempt.answers(), [("status", json!(200))], "the last value wins");
     }
 }

@@ -45,6 +45,7 @@ pub async fn probe(action: &DnsAction, attempt: &mut Attempt<'_>) -> Result<(), 
     let records = records(&lookup, wanted);
     attempt.fact(Fact::ResponseCode, "NoError");
     attempt.fact(Fact::Records, records.join(", "));
+    attempt.answer("records", || records.clone().into());
     compare(action, &records)
 }
 

@@ -23,7 +23,7 @@ use crate::api::{Cause, ProbeState};
 use crate::evidence::{Evidence, Failure, Outcome};
 use crate::plan::{Action, CheckPlan, ProbePlan};
 
-pub use attempt::Attempt;
+pub use attempt::{Answers, Attempt, MAX_ANSWER};
 pub use net::resolve::Resolver;
 pub use net::targets::Targets;
 
