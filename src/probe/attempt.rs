@@ -229,8 +229,14 @@ mod tests {
 
     #[test]
     fn an_answer_that_nobody_asks_for_is_not_even_computed() {
-        let (plan, vantage) =
-            (plan(), Vantage { name: "host/test".into(), resolver: super::super::Resolver::system() });
+        let (plan, vantage) = (
+            plan(),
+            Vantage {
+                name: "host/test".into(),
+                resolver: super::super::Resolver::system(),
+                targets: Default::default(),
+            },
+        );
         let mut attempt = Attempt::start(&plan, &vantage);
         attempt.answer("status", || unreachable!("nobody asks"));
         attempt.listen();
