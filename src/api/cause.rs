@@ -116,6 +116,8 @@ causes! {
     ReadOnly => Database, "Point the service to the primary, or find out why a failover has not finished.";
     /// The answer is not the expected one.
     UnexpectedResult => Application, "Compare the answer with the check's expectation: one of the two is out of date.";
+    /// A rule of `assert` does not hold for what was answered, or can't be evaluated.
+    AssertionFailed => Application, "Compare the values in the message with the rule: the service answers, but not what the check asserts.";
     /// The HTTP status is not among those expected.
     StatusUnexpected => Application, "Look at the service's log for this request; a 5xx may be the symptom of a failing dependency.";
     /// The response's header did not arrive in time.

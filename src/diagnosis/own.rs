@@ -20,7 +20,8 @@ pub(super) fn too_slow(case: &Case<'_>) -> Vec<Finding> {
                     | Stage::Query
                     | Stage::Request
                     | Stage::Body
-                    | Stage::Exchange,
+                    | Stage::Exchange
+                    | Stage::Assert,
                 ) => observation.peer_layer(),
                 None => failure.cause.usual_layer(),
             };

@@ -39,6 +39,7 @@ impl<'a> Attempt<'a> {
     /// Starts the clock.
     pub fn start(plan: &'a ProbePlan, vantage: &'a Vantage) -> Self {
         let started = Instant::now();
+        let answers = plan.assertions.as_ref().map(|_| Box::default());
         Attempt {
             plan,
             vantage,
@@ -47,7 +48,7 @@ impl<'a> Attempt<'a> {
             stages: Vec::with_capacity(4),
             addresses: Vec::with_capacity(1),
             facts: Vec::new(),
-            answers: None,
+            answers,
             flaw: None,
             stragglers: None,
         }
@@ -139,6 +140,17 @@ impl<'a> Attempt<'a> {
         &self.addresses
     }
 
+    /// From the start of the first stage to the end of the last that the peer had a part in.
+    pub fn latency(&self) -> Duration {
+        let last = self.stages.iter().rev().find(|record| record.stage != Stage::Assert);
+        last.map_or_else(|| self.started.elapsed(), |record| record.start + record.duration)
+    }
+
+    /// The stages so far, and how long each took.
+    pub fn stage_times(&self) -> Vec<(Stage, Duration)> {
+        self.stages.iter().map(|record| (record.stage, record.duration)).collect()
+    }
+
     /// Leaves connection attempts to go on beside the later stages; [`Attempt::finish`] awaits them.
     pub(super) fn leave_behind(&mut self, stragglers: Stragglers) {
         self.stragglers = Some(stragglers);
@@ -146,7 +158,7 @@ impl<'a> Attempt<'a> {
 
     /// Ends the attempt: judges latency and left-behind addresses, and returns the evidence.
     pub async fn finish(mut self, probe: usize, result: Result<(), Failure>) -> Evidence {
-        let latency = self.stages.last().map_or_else(|| self.started.elapsed(), |stage| stage.start + stage.duration);
+        let latency = self.latency();
         if let Some(stragglers) = self.stragglers.take() {
             stragglers.await_all(&mut self).await;
         }
@@ -202,6 +214,8 @@ const fn timeout_cause(stage: Stage) -> Cause {
         Stage::Authenticate => Cause::AuthenticationTimeout,
         Stage::Query => Cause::QueryTimeout,
         Stage::Request | Stage::Body | Stage::Exchange => Cause::ResponseTimeout,
+        // Not the peer's time that is up, but what it left of ours.
+        Stage::Assert => Cause::AssertionFailed,
     }
 }
 
@@ -221,6 +235,7 @@ mod tests {
             action: Ok(std::sync::Arc::new(action)),
             timeout: Duration::from_secs(1),
             stage_limits: Box::default(),
+            assertions: None,
             max_latency: None,
             required: true,
             depends_on: Box::default(),

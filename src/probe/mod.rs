@@ -3,6 +3,7 @@
 //! To add a kind: one file here with a function that takes an [`Attempt`], one line in [`carry_out`], one variant in
 //! [`crate::plan::Action`] and its spec in `crate::api::probes`.
 
+mod assertion;
 mod attempt;
 mod dns;
 mod driven;
@@ -101,7 +102,7 @@ pub async fn observe(index: usize, plan: &ProbePlan, vantage: &Vantage) -> Evide
     let whole = AssertUnwindSafe(async {
         let mut attempt = Attempt::start(plan, vantage);
         // What was seen until then is of use, so the probe's own part is guarded apart.
-        let probed = AssertUnwindSafe(carry_out(action, &mut attempt)).catch_unwind().await;
+        let probed = AssertUnwindSafe(judged(action, &mut attempt)).catch_unwind().await;
         attempt.finish(index, probed.unwrap_or_else(|_| Err(panicked()))).await
     });
     whole.catch_unwind().await.unwrap_or_else(|_| untried(index, vantage, Outcome::Unknown(panicked())))
@@ -109,6 +110,15 @@ pub async fn observe(index: usize, plan: &ProbePlan, vantage: &Vantage) -> Evide
 
 fn panicked() -> Failure {
     Failure::before_start(Cause::ProberError, "the probe panicked: a defect of runready; see the operator's log")
+}
+
+/// Carries out a probe and, once it has passed, evaluates what must hold of the answer.
+async fn judged(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
+    carry_out(action, attempt).await?;
+    match attempt.plan.assertions.clone() {
+        Some(assertions) => Box::pin(assertion::hold(assertions, attempt)).await,
+        None => Ok(()),
+    }
 }
 
 /// The one place where a kind of probe is told from another. The larger kinds are boxed: otherwise each probe in flight would
@@ -152,6 +162,7 @@ mod tests {
             action: Ok(Arc::new(Action::Tcp(TcpAction { endpoint, send: None, expect: None }))),
             timeout,
             stage_limits: Box::default(),
+            assertions: None,
             max_latency: None,
             required: true,
             depends_on: depends_on.into(),

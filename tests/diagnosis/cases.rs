@@ -166,6 +166,7 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::AuthenticationTimeout
         | Cause::AccessDenied
         | Cause::DatabaseNotFound => Some(Stage::Authenticate),
+        Cause::AssertionFailed => Some(Stage::Assert),
         Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec | Cause::ProberError => None,
         Cause::ConnectionReset
         | Cause::ConnectionClosed
@@ -316,6 +317,13 @@ pub fn rows() -> Vec<Row> {
             "application/credentials",
             Layer::Application,
             High,
+        ),
+        (
+            "the answer is not as asserted",
+            vec![web(Cause::AssertionFailed)],
+            "application/answer",
+            Layer::Application,
+            Medium,
         ),
         (
             "the certificate has expired",
