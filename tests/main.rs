@@ -28,6 +28,7 @@ mod probe_table;
 mod probe_tcp;
 mod probe_tls;
 mod refusals;
+mod safety;
 mod secrets;
 mod serving;
 mod story;

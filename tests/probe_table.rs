@@ -6,7 +6,7 @@ use std::io::Write;
 use runready::api::Cause;
 
 use crate::support::probe::{Row, table};
-use crate::{probe_dns, probe_http, probe_netns, probe_postgres, probe_postgres_hostile, probe_tcp, probe_tls};
+use crate::{probe_dns, probe_http, probe_netns, probe_postgres, probe_postgres_hostile, probe_tcp, probe_tls, safety};
 
 /// Causes that no single observation of a path has: they come of the check's own settings, or of us.
 const NOT_OBSERVED: [Cause; 5] = [
@@ -28,6 +28,7 @@ fn every_cause_has_been_seen_and_the_table_is_printed() {
         probe_postgres_hostile::rows(),
         real,
         probe_netns::rows(),
+        safety::rows(),
     ]
     .concat();
     // Written past the test harness's capture: the table is what the tests are read by.

@@ -54,6 +54,8 @@ causes! {
     ResolverUnreachable => Network, "Check the address of the resolver (/etc/resolv.conf, or the check's resolver), that it listens on UDP and TCP port 53, and the routes to it.";
     /// The DNS server answered that it could not resolve the name (SERVFAIL, REFUSED or a malformed answer).
     ResolverFailed => Network, "Look at the DNS server's own logs and forwarding targets; a private zone's forwarder may be unreachable.";
+    /// The target may not be probed from here: whoever runs runready does not allow its address, port, name or socket.
+    TargetNotAllowed => Prober, "Point the check to another target, or ask whoever runs runready to allow this one; the message names the rule. Nothing is known about the path.";
     /// The host answered that nothing listens on the port (TCP RST).
     ConnectionRefused => Application, "Check that the server process runs and listens on this address and port.";
     /// Nothing answered the connection attempt.
@@ -118,6 +120,8 @@ causes! {
     ReadOnly => Database, "Point the service to the primary, or find out why a failover has not finished.";
     /// The answer is not the expected one.
     UnexpectedResult => Application, "Compare the answer with the check's expectation: one of the two is out of date.";
+    /// A rule of `assert` does not hold for what was answered, or can't be evaluated.
+    AssertionFailed => Application, "Compare the values in the message with the rule: the service answers, but not what the check asserts.";
     /// The HTTP status is not among those expected.
     StatusUnexpected => Application, "Look at the service's log for this request; a 5xx may be the symptom of a failing dependency.";
     /// The response's header did not arrive in time.
@@ -143,9 +147,21 @@ causes! {
 }
 
 impl Cause {
+    /// Whether the check can't be carried out as it is written: no further observation is needed to be sure.
+    pub const fn is_of_the_spec(self) -> bool {
+        matches!(self, Cause::TargetNotAllowed | Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec)
+    }
+
     /// Whether the cause says that *we* could not tell, which is Unknown: never healthy, never guilty.
     pub const fn is_unknown(self) -> bool {
-        matches!(self, Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec | Cause::ProberError)
+        matches!(
+            self,
+            Cause::TargetNotAllowed
+                | Cause::SecretNotFound
+                | Cause::SecretKeyMissing
+                | Cause::InvalidSpec
+                | Cause::ProberError
+        )
     }
 }
 

@@ -12,7 +12,7 @@ impl ConnectivityCheckSpec {
 
 impl ProbeSpec {
     /// Name and key of every value that the probe takes from a Secret.
-    fn secret_keys(&self) -> Vec<(&str, &str)> {
+    pub(crate) fn secret_keys(&self) -> Vec<(&str, &str)> {
         self.kinds().flat_map(KindSpec::secret_keys).collect()
     }
 }

@@ -183,6 +183,11 @@ pub struct ProbeSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mysql: Option<MysqlProbe>,
 
+    /// Rules in CEL that must hold once the probe has passed, such as `latency < duration('300ms')` or `json.version == '2'`; otherwise AssertionFailed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 512)))]
+    pub assert: Vec<String>,
+
     /// A probe slower than this is Degraded with LatencyExceeded, not failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
@@ -232,6 +237,7 @@ impl ProbeSpec {
             http,
             postgres,
             mysql,
+            assert: _,
             max_latency: _,
             stage_timeouts: _,
             required: _,

@@ -26,11 +26,13 @@ pub enum Stage {
     Body,
     /// Bytes sent and bytes expected over a plain connection.
     Exchange,
+    /// What was asserted of the answer, and what is captured from it.
+    Assert,
 }
 
 impl Stage {
     /// Every stage.
-    pub const ALL: [Stage; 9] = [
+    pub const ALL: [Stage; 10] = [
         Stage::Resolve,
         Stage::Connect,
         Stage::Tls,
@@ -40,6 +42,7 @@ impl Stage {
         Stage::Request,
         Stage::Body,
         Stage::Exchange,
+        Stage::Assert,
     ];
 
     /// The name used in spec, status, metrics and traces.
@@ -54,6 +57,7 @@ impl Stage {
             Stage::Request => "request",
             Stage::Body => "body",
             Stage::Exchange => "exchange",
+            Stage::Assert => "assert",
         }
     }
 }

@@ -86,6 +86,11 @@ pub const RULES: &[Rule] = &[
         look: own::spec,
     },
     Rule {
+        id: own::NOT_ALLOWED,
+        says: "Whoever runs runready does not allow what the check asks for: nothing is known about the path.",
+        look: own::not_allowed,
+    },
+    Rule {
         id: own::PROBER,
         says: "runready could not carry out the probe: nothing is known about the path.",
         look: own::prober,

@@ -114,7 +114,8 @@ fn cleared_by_connecting(case: &Case<'_>, primary: &Finding) -> Vec<(Layer, Stri
         let evidence = format!("{} reached {at}: the TCP connection was accepted", open.name);
         return vec![(Layer::Egress, evidence.clone()), (Layer::Network, evidence)];
     }
-    if primary.stage != Some(Stage::Connect) {
+    // What was not tried clears nobody.
+    if primary.stage != Some(Stage::Connect) || primary.cause == Cause::TargetNotAllowed {
         return Vec::new();
     }
     if primary.cause == Cause::ConnectionRefused {

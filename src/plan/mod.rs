@@ -6,6 +6,8 @@
 pub mod cadence;
 mod compile;
 pub mod kinds;
+pub mod rule;
+pub mod scrub;
 pub mod secrets;
 pub mod trust;
 
@@ -20,6 +22,8 @@ use crate::evidence::Failure;
 pub use cadence::Cadence;
 pub use compile::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, compile, unreadable};
 pub use kinds::{Action, Kind};
+pub use rule::Rule;
+pub use scrub::Scrub;
 pub use secrets::{SecretData, Secrets};
 
 /// Which check: its namespace and name.
@@ -86,12 +90,23 @@ pub struct ProbePlan {
     pub timeout: Duration,
     /// Tighter limits for single stages.
     pub stage_limits: Box<[(Stage, Duration)]>,
+    /// What must hold of the answer.
+    pub assertions: Option<Arc<Assertions>>,
     /// Slower than this is Degraded.
     pub max_latency: Option<Duration>,
     /// Whether it decides on Ready.
     pub required: bool,
     /// Indices of the probes that this one depends on; all are less than its own.
     pub depends_on: Box<[usize]>,
+}
+
+/// What must hold of a peer's answer.
+#[derive(Clone, Debug)]
+pub struct Assertions {
+    /// The rules; not empty.
+    pub rules: Box<[Rule]>,
+    /// What the answer may repeat, but nobody may see.
+    pub hidden: Scrub,
 }
 
 impl ProbePlan {

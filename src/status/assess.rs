@@ -161,9 +161,10 @@ fn ready(view: &View<'_>, diagnosis: Option<&Diagnosis>) -> Judged {
         return Judged { kind, status: ConditionStatus::Unknown, reason: Reason::Suspended, message };
     }
     if view.plan.probes.is_empty() {
-        let why = view.plan.faults.first().map_or_else(String::new, ToString::to_string);
-        let message = format!("nothing can be probed: {why}");
-        return Judged { kind, status: ConditionStatus::Unknown, reason: Reason::Because(Cause::InvalidSpec), message };
+        let fault = view.plan.faults.first();
+        let message = format!("nothing can be probed: {}", fault.map_or_else(String::new, ToString::to_string));
+        let reason = Reason::Because(fault.map_or(Cause::InvalidSpec, |fault| fault.cause));
+        return Judged { kind, status: ConditionStatus::Unknown, reason, message };
     }
     // A check of which no probe is required is judged by all of them.
     let any_required = view.plan.probes.iter().any(|probe| probe.required);
@@ -220,12 +221,19 @@ fn reconciling(view: &View<'_>) -> Option<Judged> {
 }
 
 fn stalled(view: &View<'_>) -> Option<Judged> {
-    let first = view.plan.faults.first()?;
-    let message = view.plan.faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let faults = view.plan.faults.iter().map(|fault| (fault.cause, fault.to_string()));
+    // What is not allowed shows only once the name is resolved.
+    let refused = view.plan.probes.iter().zip(view.tracks).filter_map(|(plan, track)| {
+        let failure = track.failure().filter(|failure| failure.cause == Cause::TargetNotAllowed)?;
+        let of_all = track.established() == Some(ProbeState::Unknown) && !view.plan.suspend;
+        of_all.then(|| (failure.cause, format!("{}: {}", plan.name, failure.message)))
+    });
+    let (causes, reasons): (Vec<Cause>, Vec<String>) = faults.chain(refused).unzip();
+    let (first, message) = (causes.first()?, reasons.join("; "));
     Some(Judged {
         kind: ConditionType::Stalled,
         status: ConditionStatus::True,
-        reason: Reason::Because(first.cause),
+        reason: Reason::Because(*first),
         message,
     })
 }

@@ -145,9 +145,11 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::ResolverTimeout
         | Cause::ResolverFailed
         | Cause::ResolverUnreachable => Some(Stage::Resolve),
-        Cause::ConnectionRefused | Cause::ConnectTimeout | Cause::HostUnreachable | Cause::NetworkUnreachable => {
-            Some(Stage::Connect)
-        }
+        Cause::TargetNotAllowed
+        | Cause::ConnectionRefused
+        | Cause::ConnectTimeout
+        | Cause::HostUnreachable
+        | Cause::NetworkUnreachable => Some(Stage::Connect),
         Cause::TlsNotOffered
         | Cause::TlsTimeout
         | Cause::TlsProtocolError
@@ -168,6 +170,7 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::AccessDenied
         | Cause::TlsRequired
         | Cause::DatabaseNotFound => Some(Stage::Authenticate),
+        Cause::AssertionFailed => Some(Stage::Assert),
         Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec | Cause::ProberError => None,
         Cause::ConnectionReset
         | Cause::ConnectionClosed
@@ -327,6 +330,13 @@ pub fn rows() -> Vec<Row> {
             High,
         ),
         (
+            "the answer is not as asserted",
+            vec![web(Cause::AssertionFailed)],
+            "application/answer",
+            Layer::Application,
+            Medium,
+        ),
+        (
             "the certificate has expired",
             vec![web(Cause::CertificateExpired)],
             "application/tls",
@@ -368,6 +378,13 @@ pub fn rows() -> Vec<Row> {
             vec![database(Cause::SecretNotFound).in_state(ProbeState::Unknown)],
             "check/spec",
             Layer::Application,
+            High,
+        ),
+        (
+            "the operator's rules keep it from being tried",
+            vec![database(Cause::TargetNotAllowed).in_state(ProbeState::Unknown)],
+            "check/not-allowed",
+            Layer::Prober,
             High,
         ),
         (
@@ -443,6 +460,7 @@ pub fn silences() -> Vec<(&'static str, &'static str, Vec<Seen>)> {
         ("application/answer", "there was no answer", vec![web(Cause::ResponseTimeout)]),
         ("latency/too-slow", "it fails", vec![web(Cause::ResponseTimeout)]),
         ("check/spec", "the path fails", vec![database(Cause::ConnectTimeout)]),
+        ("check/not-allowed", "nobody answers", vec![database(Cause::ConnectTimeout)]),
         ("check/prober", "a Secret is missing", vec![database(Cause::SecretNotFound).in_state(ProbeState::Unknown)]),
     ]
 }

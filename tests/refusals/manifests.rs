@@ -296,6 +296,12 @@ pub const BAD: &[Bad] = &[
         "spec.probes[0].dns.name",
         "must be a DNS name, such as db.internal",
     ),
+    bad(
+        "an empty assertion",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n  assert:\n  - '' # here",
+        "spec.probes[0].assert[0]",
+        "should be at least 1 chars long",
+    ),
     bad("suspend in words", "suspend: 'later' # here", "spec.suspend", "must be of type boolean: \"string\""),
 ];
 
@@ -319,6 +325,18 @@ pub const ONLY_WE_CAN_TELL: &[Bad] = &[
         "probes:\n- name: a\n  tcp:\n    host: 127.0.0.1\n    port: 1\n    expect: '(' # here",
         "spec.probes[0].tcp.expect",
         "is not a regular expression (RE2 syntax)",
+    ),
+    bad(
+        "an assertion that is no CEL",
+        "probes:\n- name: a\n  assert:\n  - status = 200 # here\n  http:\n    url: http://127.0.0.1:1",
+        "spec.probes[0].assert[0]",
+        "column 8: is not CEL: ",
+    ),
+    bad(
+        "an assertion on what the probe does not have",
+        "probes:\n- name: a\n  tcp: {host: 127.0.0.1, port: 1}\n  assert:\n  - latency < duration('1s')\n  - status == 200 # here",
+        "spec.probes[0].assert[1]",
+        "column 1: `status` is not known here; a probe of kind tcp has latency, stages, received",
     ),
     bad(
         "a resolver that is no address",
@@ -349,7 +367,7 @@ pub const GOOD: &[(&str, &str)] = &[
     ("fractions and compound durations", "interval: 1.5s\ntimeout: 1s250ms"),
     (
         "everything of postgres",
-        "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    passwordSecretRef: {name: s, key: k}\n    tls: {mode: VerifyFull, serverName: db.internal, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    query: SELECT 2\n    expectRows: 1\n    writable: true\n  maxLatency: 500ms\n  required: false\n  stageTimeouts: {connect: 5s, query: 1s}",
+        "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    passwordSecretRef: {name: s, key: k}\n    tls: {mode: VerifyFull, serverName: db.internal, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    query: SELECT 2\n    expectRows: 1\n    writable: true\n  assert: [\"latency < duration('300ms')\", \"row.version == '2' && rows == 1\"]\n  maxLatency: 500ms\n  required: false\n  stageTimeouts: {connect: 5s, query: 1s}",
     ),
     (
         "everything of http",

@@ -12,7 +12,8 @@ use runready::api::{Cause, ConnectivityCheckSpec, ProbeState, Stage};
 use runready::evidence::{Evidence, Fact, MAX_TEXT};
 use runready::plan::secrets::{Lookup, SecretData};
 use runready::plan::{self, CheckId, CheckPlan, Secrets};
-use runready::probe::{Resolver, Vantage, observe_check};
+use runready::probe::net::targets::Rules;
+use runready::probe::{Resolver, Targets, Vantage, observe_check};
 use secrecy::SecretSlice;
 use serde_json::{Value, json};
 
@@ -31,6 +32,7 @@ pub struct Case {
     within: Duration,
     secrets: Secrets,
     resolver: Option<Resolver>,
+    targets: Targets,
     state: ProbeState,
     cause: Option<Cause>,
     stages: Vec<Stage>,
@@ -71,6 +73,7 @@ impl Case {
             within: AMPLE,
             secrets: Secrets::default(),
             resolver: None,
+            targets: Targets::default(),
             state: ProbeState::Healthy,
             cause: None,
             stages: Vec::new(),
@@ -136,6 +139,17 @@ impl Case {
         self
     }
 
+    /// What may be probed.
+    pub fn rules(mut self, rules: Rules) -> Case {
+        self.targets = Targets::new(rules);
+        self
+    }
+
+    /// It must be told that the target may not be probed, in this stage.
+    pub fn refused(self, stage: Stage) -> Case {
+        Case { state: ProbeState::Unknown, cause: Some(Cause::TargetNotAllowed), stages: vec![stage], ..self }
+    }
+
     /// A fact that the evidence must hold.
     pub fn fact(mut self, fact: Fact, value: impl Into<String>) -> Case {
         self.facts.push((fact, value.into()));
@@ -167,8 +181,9 @@ impl Case {
     }
 
     async fn carry_out(&self, plan: CheckPlan) -> Result<Row, String> {
+        let vantage = Vantage { targets: self.targets.clone(), ..vantage(self.resolver.clone()) };
         let begin = Instant::now();
-        let evidence = observe_check(&plan, &vantage(self.resolver.clone())).await;
+        let evidence = observe_check(&plan, &vantage).await;
         let took = begin.elapsed();
         let evidence = &evidence[0];
         let failure = evidence.outcome.failure();
@@ -242,7 +257,8 @@ pub fn plan(spec: Value, secrets: &Secrets) -> CheckPlan {
 
 /// A vantage with its own resolver, or the system's.
 pub fn vantage(resolver: Option<Resolver>) -> Vantage {
-    Vantage { name: "host/test".into(), resolver: resolver.unwrap_or_else(Resolver::system) }
+    let resolver = resolver.unwrap_or_else(Resolver::system);
+    Vantage { name: "host/test".into(), resolver, targets: Targets::default() }
 }
 
 /// Observes a check with the library, on a runtime of its own.

@@ -1,5 +1,6 @@
 //! Compiles a spec and its secrets into a plan. Pure but for the system's CA certificates, which are read once.
 
+mod assertions;
 mod database;
 mod dns;
 mod http;
@@ -174,6 +175,11 @@ impl Compiler<'_> {
             }
             None => action,
         };
+        let asserted = self.assertions("assert", &spec.assert, kind, &spec.secret_keys());
+        let (action, assertions) = match asserted {
+            Ok(assertions) => (action, assertions),
+            Err(fault) => (action.and(Err(fault)), None),
+        };
         ProbePlan {
             name: spec.name.as_str().into(),
             kind,
@@ -185,6 +191,7 @@ impl Compiler<'_> {
             }),
             timeout,
             stage_limits: stage_limits(spec.stage_timeouts.as_ref()),
+            assertions,
             max_latency: spec.max_latency.map(Duration::from),
             required: spec.required,
             depends_on: depends_on.into(),

@@ -4,6 +4,7 @@ pub mod channel;
 pub mod connect;
 mod once;
 pub mod resolve;
+pub mod targets;
 pub mod tls;
 
 use std::io::{Error, ErrorKind};

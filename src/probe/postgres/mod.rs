@@ -16,20 +16,21 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use secrecy::ExposeSecret;
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::NoTlsStream;
-use tokio_postgres::{Client, Config, Connection, Error, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, Config, Connection, Error, NoTls, SimpleColumn, SimpleQueryMessage, SimpleQueryRow};
 use tokio_rustls::client::TlsStream;
 
 use self::answer::Exchange;
 use self::listen::{LastWords, Listening};
 use self::wire::Watched;
-use super::Attempt;
 use super::driven::Driven;
 use super::net::channel::Channel;
 use super::net::io_cause;
 use super::net::tls::Session;
+use super::{Attempt, MAX_ANSWER};
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure};
 use crate::plan::kinds::{DatabaseTlsPlan, PostgresAction};
@@ -245,6 +246,8 @@ async fn ask<C: Future<Output = Result<(), Error>> + Unpin>(
     let mut closed = false;
     let mut learnt = None;
     let mut count = None;
+    let mut first = None;
+    let asked = attempt.is_asked();
     let work = async {
         if reported.in_recovery.is_none() {
             learnt = match recovery(client).await {
@@ -260,7 +263,7 @@ async fn ask<C: Future<Output = Result<(), Error>> + Unpin>(
         if let Some(reason) = known.read_only_because().filter(|_| action.writable) {
             return Err(exchange.failed(Cause::ReadOnly, Stage::Query, reason));
         }
-        let rows = rows(client, &action.query).await.map_err(|error| {
+        let rows = rows(client, &action.query, asked.then_some(&mut first)).await.map_err(|error| {
             closed = error.is_closed();
             failure(&error)
         })?;
@@ -284,20 +287,33 @@ async fn ask<C: Future<Output = Result<(), Error>> + Unpin>(
     }
     if let Some(count) = count {
         attempt.fact(Fact::Rows, count.to_string());
+        attempt.answer("rows", || count.into());
+        attempt.answer("row", || first.unwrap_or_default());
     }
     result
 }
 
-/// Runs a query and counts the rows of its results; none is kept.
-async fn rows(client: &Client, query: &str) -> Result<u64, Error> {
+/// Runs a query and counts the rows of its results; the first one is kept if `first` asks for it, as far as it is not too large.
+async fn rows(client: &Client, query: &str, mut first: Option<&mut Option<Value>>) -> Result<u64, Error> {
     let mut messages = pin!(client.simple_query_raw(query).await?);
     let mut count = 0;
     while let Some(message) = messages.next().await {
-        if matches!(message?, SimpleQueryMessage::Row(_)) {
+        if let SimpleQueryMessage::Row(row) = message? {
             count += 1;
+            if let Some(first) = first.take() {
+                *first = columns(&row);
+            }
         }
     }
     Ok(count)
+}
+
+/// The columns of a row as a map of texts, with null for NULL. None when it is too large to be kept.
+fn columns(row: &SimpleQueryRow) -> Option<Value> {
+    let values = || (0..row.len()).map(|index| row.get(index));
+    let bytes: usize = values().flatten().map(str::len).sum();
+    let named = || row.columns().iter().map(SimpleColumn::name).zip(values());
+    (bytes <= MAX_ANSWER).then(|| named().map(|(name, value)| (name.to_owned(), Value::from(value))).collect())
 }
 
 /// What a server that does not report its recovery says when asked.
