@@ -14,12 +14,13 @@ pub fn judged(plan: &CheckPlan, mut evidence: Vec<Evidence>) -> Vec<Evidence> {
     for observation in &mut evidence {
         let Some(probe) = plan.probes.get(observation.probe) else { continue };
         let before = probe.depends_on.iter().filter_map(|on| chains.get(*on)).max().copied().unwrap_or_default();
-        let total = before + observation.latency;
+        let total = before + observation.until_usable();
         chains[observation.probe] = total;
         let works = matches!(observation.outcome.state(), ProbeState::Healthy | ProbeState::Degraded);
         if works && total > budget {
             let slowest = observation.stages.iter().max_by_key(|stage| stage.duration).map(|stage| stage.stage);
-            let message = format!("answered after {total:.1?}, but the service grants itself {budget:?} to come up");
+            let what = observation.usable();
+            let message = format!("{what} after {total:.1?}, but the service grants itself {budget:?} to come up");
             observation.outcome = Outcome::Failed(Failure {
                 stage: slowest,
                 ..Failure::before_start(Cause::StartupBudgetExceeded, message)
