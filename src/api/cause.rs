@@ -75,7 +75,7 @@ causes! {
     /// The server does not speak TLS on this port, although the check demands it.
     TlsNotOffered => Application, "Turn TLS on at the server, or lower the check's TLS mode if plain text is meant.";
     /// The TLS handshake did not finish in time.
-    TlsTimeout => Application, "The port answers TCP but not TLS: check that it is a TLS port and that the server is not overloaded.";
+    TlsTimeout => Application, "The port answers TCP but not TLS: check that it is a TLS port and that the server is not overloaded. If both are so, the server's certificate may be the first message that is larger than the path's packets: see payloadBytes and LargePacketsLost.";
     /// The TLS handshake failed: alert, version or cipher mismatch, or bytes that are not TLS.
     TlsProtocolError => Application, "Check that the port speaks TLS 1.2 or 1.3, and look at the server's log for the other side of the failure.";
     /// The peer's certificate has expired.

@@ -7,7 +7,7 @@ use crate::api::condition::{ConditionStatus, ConditionType, Reason};
 use crate::api::{Cause, Kind, ProbeState};
 use crate::diagnosis::{Case, Diagnosis, Observation, behind_cloud_run, diagnose};
 use crate::engine::track::Track;
-use crate::evidence::{Outcome, Shown, clip};
+use crate::evidence::{Evidence, Outcome, Shown, clip};
 use crate::plan::ProbePlan;
 
 /// Longest message of a condition, in characters.
@@ -290,16 +290,10 @@ fn startup(view: &View<'_>) -> Option<Judged> {
 
 /// The longest chain of probes, and how much of the budget it took.
 fn within(view: &View<'_>, budget: Duration) -> String {
-    let mut chains = vec![Duration::ZERO; view.plan.probes.len()];
-    let mut longest = (Duration::ZERO, String::new());
-    for (index, (probe, track)) in view.plan.probes.iter().zip(view.tracks).enumerate() {
-        let Some(evidence) = track.evidence() else { continue };
-        let before = probe.depends_on.iter().filter_map(|on| chains.get(*on)).max().copied().unwrap_or_default();
-        chains[index] = before + evidence.until_usable();
-        if chains[index] > longest.0 {
-            longest = (chains[index], format!("{}: {}", probe.name, evidence.usable()));
-        }
-    }
-    let (took, what) = longest;
-    format!("{what} after {} of {}", Shown(took), Shown(budget))
+    let evidence = |index: usize| view.tracks.get(index).and_then(Track::evidence);
+    let chains = view.plan.chains(|index| evidence(index).map(Evidence::until_usable).unwrap_or_default());
+    let longest = chains.iter().enumerate().max_by_key(|(_, took)| **took);
+    let Some((index, took)) = longest else { return String::new() };
+    let what = evidence(index).map_or_else(String::new, Evidence::usable);
+    format!("{}: {what} after {} of {}", view.plan.probes[index].name, Shown(*took), Shown(budget))
 }
