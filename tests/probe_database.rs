@@ -14,11 +14,12 @@ use rustix::fs::Uid;
 use rustix::thread::set_thread_res_uid;
 use serde_json::{Value, json};
 
-use crate::probe_postgres::at;
+use crate::probe_postgres::{at, with_password};
+use crate::support::cert::Authority;
 use crate::support::hostile::postgres::{data_row, let_in, message, ready, row_description};
 use crate::support::hostile::{Server, Step};
-use crate::support::pgsetup::Setup;
-use crate::support::postgres::{DATABASE, Postgres};
+use crate::support::pgsetup::{Auth, Setup};
+use crate::support::postgres::{DATABASE, PASSWORD, Postgres};
 use crate::support::probe::{Case, Row, try_all};
 use crate::support::skip::require;
 use crate::support::{relay, scratch};
@@ -27,24 +28,15 @@ use crate::support::{relay, scratch};
 pub fn rows() -> &'static [Row] {
     static ROWS: OnceLock<Vec<Row>> = OnceLock::new();
     ROWS.get_or_init(|| {
-        let server = require(Setup::plain().max_connections(60).start()).map(Arc::new);
-        let real =
-            server.iter().flat_map(|server| [over_sockets(server), startups(server), payloads(server)].concat_cases());
-        let cases: Vec<Case> = [broken_sockets(), hanging()].concat_cases().into_iter().chain(real).collect();
+        let mut cases = broken_sockets();
+        cases.extend(hanging());
+        if let Some(server) = require(Setup::plain().max_connections(60).start()).map(Arc::new) {
+            cases.extend([over_sockets(&server), startups(&server), payloads(&server)].into_iter().flatten());
+        }
         let mut rows = try_all(cases);
         rows.extend(forbidden_sockets());
         rows
     })
-}
-
-trait ConcatCases {
-    fn concat_cases(self) -> Vec<Case>;
-}
-
-impl<const N: usize> ConcatCases for [Vec<Case>; N] {
-    fn concat_cases(self) -> Vec<Case> {
-        self.into_iter().flatten().collect()
-    }
 }
 
 /// Sockets of the tests are in temporary directories.
@@ -237,6 +229,7 @@ fn startups(server: &Arc<Postgres>) -> Vec<Case> {
             .says("before startupBudget (35s): raise timeout to see whether that holds"),
     ];
     cases.extend(full());
+    cases.extend(secured());
     cases
 }
 
@@ -254,6 +247,28 @@ fn full() -> Option<Case> {
             assert!(usable.is_some_and(|(_, count)| matches!(&**count, "3 of 12" | "4 of 12")), "{evidence:?}");
         });
     Some(case.keep(server))
+}
+
+/// All at once: passwords to prove, TLS, statements, and a large result at the end.
+fn secured() -> Option<Case> {
+    let authority = Authority::new("test authority");
+    let setup = Setup::plain().auth(Auth::Scram).tls(&authority.server(&["localhost"])).tls_only().max_connections(60);
+    let server = require(setup.start())?;
+    let case = startup("nothing: 40 connections with SCRAM within TLS", server.port(), 40)
+        .field(
+            "postgres",
+            "tls",
+            json!({"mode": "VerifyFull", "serverName": "localhost", "caSecretRef": {"name": "ca"}}),
+        )
+        .secret("ca", &[("ca.crt", &authority.pem())])
+        .field("postgres", "initQueries", json!(["SET search_path = public"]))
+        .field("postgres", "payloadBytes", json!(1 << 20))
+        .startup_budget(15_000)
+        .fact(Fact::ConnectionsUsable, "40 of 40")
+        .fact(Fact::AuthenticationMethod, "scram-sha-256")
+        .fact(Fact::TlsVersion, "TLSv1_3")
+        .fact(Fact::PayloadBytes, "1048576");
+    Some(with_password(case, PASSWORD).keep(server))
 }
 
 fn payloads(server: &Arc<Postgres>) -> Vec<Case> {

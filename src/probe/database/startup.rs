@@ -3,10 +3,15 @@
 //! all. Does network I/O through the protocol.
 
 use std::fmt::Write;
-use std::time::Duration;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::task::yield_now;
 
 use super::{Protocol, payload, ready};
 use crate::api::{Cause, Stage};
@@ -14,6 +19,8 @@ use crate::evidence::{Fact, Failure, Shown};
 use crate::plan::kinds::Usage;
 use crate::probe::Attempt;
 
+/// A computation that keeps everything else waiting.
+const LONG: Duration = Duration::from_millis(1);
 const BUDGET: &str = "all that was left of startupBudget";
 
 /// A connection that became usable.
@@ -36,11 +43,12 @@ struct Down<'a> {
 /// timeout. All that are usable stay open until then, as they would in a pool.
 pub async fn come_up<P: Protocol>(protocol: &P, usage: &Usage, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
     let within = usage.startup_budget.unwrap_or_else(|| attempt.limit());
+    let spent = AtomicBool::new(false);
     let mut under_way: FuturesUnordered<_> = (1..=usage.connections)
-        .map(|number| connection(protocol, usage, attempt.part(within, BUDGET), number))
+        .map(|number| paced(&spent, connection(protocol, usage, attempt.part(within, BUDGET), number)))
         .collect();
     let (mut ups, mut broken, mut cut) = (Vec::new(), Vec::new(), Vec::new());
-    while let Some(tried) = under_way.next().await {
+    while let Some(tried) = next(&spent, &mut under_way).await {
         match tried {
             Ok(up) => ups.push(up),
             Err(down) if down.part.was_cut() => cut.push(down),
@@ -95,6 +103,35 @@ async fn connection<'a, P: Protocol>(
             Err(Box::new(Down { number, part, failure }))
         }
     }
+}
+
+/// The next connection that is decided. A turn ends where one of them says so.
+async fn next<F: Future>(spent: &AtomicBool, under_way: &mut FuturesUnordered<F>) -> Option<F::Output> {
+    if spent.load(Ordering::Relaxed) {
+        yield_now().await;
+    }
+    poll_fn(|context| {
+        spent.store(false, Ordering::Relaxed);
+        under_way.poll_next_unpin(context)
+    })
+    .await
+}
+
+/// A connection that ends the turn when it has computed for long, so that everything else in this thread is not kept waiting
+/// by many logins at once: the proof of a password takes milliseconds, and as many as the server likes.
+async fn paced<T>(spent: &AtomicBool, connection: impl Future<Output = T>) -> T {
+    let mut connection = pin!(connection);
+    poll_fn(|context| {
+        if spent.load(Ordering::Relaxed) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let began = Instant::now();
+        let polled = connection.as_mut().poll(context);
+        spent.store(began.elapsed() >= LONG, Ordering::Relaxed);
+        polled
+    })
+    .await
 }
 
 /// How a start-up went.
@@ -236,5 +273,28 @@ mod tests {
         let (cause, message) = cut(&course((1..=25).map(seconds).collect(), Some(seconds(35))));
         assert_eq!(cause, Cause::AuthenticationTimeout, "whether the budget holds was not seen");
         assert!(message.contains("before startupBudget (35s): raise timeout"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn logins_that_compute_let_others_have_their_turn() {
+        let turns = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counting = turns.clone();
+        let other = tokio::spawn(async move {
+            loop {
+                counting.fetch_add(1, Ordering::Relaxed);
+                yield_now().await;
+            }
+        });
+        let spent = AtomicBool::new(false);
+        let login = || async {
+            std::thread::sleep(LONG * 2);
+            yield_now().await;
+            std::thread::sleep(LONG * 2);
+        };
+        let mut under_way: FuturesUnordered<_> = (0..20).map(|_| paced(&spent, login())).collect();
+        while next(&spent, &mut under_way).await.is_some() {}
+        other.abort();
+        let turns = turns.load(Ordering::Relaxed);
+        assert!(turns >= 38, "{turns} turns between 20 logins of two steps");
     }
 }
