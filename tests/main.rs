@@ -18,6 +18,7 @@ mod gitops;
 mod layering;
 mod leader;
 mod planner;
+mod probe_database;
 mod probe_dns;
 mod probe_http;
 mod probe_memory;

@@ -192,8 +192,9 @@ fn a_check_of_a_refused_target_is_stalled_and_says_who_can_allow_it() {
 }
 
 /// Where sockets may be opened, each with its reason.
-const CONNECTING: [(&str, &str); 5] = [
+const CONNECTING: [(&str, &str); 6] = [
     ("src/probe/net/connect.rs", "where targets are held against the rules"),
+    ("src/probe/net/unix.rs", "where sockets are held against the rules"),
     ("src/probe/net/once.rs", "to DNS servers: the vantage's own, or one that the dns probe has asked the rules about"),
     ("src/probe/net/resolve.rs", "no connection: to learn whether sockets can be had at all"),
     ("src/cli/demo/backend.rs", "a stand-in of the demo"),

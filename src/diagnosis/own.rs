@@ -17,7 +17,9 @@ pub(super) fn too_slow(case: &Case<'_>) -> Vec<Finding> {
                     Stage::Tls
                     | Stage::Handshake
                     | Stage::Authenticate
+                    | Stage::Initialize
                     | Stage::Query
+                    | Stage::Payload
                     | Stage::Request
                     | Stage::Body
                     | Stage::Exchange

@@ -1,11 +1,13 @@
 //! Judges a check: its conditions, each with a reason and a sentence, and the diagnosis. Pure.
 
+use std::time::Duration;
+
 use super::View;
 use crate::api::condition::{ConditionStatus, ConditionType, Reason};
 use crate::api::{Cause, Kind, ProbeState};
 use crate::diagnosis::{Case, Diagnosis, Observation, behind_cloud_run, diagnose};
 use crate::engine::track::Track;
-use crate::evidence::{Outcome, clip};
+use crate::evidence::{Evidence, Outcome, Shown, clip};
 use crate::plan::ProbePlan;
 
 /// Longest message of a condition, in characters.
@@ -53,6 +55,7 @@ pub fn assess(view: &View<'_>) -> Assessment {
     for kind in [ConditionType::DatabaseReachable, ConditionType::NetworkReachable, ConditionType::EndpointsServing] {
         conditions.extend(concern(view, kind));
     }
+    conditions.extend(startup(view));
     for judged in &mut conditions {
         judged.message = clip(&judged.message, MAX_MESSAGE).into_owned();
     }
@@ -258,4 +261,39 @@ fn concern(view: &View<'_>, kind: ConditionType) -> Option<Judged> {
     }
     let names: Vec<&str> = standings.iter().map(|(plan, _)| &*plan.name).collect();
     Some(fold(kind, &standings, format!("healthy: {}", names.join(", "))))
+}
+
+/// What the probes take, against the time that the service grants itself to come up. The engine has judged each already.
+fn startup(view: &View<'_>) -> Option<Judged> {
+    let kind = ConditionType::StartsWithinBudget;
+    let budget = view.plan.startup_budget?;
+    if view.plan.probes.is_empty() {
+        return None;
+    }
+    if view.plan.suspend {
+        let message = "spec.suspend is set: not probed".to_owned();
+        return Some(Judged { kind, status: ConditionStatus::Unknown, reason: Reason::Suspended, message });
+    }
+    let standings = standings(view, |_| true);
+    let exceeded = |(_, standing): &(&ProbePlan, Standing<'_>)| {
+        matches!(standing, Standing::Failing(Cause::StartupBudgetExceeded))
+    };
+    if let Some(index) = standings.iter().position(exceeded) {
+        let (probe, why) =
+            (&view.plan.probes[index], view.tracks[index].failure().map_or("", |failure| &failure.message));
+        let message = format!("{} ({}): {why}", probe.name, probe.target);
+        let reason = Reason::Because(Cause::StartupBudgetExceeded);
+        return Some(Judged { kind, status: ConditionStatus::False, reason, message });
+    }
+    Some(fold(kind, &standings, within(view, budget)))
+}
+
+/// The longest chain of probes, and how much of the budget it took.
+fn within(view: &View<'_>, budget: Duration) -> String {
+    let evidence = |index: usize| view.tracks.get(index).and_then(Track::evidence);
+    let chains = view.plan.chains(|index| evidence(index).map(Evidence::until_usable).unwrap_or_default());
+    let longest = chains.iter().enumerate().max_by_key(|(_, took)| **took);
+    let Some((index, took)) = longest else { return String::new() };
+    let what = evidence(index).map_or_else(String::new, Evidence::usable);
+    format!("{}: {what} after {} of {}", view.plan.probes[index].name, Shown(*took), Shown(budget))
 }

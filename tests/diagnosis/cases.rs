@@ -146,6 +146,8 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::ResolverFailed
         | Cause::ResolverUnreachable => Some(Stage::Resolve),
         Cause::TargetNotAllowed
+        | Cause::SocketNotFound
+        | Cause::SocketPermissionDenied
         | Cause::ConnectionRefused
         | Cause::ConnectTimeout
         | Cause::HostUnreachable
@@ -178,6 +180,7 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::ServerError
         | Cause::QueryFailed
         | Cause::QueryTimeout
+        | Cause::LargePacketsLost
         | Cause::ReadOnly
         | Cause::UnexpectedResult
         | Cause::StatusUnexpected
@@ -297,6 +300,27 @@ pub fn rows() -> Vec<Row> {
             Low,
         ),
         ("a router says no", vec![database(Cause::HostUnreachable)], "network/unreachable", Layer::Network, High),
+        (
+            "large results are lost while small ones pass",
+            vec![database(Cause::LargePacketsLost), well("web", Http, WEB)],
+            "network/large-packets",
+            Layer::Network,
+            High,
+        ),
+        (
+            "a server has no socket where it should be",
+            vec![database(Cause::SocketNotFound)],
+            "server/socket",
+            Layer::Application,
+            High,
+        ),
+        (
+            "a socket may not be used",
+            vec![database(Cause::SocketPermissionDenied)],
+            "server/socket",
+            Layer::Application,
+            High,
+        ),
         ("the name is unknown", vec![database(Cause::NameNotFound)], "network/name", Layer::Network, Medium),
         (
             "the database's port refuses while another port of the host answers",
@@ -441,6 +465,8 @@ pub fn silences() -> Vec<(&'static str, &'static str, Vec<Seen>)> {
         ("network/address-silent", "it is refused", vec![database(Cause::ConnectionRefused)]),
         ("network/address-silent", "it hangs later on", vec![database(Cause::HandshakeTimeout)]),
         ("network/unreachable", "nobody says so", vec![database(Cause::ConnectTimeout)]),
+        ("network/large-packets", "nothing comes at all", vec![database(Cause::QueryTimeout)]),
+        ("server/socket", "nobody listens on it", vec![database(Cause::ConnectionRefused)]),
         ("network/name", "the name is there", vec![database(Cause::ConnectTimeout)]),
         (
             "server/port-refused",

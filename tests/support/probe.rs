@@ -30,6 +30,7 @@ pub struct Case {
     probe: Value,
     timeout: Duration,
     within: Duration,
+    startup_budget: Option<Duration>,
     secrets: Secrets,
     resolver: Option<Resolver>,
     targets: Targets,
@@ -71,6 +72,7 @@ impl Case {
             probe,
             timeout: AMPLE,
             within: AMPLE,
+            startup_budget: None,
             secrets: Secrets::default(),
             resolver: None,
             targets: Targets::default(),
@@ -104,6 +106,11 @@ impl Case {
     pub fn timeout(self, millis: u64) -> Case {
         let timeout = Duration::from_millis(millis);
         Case { timeout, within: timeout, ..self }
+    }
+
+    /// What the service grants itself to come up.
+    pub fn startup_budget(self, millis: u64) -> Case {
+        Case { startup_budget: Some(Duration::from_millis(millis)), ..self }
     }
 
     /// The deadline of one stage; the probe has ample time.
@@ -177,7 +184,11 @@ impl Case {
     fn plan(&self) -> CheckPlan {
         let mut probe = self.probe.clone();
         probe["name"] = json!("probe");
-        plan(json!({"interval": "1h", "timeout": millis(self.timeout), "probes": [probe]}), &self.secrets)
+        let mut spec = json!({"interval": "1h", "timeout": millis(self.timeout), "probes": [probe]});
+        if let Some(budget) = self.startup_budget {
+            spec["startupBudget"] = json!(millis(budget));
+        }
+        plan(spec, &self.secrets)
     }
 
     async fn carry_out(&self, plan: CheckPlan) -> Result<Row, String> {

@@ -96,7 +96,7 @@ fn permitted(attempt: &mut Attempt<'_>, endpoint: &Endpoint, addresses: Vec<IpAd
 }
 
 /// Records that the connection was refused by our own rules.
-fn refused(attempt: &mut Attempt<'_>, message: &str) -> Failure {
+pub(super) fn refused(attempt: &mut Attempt<'_>, message: &str) -> Failure {
     let now = Instant::now();
     let limit = attempt.stage_deadline(Stage::Connect, now).saturating_duration_since(now);
     attempt.record(Stage::Connect, now, Duration::ZERO, limit, false);

@@ -1,4 +1,4 @@
-//! Stages that several kinds share: name resolution, TCP connection, TLS. Does network I/O.
+//! Stages that several kinds share: name resolution, TCP connection, Unix socket, TLS. Does network I/O.
 
 pub mod channel;
 pub mod connect;
@@ -6,6 +6,7 @@ mod once;
 pub mod resolve;
 pub mod targets;
 pub mod tls;
+mod unix;
 
 use std::io::{Error, ErrorKind};
 
