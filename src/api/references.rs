@@ -38,7 +38,7 @@ impl<'a> KindSpec<'a> {
             }
             KindSpec::Mysql(mysql) => {
                 keys.value(mysql.password_secret_ref.as_ref());
-                keys.database_tls(&mysql.tls);
+                mysql.tls.iter().for_each(|tls| keys.database_tls(tls));
             }
         }
         keys.0

@@ -4,17 +4,30 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::SecretKeyRef;
-use super::database::{DatabaseTls, expect_rows};
+use super::database::{
+    DatabaseTls, NO_EYEBALLS_OVER_SOCKET, NO_EYEBALLS_OVER_SOCKET_SAYS, NO_TLS_OVER_SOCKET, NO_TLS_OVER_SOCKET_SAYS,
+    ONE_WAY, ONE_WAY_SAYS, connections, expect_rows, init_queries, payload_bytes, socket,
+};
 use crate::api::schema;
 
 /// Logs in to a MySQL or MariaDB server and runs a query (MySQL client/server protocol 4.1 and later).
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[x_kube(
+    validation = Rule::new(ONE_WAY).message(ONE_WAY_SAYS),
+    validation = Rule::new(NO_TLS_OVER_SOCKET).message(NO_TLS_OVER_SOCKET_SAYS).field_path(".tls"),
+    validation = Rule::new(NO_EYEBALLS_OVER_SOCKET).message(NO_EYEBALLS_OVER_SOCKET_SAYS).field_path(".happyEyeballs")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct MysqlProbe {
-    /// Host name or address, such as the private address of a Cloud SQL instance.
+    /// Host name or address, such as the private address of a Cloud SQL instance. Exactly one of host and socket is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::host")]
-    pub host: String,
-    /// Port. Default 3306.
+    pub host: Option<String>,
+    /// Unix socket, such as /cloudsql/PROJECT:REGION:INSTANCE where Cloud Run mounts an instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "socket")]
+    pub socket: Option<String>,
+    /// Port of host. Default 3306.
     #[serde(default = "mysql_port")]
     #[schemars(schema_with = "schema::port")]
     pub port: u16,
@@ -32,9 +45,9 @@ pub struct MysqlProbe {
     /// Where the user's password is. Without it, the server must let the user in without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_secret_ref: Option<SecretKeyRef>,
-    /// TLS settings. Default: mode Prefer.
-    #[serde(default)]
-    pub tls: DatabaseTls,
+    /// TLS settings. Default: mode Prefer; over a Unix socket there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<DatabaseTls>,
     /// Query to run after login. Default SELECT 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
@@ -46,6 +59,18 @@ pub struct MysqlProbe {
     /// Demands a server that accepts writes; a replica or a failed-over endpoint is ReadOnly. Default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub writable: bool,
+    /// How many connections to open at once, as the service does when it starts. All of them must become usable: logged in, initialised, the query answered. Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "connections")]
+    pub connections: Option<u16>,
+    /// Statements to run on each connection after the login and before the query, in order, as the service's pool does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "init_queries")]
+    pub init_queries: Vec<String>,
+    /// Size of a further result, in bytes, that must come through after the query: large packets can be lost where small ones pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "payload_bytes")]
+    pub payload_bytes: Option<u32>,
 }
 
 fn mysql_port() -> u16 {

@@ -80,4 +80,6 @@ pub struct MysqlAction {
     pub expect_rows: Option<u32>,
     /// Whether the server must accept writes.
     pub writable: bool,
+    /// How many connections, and what each must be good for.
+    pub usage: Usage,
 }

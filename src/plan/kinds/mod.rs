@@ -50,6 +50,7 @@ impl Action {
         match self {
             Action::Dns(_) | Action::Tcp(_) | Action::Tls(_) | Action::Http(_) => None,
             Action::Postgres(action) => Some(&action.usage),
+            Action::Mysql(action) => Some(&action.usage),
         }
     }
 }

@@ -42,7 +42,7 @@ pub fn variables(kind: Kind) -> Vec<&'static str> {
         Kind::Tcp => &["received"],
         Kind::Tls => &["certificate"],
         Kind::Http => &["status", "headers", "body", "json"],
-        Kind::Postgres => &["rows", "row"],
+        Kind::Postgres | Kind::Mysql => &["rows", "row"],
     };
     [LATENCY, STAGES].into_iter().chain(answer.iter().copied()).collect()
 }

@@ -7,7 +7,7 @@ use mysql_common::io::ParseBuf;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::refusal::{ERROR, Refusal};
-use super::wire::{Trouble, Violation, Wire};
+use super::wire::{Row, Trouble, Violation, Wire};
 
 const OK: u8 = 0x00;
 const END: u8 = 0xfe;
@@ -26,14 +26,12 @@ const KEPT: usize = 16 << 10;
 pub struct Answer {
     /// Rows of all its results.
     pub rows: u64,
-    /// Bytes of these rows, as the protocol has them.
-    pub bytes: u64,
     /// The first row: names and values of its columns, NULL as None. Columns that lie beyond what is kept are left out.
     pub first: Option<Vec<(String, Option<String>)>>,
 }
 
-/// Reads everything that answers a query.
-pub async fn read<S>(wire: &mut Wire<S>) -> Result<Answer, Trouble>
+/// Reads everything that answers a query; `look` sees each row, of which only the beginning is kept.
+pub async fn read<S>(wire: &mut Wire<S>, mut look: impl FnMut(&Row)) -> Result<Answer, Trouble>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -44,7 +42,7 @@ where
             Some(&OK) => ok_goes_on(&packet),
             Some(&ERROR) => return Err(refused(&packet)),
             Some(&FILE) => return Err(Violation::FileWanted.into()),
-            Some(_) => result(wire, &packet, &mut answer).await?,
+            Some(_) => result(wire, &packet, &mut answer, &mut look).await?,
             None => None,
         };
         if !more.ok_or(Violation::Malformed("the answer to the query"))? {
@@ -54,7 +52,12 @@ where
 }
 
 /// Reads one result; whether another one follows.
-async fn result<S>(wire: &mut Wire<S>, head: &[u8], answer: &mut Answer) -> Result<Option<bool>, Trouble>
+async fn result<S>(
+    wire: &mut Wire<S>,
+    head: &[u8],
+    answer: &mut Answer,
+    look: &mut impl FnMut(&Row),
+) -> Result<Option<bool>, Trouble>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -84,7 +87,7 @@ where
             Some(&END) if row.length <= LONGEST_END => return Ok(end_goes_on(&row.kept)),
             Some(_) => {
                 answer.rows += 1;
-                answer.bytes += row.length;
+                look(&row);
                 answer.first.get_or_insert_with(|| values(&names, &row.kept));
             }
             None => return Err(Violation::Malformed("a row").into()),
@@ -122,6 +125,11 @@ fn name(column: &[u8]) -> Option<String> {
         rest.checked_eat_lenenc_str()?;
     }
     rest.checked_eat_lenenc_str().map(|name| String::from_utf8_lossy(name).into_owned())
+}
+
+/// The length of a row's first value, in bytes; none for NULL.
+pub fn first_length(row: &Row) -> Option<u64> {
+    ParseBuf(&row.kept).checked_eat_lenenc_int()
 }
 
 fn values(names: &[String], row: &[u8]) -> Vec<(String, Option<String>)> {

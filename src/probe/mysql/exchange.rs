@@ -9,6 +9,7 @@ use super::wire::{Trouble, Violation};
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure};
 use crate::probe::Attempt;
+use crate::probe::database::doing;
 use crate::probe::net::io_cause;
 use crate::probe::net::tls;
 
@@ -58,8 +59,7 @@ impl Exchange {
             // A MySQL server speaks first: whoever waits for the client is another one, or a proxy without its server.
             Stage::Handshake => "waiting for the greeting of",
             Stage::Tls => "TLS handshake with",
-            Stage::Query => "querying",
-            _ => "logging in to",
+            _ => return doing(stage, &self.target),
         };
         format!("{what} {}", self.target)
     }

@@ -8,6 +8,7 @@ use std::fmt;
 use mysql_common::io::ParseBuf;
 
 use crate::api::{Cause, Stage};
+use crate::probe::database::is_statement;
 
 /// The first byte of an error packet.
 pub const ERROR: u8 = 0xff;
@@ -49,7 +50,7 @@ impl Refusal {
             1049 => Cause::DatabaseNotFound,
             1040 | 1203 => Cause::TooManyConnections,
             // One number for every limit of a user; only that on connections is met at login.
-            1226 if stage != Stage::Query || self.text.contains("max_user_connections") => Cause::TooManyConnections,
+            1226 if !is_statement(stage) || self.text.contains("max_user_connections") => Cause::TooManyConnections,
             1129 => Cause::HostBlocked,
             3159 => Cause::TlsRequired,
             1053 => Cause::ServerShuttingDown,
@@ -63,13 +64,13 @@ impl Refusal {
             // A session that was killed: the server says so and hangs up.
             1927 | 3169 | 4031 => Cause::ConnectionClosed,
             // A bad handshake, and packets that can't be read.
-            1043 | 1153 | 1156..=1161 if stage != Stage::Query => Cause::ProtocolMismatch,
+            1043 | 1153 | 1156..=1161 if !is_statement(stage) => Cause::ProtocolMismatch,
             // Memory, disk, files, threads and storage engines.
             1003..=1006 | 1015..=1041 | 1105 | 1114 | 1135 | 1180 | 1194..=1197 => Cause::ServerError,
             _ => match (self.sqlstate.as_deref().and_then(|state| state.get(..2)), stage) {
                 // Connection, resources, operator, system.
                 (Some("08" | "53" | "57" | "58"), _) => Cause::ServerError,
-                (_, Stage::Query) => Cause::QueryFailed,
+                (_, stage) if is_statement(stage) => Cause::QueryFailed,
                 (Some("28"), _) => Cause::AccessDenied,
                 // To a login: nobody is accused of what is not understood.
                 _ => Cause::ServerError,

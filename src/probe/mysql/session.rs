@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 
 use super::answer::{self, Answer};
 use super::exchange::Exchange;
-use super::wire::{Trouble, Wire};
+use super::wire::{Row, Trouble, Wire};
 use crate::api::Stage;
 use crate::evidence::Failure;
 
@@ -35,16 +35,16 @@ impl Session {
         Session { wire, exchange }
     }
 
-    /// Runs a query and reads all of its results. A failure is one of the query stage.
-    pub async fn query(&mut self, sql: &str) -> Result<Answer, Failure> {
-        self.ask(sql).await.map_err(|trouble| self.exchange.failure(Stage::Query, trouble))
+    /// Runs a statement and reads all of its results; `look` sees each row. A failure is one of `stage`.
+    pub async fn run(&mut self, stage: Stage, sql: &str, look: impl FnMut(&Row)) -> Result<Answer, Failure> {
+        self.ask(sql, look).await.map_err(|trouble| self.exchange.failure(stage, trouble))
     }
 
-    /// [`Session::query`], where a refusal may be an answer.
-    pub async fn ask(&mut self, sql: &str) -> Result<Answer, Trouble> {
+    /// [`Session::run`], where a refusal may be an answer.
+    pub async fn ask(&mut self, sql: &str, look: impl FnMut(&Row)) -> Result<Answer, Trouble> {
         let command = [&[Command::COM_QUERY as u8], sql.as_bytes()].concat();
         self.wire.command(&command).await?;
-        answer::read(&mut self.wire).await
+        answer::read(&mut self.wire, look).await
     }
 
     /// Ends it in good order, so that the server does not count a connection that was lost.
