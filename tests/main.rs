@@ -22,6 +22,7 @@ mod probe_database;
 mod probe_dns;
 mod probe_http;
 mod probe_memory;
+mod probe_mysql;
 mod probe_netns;
 mod probe_postgres;
 mod probe_postgres_hostile;

@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod helm;
 pub mod hostile;
 pub mod kstatus;
+pub mod mariadb;
 pub mod netns;
 pub mod openmetrics;
 pub mod operator;

@@ -88,12 +88,18 @@ impl Exchange {
 
     /// What the server does not say, although it may be the reason.
     fn hint(&self, cause: Cause) -> &'static str {
-        match cause {
-            Cause::AuthenticationFailed if !self.has_password => "; the check has no password: set passwordSecretRef",
-            Cause::AuthenticationFailed if self.tls.is_none() => {
-                "; an account that requires TLS is refused with these words, too, and this login was in plain text"
+        match (self.has_password, self.tls.is_some()) {
+            _ if cause != Cause::AuthenticationFailed => "",
+            (false, true) => "; the check has no password: set passwordSecretRef",
+            (true, true) => "",
+            (false, false) => {
+                "; the check has no password: set passwordSecretRef; an account or a server that requires TLS refuses with \
+                 these words, too, and this login was in plain text: set tls.mode"
             }
-            _ => "",
+            (true, false) => {
+                "; an account or a server that requires TLS refuses with these words, too, and this login was in plain text: \
+                 set tls.mode"
+            }
         }
     }
 
