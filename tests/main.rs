@@ -23,6 +23,7 @@ mod probe_dns;
 mod probe_http;
 mod probe_memory;
 mod probe_mysql;
+mod probe_mysql_hostile;
 mod probe_netns;
 mod probe_postgres;
 mod probe_postgres_hostile;

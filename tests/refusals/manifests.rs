@@ -175,6 +175,24 @@ pub const BAD: &[Bad] = &[
         "spec.probes[0].postgres.port",
         "should be less than or equal to 65535",
     ),
+    bad(
+        "a mysql probe without a way",
+        "probes:\n- name: a\n  mysql: {user: u} # here",
+        "spec.probes[0].mysql",
+        ONE_WAY,
+    ),
+    bad(
+        "TLS over a socket of mysql",
+        "probes:\n- name: a\n  mysql:\n    socket: /cloudsql/p:r:i\n    user: u\n    tls: {mode: Prefer} # here",
+        "spec.probes[0].mysql.tls",
+        "TLS is never used over a Unix socket",
+    ),
+    bad(
+        "a mysql probe of nobody",
+        "probes:\n- name: a\n  mysql:\n    host: h\n    user: '' # here",
+        "spec.probes[0].mysql.user",
+        "must name the user to log in as",
+    ),
     bad("an interval under 1 s", "interval: 500ms # here", "spec.interval", AT_LEAST),
     bad("an interval of nothing", "interval: 0s # here", "spec.interval", AT_LEAST),
     bad("a timeout longer than the interval", "interval: 10s\ntimeout: 11s # here", "spec.timeout", WITHIN),
@@ -232,9 +250,9 @@ pub const BAD: &[Bad] = &[
     ),
     bad(
         "an unknown kind",
-        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n  mysql: {} # here",
-        "spec.probes[0].mysql",
-        "unknown field \"spec.probes[0].mysql\"",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n  oracle: {} # here",
+        "spec.probes[0].oracle",
+        "unknown field \"spec.probes[0].oracle\"",
     ),
     bad(
         "an unknown field of a probe",
@@ -420,6 +438,10 @@ pub const GOOD: &[(&str, &str)] = &[
         "probes:\n- name: a\n  tcp: {host: '2001:db8::1', port: 1}\n- name: b\n  http: {url: 'http://[::1]:8080/'}",
     ),
     ("fractions and compound durations", "interval: 1.5s\ntimeout: 1s250ms"),
+    (
+        "everything of mysql",
+        "probes:\n- name: a\n  mysql:\n    host: h\n    port: 3307\n    database: d\n    user: u\n    passwordSecretRef: {name: s, key: k}\n    tls: {mode: VerifyFull, serverName: db.internal, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    query: SELECT 2\n    expectRows: 1\n    writable: true\n    connections: 10\n    initQueries: [SET NAMES utf8mb4]\n    payloadBytes: 65536\n- name: b\n  mysql: {socket: '/cloudsql/p:r:i', user: u}",
+    ),
     (
         "everything of postgres",
         "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    passwordSecretRef: {name: s, key: k}\n    tls: {mode: VerifyFull, serverName: db.internal, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    query: SELECT 2\n    expectRows: 1\n    writable: true\n  assert: [\"latency < duration('300ms')\", \"row.version == '2' && rows == 1\"]\n  maxLatency: 500ms\n  required: false\n  stageTimeouts: {connect: 5s, query: 1s}",

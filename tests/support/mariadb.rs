@@ -17,6 +17,7 @@ pub const PASSWORD: &str = "correct horse";
 /// The database that the user owns.
 pub const DATABASE: &str = "app";
 
+const HOST: &str = "127.0.0.1";
 const READY: Duration = Duration::from_secs(30);
 /// Small, and careless of power failures.
 const FRUGAL: [&str; 8] = [
@@ -47,16 +48,12 @@ pub struct Setup {
     pub tls: Option<Issued>,
     /// Authority that client certificates must come from.
     pub client_ca: Option<String>,
-    /// Where it listens.
-    pub listen: String,
-    /// The network namespace that it runs in.
-    pub netns: Option<String>,
 }
 
 impl Setup {
     /// A primary on 127.0.0.1 without TLS.
     pub fn plain() -> Setup {
-        Setup { options: Vec::new(), tls: None, client_ca: None, listen: "127.0.0.1".to_owned(), netns: None }
+        Setup { options: Vec::new(), tls: None, client_ca: None }
     }
 
     /// With an option of mariadbd, such as `--read-only`.
@@ -73,11 +70,6 @@ impl Setup {
     /// Takes client certificates of this authority.
     pub fn client_certificates(self, authority: &Authority) -> Setup {
         Setup { client_ca: Some(authority.pem()), ..self }
-    }
-
-    /// Runs in this network namespace, and listens on this address.
-    pub fn in_netns(self, name: &str, address: &str) -> Setup {
-        Setup { netns: Some(name.to_owned()), listen: address.to_owned(), ..self }
     }
 
     /// Starts it. The `Err` says why this machine can't.
@@ -98,7 +90,6 @@ impl Mariadb {
     fn launch(setup: Setup) -> Result<Mariadb, String> {
         let template = template()?;
         let dir = owned_dir("mariadb");
-        let port = if setup.netns.is_some() { 3306 } else { free_port() };
         run(&["cp", "-a", text(&template), text(&dir.path().join("data"))])?;
         let file = |name: &str, content: &str| {
             let path = dir.path().join(name);
@@ -115,7 +106,7 @@ impl Mariadb {
         if let Some(authority) = &setup.client_ca {
             file("ca.crt", authority)?;
         }
-        let mariadb = Mariadb { dir, setup, port, running: Mutex::new(None) };
+        let mariadb = Mariadb { dir, setup, port: free_port(), running: Mutex::new(None) };
         mariadb.start();
         Ok(mariadb)
     }
@@ -124,11 +115,10 @@ impl Mariadb {
     pub fn start(&self) {
         let mut running = self.running.lock().expect("one user at a time");
         assert!(running.is_none(), "the server is running already");
-        let prefix = self.setup.netns.as_deref().map(|name| vec!["ip", "netns", "exec", name]).unwrap_or_default();
         let server = binary("mariadbd").expect("seen at launch");
         let command = [vec![text(&server).to_owned()], self.options()].concat();
         let command: Vec<&str> = command.iter().map(String::as_str).collect();
-        let mut process = Process::spawn(&prefix, Signal::Kill, &credentials(), &command, &self.dir.path().join("log"))
+        let mut process = Process::spawn(&[], Signal::Kill, &credentials(), &command, &self.dir.path().join("log"))
             .expect("a child process");
         until(READY, "MariaDB to answer", || {
             assert!(process.ended().is_none(), "MariaDB ended: {}", process.log_tail());
@@ -145,7 +135,7 @@ impl Mariadb {
         options.push(format!("--socket={}", at("mysqld.sock")));
         options.push(format!("--init-file={}", at("roles.sql")));
         options.push(format!("--pid-file={}", at("pid")));
-        options.push(format!("--bind-address={}", self.setup.listen));
+        options.push(format!("--bind-address={}", HOST));
         options.push(format!("--port={}", self.port));
         if self.setup.tls.is_some() {
             options.push(format!("--ssl-cert={}", at("server.crt")));
@@ -165,8 +155,8 @@ impl Mariadb {
     }
 
     /// Where it listens.
-    pub fn host(&self) -> &str {
-        &self.setup.listen
+    pub fn host(&self) -> &'static str {
+        HOST
     }
 
     /// Where it listens.

@@ -10,6 +10,7 @@ pub mod helm;
 pub mod hostile;
 pub mod kstatus;
 pub mod mariadb;
+pub mod mysql8;
 pub mod netns;
 pub mod openmetrics;
 pub mod operator;

@@ -35,7 +35,7 @@ const SUPER_READ_ONLY_QUERY: &str = "SELECT @@global.super_read_only";
 
 /// Bytes of a row of the result that must come through.
 const PAYLOAD_ROW: u32 = 4096;
-/// How many rows of the derived table that large results are made of.
+/// A table of the digits of base 4, of which large results are made.
 const DIGITS: &str = "(SELECT 0 AS d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3)";
 
 /// Carries out a `mysql` probe.
