@@ -24,13 +24,17 @@ pub enum Stage {
     Request,
     /// The response's body.
     Body,
+    /// The request to turn an HTTP connection into one of another protocol, up to the answer.
+    Upgrade,
+    /// Messages sent and messages expected.
+    Messages,
     /// Bytes sent and bytes expected over a plain connection.
     Exchange,
 }
 
 impl Stage {
     /// Every stage.
-    pub const ALL: [Stage; 9] = [
+    pub const ALL: [Stage; 11] = [
         Stage::Resolve,
         Stage::Connect,
         Stage::Tls,
@@ -39,6 +43,8 @@ impl Stage {
         Stage::Query,
         Stage::Request,
         Stage::Body,
+        Stage::Upgrade,
+        Stage::Messages,
         Stage::Exchange,
     ];
 
@@ -53,6 +59,8 @@ impl Stage {
             Stage::Query => "query",
             Stage::Request => "request",
             Stage::Body => "body",
+            Stage::Upgrade => "upgrade",
+            Stage::Messages => "messages",
             Stage::Exchange => "exchange",
         }
     }

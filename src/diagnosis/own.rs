@@ -19,6 +19,8 @@ pub(super) fn too_slow(case: &Case<'_>) -> Vec<Finding> {
                     | Stage::Query
                     | Stage::Request
                     | Stage::Body
+                    | Stage::Upgrade
+                    | Stage::Messages
                     | Stage::Exchange,
                 ) => observation.peer_layer(),
                 None => failure.cause.usual_layer(),

@@ -201,7 +201,7 @@ const fn timeout_cause(stage: Stage) -> Cause {
         Stage::Handshake => Cause::HandshakeTimeout,
         Stage::Authenticate => Cause::AuthenticationTimeout,
         Stage::Query => Cause::QueryTimeout,
-        Stage::Request | Stage::Body | Stage::Exchange => Cause::ResponseTimeout,
+        Stage::Request | Stage::Body | Stage::Upgrade | Stage::Messages | Stage::Exchange => Cause::ResponseTimeout,
     }
 }
 

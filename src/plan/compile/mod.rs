@@ -6,6 +6,7 @@ mod http;
 mod postgres;
 mod tcp;
 mod tls;
+mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,8 +121,19 @@ fn timeout(spec: &ConnectivityCheckSpec, cadence: &Cadence) -> Duration {
 }
 
 fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
-    let Some(StageTimeouts { resolve, connect, tls, handshake, authenticate, query, request, body, exchange }) =
-        timeouts
+    let Some(StageTimeouts {
+        resolve,
+        connect,
+        tls,
+        handshake,
+        authenticate,
+        query,
+        request,
+        body,
+        upgrade,
+        messages,
+        exchange,
+    }) = timeouts
     else {
         return Box::default();
     };
@@ -134,6 +146,8 @@ fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
         (Stage::Query, query),
         (Stage::Request, request),
         (Stage::Body, body),
+        (Stage::Upgrade, upgrade),
+        (Stage::Messages, messages),
         (Stage::Exchange, exchange),
     ]
     .into_iter()
@@ -206,6 +220,7 @@ impl Compiler<'_> {
             KindSpec::Tcp(spec) => (Kind::Tcp, format!("tcp://{}", authority(&spec.host, spec.port)), self.tcp(spec)),
             KindSpec::Tls(spec) => (Kind::Tls, format!("tls://{}", authority(&spec.host, spec.port)), self.tls(spec)),
             KindSpec::Http(spec) => (Kind::Http, http::shown(&spec.url), self.http(spec)),
+            KindSpec::Websocket(spec) => (Kind::Websocket, http::shown(&spec.url), self.websocket(spec)),
             KindSpec::Postgres(spec) => (Kind::Postgres, postgres::shown(spec), self.postgres(spec)),
         }
     }

@@ -2,6 +2,7 @@
 
 mod database;
 mod http;
+mod websocket;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::api::probes::RecordType;
 
 pub use database::{DatabaseTlsPlan, PostgresAction};
 pub use http::HttpAction;
+pub use websocket::{JsonWanted, Wanted, WebsocketAction, WebsocketStep, WebsocketWait};
 
 /// What a probe does.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub enum Action {
     Tls(TlsAction),
     /// Send an HTTP request.
     Http(Box<HttpAction>),
+    /// Open a WebSocket.
+    Websocket(Box<WebsocketAction>),
     /// Log in to PostgreSQL.
     Postgres(Box<PostgresAction>),
 }
