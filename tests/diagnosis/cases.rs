@@ -9,7 +9,7 @@ use runready::diagnosis::{Case, Observation};
 use runready::evidence::{AddressRecord, Evidence, Fact, Failure, Outcome, StageRecord};
 
 use Confidence::{High, Low, Medium};
-use Kind::{Dns, Http, Postgres, Tcp, Tls};
+use Kind::{Dns, Http, Postgres, Tcp, Tls, Websocket};
 
 /// A vantage in a cluster.
 pub const POD: &str = "pod/runready/runready-0";
@@ -131,6 +131,7 @@ const fn stages_of(kind: Kind) -> &'static [Stage] {
         Tcp => &[Stage::Connect, Stage::Exchange],
         Tls => &[Stage::Connect, Stage::Tls],
         Http => &[Stage::Connect, Stage::Tls, Stage::Request, Stage::Body],
+        Websocket => &[Stage::Connect, Stage::Tls, Stage::Upgrade, Stage::Messages],
         Postgres => &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Authenticate, Stage::Query],
     }
 }
@@ -144,9 +145,13 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::ResolverTimeout
         | Cause::ResolverFailed
         | Cause::ResolverUnreachable => Some(Stage::Resolve),
-        Cause::ConnectionRefused | Cause::ConnectTimeout | Cause::HostUnreachable | Cause::NetworkUnreachable => {
-            Some(Stage::Connect)
-        }
+        Cause::TargetNotAllowed
+        | Cause::SocketNotFound
+        | Cause::SocketPermissionDenied
+        | Cause::ConnectionRefused
+        | Cause::ConnectTimeout
+        | Cause::HostUnreachable
+        | Cause::NetworkUnreachable => Some(Stage::Connect),
         Cause::TlsNotOffered
         | Cause::TlsTimeout
         | Cause::TlsProtocolError
@@ -164,6 +169,8 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::AuthenticationTimeout
         | Cause::AccessDenied
         | Cause::DatabaseNotFound => Some(Stage::Authenticate),
+        Cause::UpgradeRefused => Some(Stage::Upgrade),
+        Cause::AssertionFailed => Some(Stage::Assert),
         Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec | Cause::ProberError => None,
         Cause::ConnectionReset
         | Cause::ConnectionClosed
@@ -171,6 +178,7 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::ServerError
         | Cause::QueryFailed
         | Cause::QueryTimeout
+        | Cause::LargePacketsLost
         | Cause::ReadOnly
         | Cause::UnexpectedResult
         | Cause::StatusUnexpected
@@ -178,6 +186,7 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::BodyMismatch
         | Cause::ResponseTooLarge
         | Cause::TooManyRedirects
+        | Cause::WebSocketClosed
         | Cause::LatencyExceeded
         | Cause::StartupBudgetExceeded => Some(last),
     }
@@ -290,6 +299,27 @@ pub fn rows() -> Vec<Row> {
             Low,
         ),
         ("a router says no", vec![database(Cause::HostUnreachable)], "network/unreachable", Layer::Network, High),
+        (
+            "large results are lost while small ones pass",
+            vec![database(Cause::LargePacketsLost), well("web", Http, WEB)],
+            "network/large-packets",
+            Layer::Network,
+            High,
+        ),
+        (
+            "a server has no socket where it should be",
+            vec![database(Cause::SocketNotFound)],
+            "server/socket",
+            Layer::Application,
+            High,
+        ),
+        (
+            "a socket may not be used",
+            vec![database(Cause::SocketPermissionDenied)],
+            "server/socket",
+            Layer::Application,
+            High,
+        ),
         ("the name is unknown", vec![database(Cause::NameNotFound)], "network/name", Layer::Network, Medium),
         (
             "the database's port refuses while another port of the host answers",
@@ -316,6 +346,13 @@ pub fn rows() -> Vec<Row> {
             High,
         ),
         (
+            "the answer is not as asserted",
+            vec![web(Cause::AssertionFailed)],
+            "application/answer",
+            Layer::Application,
+            Medium,
+        ),
+        (
             "the certificate has expired",
             vec![web(Cause::CertificateExpired)],
             "application/tls",
@@ -339,6 +376,27 @@ pub fn rows() -> Vec<Row> {
         ("the connection is cut", vec![database(Cause::ConnectionClosed)], "server/cuts", Layer::Database, Medium),
         ("the answer is a 404", vec![web(Cause::StatusUnexpected)], "application/answer", Layer::Application, Medium),
         (
+            "a WebSocket is refused",
+            vec![ill("chat", Websocket, WEB, Cause::UpgradeRefused)],
+            "application/answer",
+            Layer::Application,
+            Medium,
+        ),
+        (
+            "a WebSocket is closed with an internal error",
+            vec![ill("chat", Websocket, WEB, Cause::WebSocketClosed).telling(Fact::CloseCode, "1011")],
+            "application/answer",
+            Layer::Application,
+            Medium,
+        ),
+        (
+            "the chat accepts and says nothing",
+            vec![ill("chat", Websocket, WEB, Cause::ResponseTimeout)],
+            "server/hangs",
+            Layer::Application,
+            Medium,
+        ),
+        (
             "it works, but slowly",
             vec![database(Cause::LatencyExceeded).in_state(ProbeState::Degraded)],
             "latency/too-slow",
@@ -350,6 +408,13 @@ pub fn rows() -> Vec<Row> {
             vec![database(Cause::SecretNotFound).in_state(ProbeState::Unknown)],
             "check/spec",
             Layer::Application,
+            High,
+        ),
+        (
+            "the operator's rules keep it from being tried",
+            vec![database(Cause::TargetNotAllowed).in_state(ProbeState::Unknown)],
+            "check/not-allowed",
+            Layer::Prober,
             High,
         ),
         (
@@ -406,6 +471,8 @@ pub fn silences() -> Vec<(&'static str, &'static str, Vec<Seen>)> {
         ("network/address-silent", "it is refused", vec![database(Cause::ConnectionRefused)]),
         ("network/address-silent", "it hangs later on", vec![database(Cause::HandshakeTimeout)]),
         ("network/unreachable", "nobody says so", vec![database(Cause::ConnectTimeout)]),
+        ("network/large-packets", "nothing comes at all", vec![database(Cause::QueryTimeout)]),
+        ("server/socket", "nobody listens on it", vec![database(Cause::ConnectionRefused)]),
         ("network/name", "the name is there", vec![database(Cause::ConnectTimeout)]),
         (
             "server/port-refused",
@@ -425,6 +492,7 @@ pub fn silences() -> Vec<(&'static str, &'static str, Vec<Seen>)> {
         ("application/answer", "there was no answer", vec![web(Cause::ResponseTimeout)]),
         ("latency/too-slow", "it fails", vec![web(Cause::ResponseTimeout)]),
         ("check/spec", "the path fails", vec![database(Cause::ConnectTimeout)]),
+        ("check/not-allowed", "nobody answers", vec![database(Cause::ConnectTimeout)]),
         ("check/prober", "a Secret is missing", vec![database(Cause::SecretNotFound).in_state(ProbeState::Unknown)]),
     ]
 }

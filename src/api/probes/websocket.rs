@@ -98,9 +98,9 @@ pub struct WebsocketStep {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExpectJson {
-    /// JSONPath (RFC 9535) of a value that must be there, such as $.type; without descendants (`..`).
+    /// JSONPath (RFC 9535) of a value that must be there, such as $.type: names, indexes and `*`; no descendants, filters, slices or unions.
     #[schemars(length(min = 1, max = 256))]
-    #[x_kube(validation = Rule::new("self.startsWith('$') && !self.contains('..')").message("must be a JSONPath that begins with $ and has no descendants (..), such as $.type or $.choices[0].text"))]
+    #[x_kube(validation = Rule::new("self.matches('^[$]([.]([A-Za-z_][A-Za-z0-9_-]*|[*])|\\\\[(-?[0-9]+|[*]|\"[^\"]*\")\\\\])*$')").message("must be a JSONPath of names, indexes and *, such as $.type, $.choices[0].text or $[\"first name\"]"))]
     pub path: String,
     /// Regular expression (RE2 syntax) that the value must match; one that is no string is compared as JSON. Default: any value will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
