@@ -39,7 +39,7 @@ pub struct WebsocketProbe {
     pub tls: Option<HttpTls>,
     /// What is sent and expected once the connection is upgraded, one after the other. Default: nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32))]
+    #[schemars(length(max = 16))]
     pub steps: Vec<WebsocketStep>,
     /// A first message slower than this is Degraded with LatencyExceeded, not failed. It is counted from the last message that
     /// the steps send before it or, if they send none, from the upgrade.
@@ -71,7 +71,6 @@ pub struct WebsocketStep {
     /// Binary message to send, in base64 (RFC 4648).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 21848))]
-    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9+/]*={0,2}$') && self.size() % 4 == 0").message("must be base64 with padding, such as AAEC"))]
     pub send_base64: Option<String>,
     /// Regular expression (RE2 syntax) that a message, text or binary, must match. Messages before it that don't are passed over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,7 +98,7 @@ pub struct WebsocketStep {
 #[serde(rename_all = "camelCase")]
 pub struct ExpectJson {
     /// JSONPath (RFC 9535) of a value that must be there, such as $.type: names, indexes and `*`; no descendants, filters, slices or unions.
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(length(min = 1, max = 128))]
     #[x_kube(validation = Rule::new("self.matches('^[$]([.]([A-Za-z_][A-Za-z0-9_-]*|[*])|\\\\[(-?[0-9]+|[*]|\"[^\"]*\")\\\\])*$')").message("must be a JSONPath of names, indexes and *, such as $.type, $.choices[0].text or $[\"first name\"]"))]
     pub path: String,
     /// Regular expression (RE2 syntax) that the value must match; one that is no string is compared as JSON. Default: any value will do.

@@ -68,7 +68,10 @@ impl Compiler<'_> {
             Spec { send: None, send_base64: Some(text), expect: None, expect_json: None, ping: None, .. } => {
                 let bytes = STANDARD.decode(text);
                 let bytes = bytes.map_err(|error| {
-                    invalid(self.at(&format!("{path}.sendBase64")), format!("is not base64: {error}"))
+                    invalid(
+                        self.at(&format!("{path}.sendBase64")),
+                        format!("is not base64 with padding, such as AAEC: {error}"),
+                    )
                 })?;
                 Ok(WebsocketStep::SendBinary(bytes.into()))
             }
