@@ -78,6 +78,15 @@ fn conversations() -> Vec<Case> {
             let usage = json!({"expectJson": {"path": "$.usage.tokens", "matches": "^4$"}});
             json!([question(), {"expect": "\"text\":\"Every\""}, usage])
         }),
+        {
+            let server = chat::serve(listener("127.0.0.1:0"), None);
+            Case::new("nothing: a token by auth", ws(&server))
+                .field("websocket", "auth", json!({"bearer": {"tokenSecretRef": {"name": "chat", "key": "token"}}}))
+                .field("websocket", "steps", json!([question(), done()]))
+                .secret("chat", &[("token", "letmein")])
+                .look(shows_no_secret)
+                .keep(server)
+        },
         chatting(
             "nothing: binary there and back, and a ping",
             json!([{"sendBase64": "AAEC/w=="}, {"ping": true}, {"expect": "(?-u)^\\x00\\x01\\x02\\xff$"}, {"ping": true, "within": "10s"}]),
@@ -204,7 +213,8 @@ fn refusals() -> Vec<Case> {
         refusing("nothing at this path (404)", "404 Not Found", "").says("nothing is served at this path"),
         refusing("a redirect to a login page (302)", "302 Found", login)
             .says("it redirects to https://accounts.example.com/login, which a WebSocket does not follow"),
-        refusing("no credentials (401)", "401 Unauthorized", "www-authenticate: Bearer\r\n").says("headersFromSecret"),
+        refusing("no credentials (401)", "401 Unauthorized", "www-authenticate: Bearer\r\n")
+            .says("look at auth and headersFromSecret"),
         refusing("plain HTTP at this path (200)", "200 OK", "").says("a proxy on the way drops the Upgrade header"),
         refusing("another version (426)", "426 Upgrade Required", "sec-websocket-version: 14, 15\r\n")
             .says("it wants another version of the protocol than 13: 14, 15"),

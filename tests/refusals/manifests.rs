@@ -328,6 +328,60 @@ pub const BAD: &[Bad] = &[
         "supported values: \"Http1\", \"Http2\"",
     ),
     bad(
+        "two ways to authenticate",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    auth: {basic: {username: u, passwordSecretRef: {name: s, key: k}}, bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].http.auth",
+        "exactly one way to authenticate: set one of basic",
+    ),
+    bad(
+        "no way to authenticate",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    auth: {} # here",
+        "spec.probes[0].http.auth",
+        "exactly one way to authenticate: set one of basic",
+    ),
+    bad(
+        "a user name with a colon",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    auth:\n      basic:\n        username: 'a:b' # here\n        passwordSecretRef: {name: s, key: k}",
+        "spec.probes[0].http.auth.basic.username",
+        "must be a user name without a colon",
+    ),
+    bad(
+        "credentials in plain text",
+        "probes:\n- name: a\n  http:\n    url: http://h.example.com/\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].http.auth",
+        "auth over plain text shows the credentials to everyone on the way: use https://",
+    ),
+    bad(
+        "credentials in plain text to a name that looks like the own host",
+        "probes:\n- name: a\n  http:\n    url: http://127.0.0.1.example.com/\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].http.auth",
+        "auth over plain text shows the credentials to everyone on the way: use https://",
+    ),
+    bad(
+        "credentials twice",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    headers: [{name: authorization, value: v}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].http.auth",
+        "auth sets the header Authorization: leave it out of headers and headersFromSecret",
+    ),
+    bad(
+        "credentials twice, from Secrets",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    headersFromSecret: [{name: Authorization, secretRef: {name: s, key: k}}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].http.auth",
+        "auth sets the header Authorization: leave it out of headers and headersFromSecret",
+    ),
+    bad(
+        "a WebSocket's credentials in plain text",
+        "probes:\n- name: a\n  websocket:\n    url: ws://h.example.com/\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].websocket.auth",
+        "auth over plain text shows the credentials to everyone on the way: use https:// (or wss://)",
+    ),
+    bad(
+        "a WebSocket's credentials twice, from Secrets",
+        "probes:\n- name: a\n  websocket:\n    url: wss://h\n    headersFromSecret: [{name: Authorization, secretRef: {name: s, key: k}}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].websocket.auth",
+        "auth sets the header Authorization: leave it out of headers and headersFromSecret",
+    ),
+    bad(
         "a TLS mode in libpq's spelling",
         "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    tls:\n      mode: verify-full # here",
         "spec.probes[0].postgres.tls.mode",
@@ -521,6 +575,10 @@ pub const GOOD: &[(&str, &str)] = &[
     (
         "everything of websocket",
         "probes:\n- name: a\n  websocket:\n    url: wss://h/x?y=z\n    headers: [{name: Origin, value: 'https://h'}]\n    headersFromSecret: [{name: Authorization, secretRef: {name: s, key: k}}]\n    subprotocols: [chat.v1, chat.v2]\n    expectSubprotocol: chat.v2\n    tls: {serverName: h, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    steps:\n    - {send: x}\n    - {sendBase64: AAEC}\n    - {expect: '^x$', within: 5s, maxMessages: 10}\n    - {expectJson: {path: $}}\n    - {expectJson: {path: '$.choices[-1][*].*[\"first name\"]', matches: x}}\n    - {ping: true, within: 1s}\n    maxTimeToFirstMessage: 2s\n    maxMessageBytes: 1024\n    happyEyeballs: true",
+    ),
+    (
+        "credentials in plain text to the own host, and where that is allowed",
+        "probes:\n- name: a\n  http: {url: 'http://127.0.0.1:8080/x', auth: {bearer: {tokenSecretRef: {name: s, key: k}}}}\n- name: d\n  websocket: {url: 'ws://localhost:8080/x', auth: {bearer: {tokenSecretRef: {name: s, key: k}}}}\n- name: b\n  http: {url: 'http://h.mesh.internal/', auth: {allowPlainText: true, basic: {username: u, passwordSecretRef: {name: s, key: k}}}}\n- name: c\n  http: {url: 'http://[::1]', auth: {bearer: {tokenSecretRef: {name: s, key: k}}}}",
     ),
     (
         "everything of http",

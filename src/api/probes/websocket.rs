@@ -4,12 +4,15 @@ use kube::KubeSchema;
 use kube::core::Duration;
 use serde::{Deserialize, Serialize};
 
-use super::http::{HttpHeader, HttpSecretHeader, HttpTls};
+use super::{AUTH_IN_THE_CLEAR, AUTH_TWICE, Auth, HttpHeader, HttpSecretHeader, HttpTls, auth_is_covered};
 use crate::api::schema;
 
 /// Opens a WebSocket (RFC 6455), then sends and expects messages, step by step.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
+    validation = Rule::new(auth_is_covered!("self.url")).message(AUTH_IN_THE_CLEAR).field_path(".auth"),
+    validation = Rule::new("!has(self.auth) || !has(self.headers) || self.headers.all(h, !h.name.matches('^(?i)authorization$'))").message(AUTH_TWICE).field_path(".auth"),
+    validation = Rule::new("!has(self.auth) || !has(self.headersFromSecret) || self.headersFromSecret.all(h, !h.name.matches('^(?i)authorization$'))").message(AUTH_TWICE).field_path(".auth"),
     validation = Rule::new("!has(self.expectSubprotocol) || (has(self.subprotocols) && self.expectSubprotocol in self.subprotocols)").message("expectSubprotocol must be one of subprotocols: a server may only choose what it is offered").field_path(".expectSubprotocol"),
     validation = Rule::new("!has(self.maxTimeToFirstMessage) || (has(self.steps) && self.steps.exists(s, has(s.expect) || has(s.expectJson)))").message("maxTimeToFirstMessage is measured where a message is expected: add a step with expect or expectJson").field_path(".maxTimeToFirstMessage")
 )]
@@ -26,6 +29,9 @@ pub struct WebsocketProbe {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub headers_from_secret: Vec<HttpSecretHeader>,
+    /// How the request to upgrade proves who sends it. Default: not at all, or by a header of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
     /// Subprotocols to offer, the preferred one first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "subprotocols")]

@@ -42,11 +42,13 @@ impl Compiler<'_> {
             let hint = if name == "sec-websocket-protocol" { ": use subprotocols" } else { ": leave it out" };
             return Err(invalid(self.at("websocket.headers"), format!("{name} is the handshake's own header{hint}")));
         }
+        let auth = self.only_auth("websocket", spec.auth.as_ref(), &url, &headers)?;
         let steps = spec.steps.iter().enumerate().map(|(index, step)| self.websocket_step(index, step));
         Ok(Action::Websocket(Box::new(WebsocketAction {
             tls: self.http_tls("websocket.tls", spec.tls.as_ref(), url.scheme() == "ws")?,
             url,
             headers,
+            auth,
             subprotocols: spec.subprotocols.iter().map(|name| name.as_str().into()).collect(),
             expect_subprotocol: spec.expect_subprotocol.as_deref().map(Into::into),
             steps: steps.collect::<Result<_, Fault>>()?,

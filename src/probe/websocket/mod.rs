@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 
 use self::talk::{Progress, Seen, Talk};
 use super::Attempt;
+use super::auth::authorize;
 use super::net::channel::{Channel, Secured};
 use super::net::connect::connect;
 use super::net::tls::{Session, tls};
@@ -37,6 +38,10 @@ type Socket = WebSocketStream<Secured>;
 
 /// Carries out a `websocket` probe.
 pub async fn probe(action: &WebsocketAction, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
+    let authorization = match &action.auth {
+        None => None,
+        Some(plan) => Some(authorize(attempt, plan).await?),
+    };
     let host = action.url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     let port = action.url.port_or_known_default().unwrap_or(80);
     let endpoint = Endpoint { host: host.into(), port, happy_eyeballs: action.happy_eyeballs };
@@ -48,7 +53,7 @@ pub async fn probe(action: &WebsocketAction, attempt: &mut Attempt<'_>) -> Resul
         None => Secured::Plain(channel),
         Some(session) => Secured::Tls(Box::new(tls(attempt, session, &endpoint.host, channel).await?)),
     };
-    let (stream, early) = upgrade::upgrade(action, attempt, stream, session.as_ref()).await?;
+    let (stream, early) = upgrade::upgrade(action, authorization, attempt, stream, session.as_ref()).await?;
     let mut socket = Socket::from_partially_read(stream, early, Role::Client, Some(limits(action))).await;
     if !action.steps.is_empty() {
         converse(action, attempt, &mut socket, session.as_ref()).await?;

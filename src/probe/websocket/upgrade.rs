@@ -6,7 +6,7 @@ use futures::TryFutureExt;
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper::header::{
-    CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, SEC_WEBSOCKET_ACCEPT,
+    AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, SEC_WEBSOCKET_ACCEPT,
     SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, SERVER, UPGRADE,
     USER_AGENT,
 };
@@ -31,12 +31,14 @@ const SHOWN_HEADER: usize = 60;
 /// Upgrades the connection, and returns it with what the server has sent already.
 pub async fn upgrade(
     action: &WebsocketAction,
+    authorization: Option<HeaderValue>,
     attempt: &mut Attempt<'_>,
     stream: Secured,
     session: Option<&Session>,
 ) -> Result<(Secured, Vec<u8>), Failure> {
     let key = generate_key();
-    let request = request(action, &key)?;
+    let mut request = request(action, &key)?;
+    request.headers_mut().extend(authorization.map(|value| (AUTHORIZATION, value)));
     let mut builder = http1::Builder::new();
     builder.max_buf_size(MAX_HEADER);
     let mut answered = None;
@@ -164,7 +166,7 @@ fn meaning(url: &Url, status: StatusCode, headers: &HeaderMap) -> String {
         400 => {
             "it does not take this for a WebSocket request: a proxy may drop the Upgrade header, or it wants other headers"
         }
-        401 => "it wants credentials, or other ones: look at headersFromSecret",
+        401 => "it wants credentials, or other ones: look at auth and headersFromSecret",
         403 => "it does not let this caller in: credentials, the Origin header, or Cloud Run's IAM (roles/run.invoker)",
         404 => "nothing is served at this path",
         426 => {
