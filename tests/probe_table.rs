@@ -21,6 +21,8 @@ fn every_cause_has_been_seen_and_the_table_is_printed() {
         crate::probe_tcp::rows(),
         crate::probe_tls::rows(),
         crate::probe_http::rows(),
+        crate::probe_websocket::rows(),
+        crate::probe_websocket_hostile::rows(),
         crate::probe_mysql::rows(),
         crate::probe_mysql_hostile::rows(),
         crate::probe_postgres_hostile::rows(),

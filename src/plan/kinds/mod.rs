@@ -3,6 +3,7 @@
 mod auth;
 mod database;
 mod http;
+mod websocket;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::api::probes::RecordType;
 pub use auth::AuthPlan;
 pub use database::{DatabaseTlsPlan, MysqlAction, PostgresAction, Usage};
 pub use http::HttpAction;
+pub use websocket::{JsonWanted, Wanted, WebsocketAction, WebsocketStep, WebsocketWait};
 
 /// What a probe does.
 #[derive(Clone, Debug)]
@@ -29,6 +31,8 @@ pub enum Action {
     Tls(TlsAction),
     /// Send an HTTP request.
     Http(Box<HttpAction>),
+    /// Open a WebSocket.
+    Websocket(Box<WebsocketAction>),
     /// Log in to PostgreSQL.
     Postgres(Box<PostgresAction>),
     /// Log in to MySQL or MariaDB.
@@ -50,7 +54,7 @@ impl Action {
     /// How a database is used, if this is a probe of one.
     pub const fn usage(&self) -> Option<&Usage> {
         match self {
-            Action::Dns(_) | Action::Tcp(_) | Action::Tls(_) | Action::Http(_) => None,
+            Action::Dns(_) | Action::Tcp(_) | Action::Tls(_) | Action::Http(_) | Action::Websocket(_) => None,
             Action::Postgres(action) => Some(&action.usage),
             Action::Mysql(action) => Some(&action.usage),
         }
