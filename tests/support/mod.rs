@@ -24,3 +24,4 @@ pub mod relay;
 pub mod scratch;
 pub mod skip;
 pub mod wait;
+pub mod web;
