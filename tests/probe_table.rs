@@ -7,7 +7,7 @@ use runready::api::Cause;
 
 use crate::support::probe::{Row, table};
 use crate::{
-    probe_auth, probe_database, probe_dns, probe_http, probe_http_real, probe_netns, probe_postgres,
+    probe_auth, probe_cloudsql, probe_database, probe_dns, probe_http, probe_http_real, probe_netns, probe_postgres,
     probe_postgres_hostile, probe_tcp, probe_tls, probe_token, probe_websocket, probe_websocket_hostile, safety,
 };
 
@@ -21,6 +21,7 @@ fn every_cause_has_been_seen_and_the_table_is_printed() {
     let rows: Vec<Row> = [
         probe_auth::rows(),
         probe_dns::rows(),
+        probe_cloudsql::rows(),
         probe_database::rows(),
         probe_tcp::rows(),
         probe_tls::rows(),
