@@ -19,6 +19,7 @@ mod layering;
 mod leader;
 mod planner;
 mod probe_auth;
+mod probe_cloudsql;
 mod probe_database;
 mod probe_dns;
 mod probe_http;

@@ -17,6 +17,7 @@ fn every_cause_has_been_seen_and_the_table_is_printed() {
     let rows: Vec<Row> = [
         crate::probe_auth::rows(),
         crate::probe_dns::rows(),
+        crate::probe_cloudsql::rows(),
         crate::probe_database::rows(),
         crate::probe_tcp::rows(),
         crate::probe_tls::rows(),

@@ -271,6 +271,14 @@ pub struct StageTimeouts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
     pub token: Option<Duration>,
+    /// Connect settings of a Cloud SQL instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub settings: Option<Duration>,
+    /// Ephemeral certificate for a Cloud SQL instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub certificate: Option<Duration>,
     /// Name resolution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
@@ -279,6 +287,10 @@ pub struct StageTimeouts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
     pub connect: Option<Duration>,
+    /// Mutual TLS with a Cloud SQL instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub tunnel: Option<Duration>,
     /// TLS handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]

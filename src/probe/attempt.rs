@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::time::timeout_at;
 
 use super::Vantage;
+use super::cloudsql::Refused;
 use super::net::connect::Stragglers;
 use crate::api::{Cause, Stage};
 use crate::evidence::{AddressRecord, Evidence, Fact, Failure, MAX_TEXT, Outcome, Shown, StageRecord, clip};
@@ -39,6 +40,7 @@ pub struct Attempt<'a> {
     hidden: Option<Box<Scrub>>,
     flaw: Option<Failure>,
     stragglers: Option<Stragglers>,
+    tunnels: Vec<Refused>,
 }
 
 impl<'a> Attempt<'a> {
@@ -60,6 +62,7 @@ impl<'a> Attempt<'a> {
             hidden: None,
             flaw: None,
             stragglers: None,
+            tunnels: Vec::new(),
         }
     }
 
@@ -82,6 +85,7 @@ impl<'a> Attempt<'a> {
             hidden: None,
             flaw: None,
             stragglers: None,
+            tunnels: Vec::new(),
         }
     }
 
@@ -89,6 +93,7 @@ impl<'a> Attempt<'a> {
     pub fn take_up(&mut self, part: Self) {
         self.stages.extend(part.stages);
         self.addresses.extend(part.addresses);
+        self.tunnels.extend(part.tunnels);
         part.facts.into_iter().for_each(|(fact, value)| self.fact(fact, value));
         if let (Some(answers), Some(more)) = (&mut self.answers, part.answers) {
             answers.extend(*more);
@@ -230,13 +235,20 @@ impl<'a> Attempt<'a> {
         self.stragglers = Some(stragglers);
     }
 
+    /// Notes a tunnel whose far end may still refuse it: [`Attempt::finish`] puts its reason in the place of what the protocol
+    /// within made of it.
+    pub(super) fn may_be_refused(&mut self, tunnel: Refused) {
+        self.tunnels.push(tunnel);
+    }
+
     /// Ends the attempt: judges latency and left-behind addresses, and returns the evidence.
     pub async fn finish(mut self, probe: usize, result: Result<(), Failure>) -> Evidence {
         let latency = self.latency();
         if let Some(stragglers) = self.stragglers.take() {
             stragglers.await_all(&mut self).await;
         }
-        let outcome = match result {
+        let refused = self.tunnels.iter().find_map(|tunnel| tunnel.get().cloned());
+        let outcome = match result.map_err(|failure| refused.unwrap_or(failure)) {
             Err(failure) => {
                 self.take_back(failure.stage);
                 failure.into()
@@ -283,9 +295,10 @@ impl<'a> Attempt<'a> {
 const fn timeout_cause(stage: Stage) -> Cause {
     match stage {
         Stage::Token => Cause::TokenFailed,
+        Stage::Settings | Stage::Certificate => Cause::CloudSqlApiFailed,
         Stage::Resolve => Cause::ResolverTimeout,
         Stage::Connect => Cause::ConnectTimeout,
-        Stage::Tls => Cause::TlsTimeout,
+        Stage::Tunnel | Stage::Tls => Cause::TlsTimeout,
         Stage::Handshake => Cause::HandshakeTimeout,
         Stage::Authenticate => Cause::AuthenticationTimeout,
         Stage::Initialize | Stage::Query | Stage::Payload => Cause::QueryTimeout,
@@ -326,6 +339,7 @@ mod tests {
                 name: "host/test".into(),
                 resolver: super::super::Resolver::system(),
                 targets: Default::default(),
+                cloud_sql: Default::default(),
             },
         );
         let mut attempt = Attempt::start(&plan, &vantage);

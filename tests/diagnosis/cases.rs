@@ -141,6 +141,18 @@ const fn stages_of(kind: Kind) -> &'static [Stage] {
 fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
     let last = *stages_of(kind).last().expect("stages");
     match cause {
+        Cause::CredentialsFailed
+        | Cause::CloudSqlInstanceNotFound
+        | Cause::CloudSqlPermissionDenied
+        | Cause::CloudSqlThrottled
+        | Cause::CloudSqlApiFailed
+        | Cause::CloudSqlRegionMismatch
+        | Cause::CloudSqlGenerationUnsupported
+        | Cause::CloudSqlAddressMissing
+        | Cause::CloudSqlServerCaInvalid
+        | Cause::CloudSqlIamLoginUnsupported => Some(Stage::Settings),
+        Cause::CloudSqlCertificateFailed => Some(Stage::Certificate),
+        Cause::CloudSqlCertificateExpired | Cause::CloudSqlIdentityMismatch => Some(Stage::Tunnel),
         Cause::NameNotFound
         | Cause::NoAddress
         | Cause::ResolverTimeout
@@ -218,6 +230,41 @@ pub fn rows() -> Vec<Row> {
     let database = |cause| ill("database", Postgres, DB, cause);
     let web = |cause| ill("web", Http, WEB, cause);
     vec![
+        (
+            "the Admin API can't be reached",
+            vec![database(Cause::CloudSqlApiFailed)],
+            "cloudsql/api",
+            Layer::Egress,
+            Medium,
+        ),
+        (
+            "the Admin API fails",
+            vec![database(Cause::CloudSqlApiFailed).telling(Fact::HttpStatus, "503")],
+            "cloudsql/api",
+            Layer::Region,
+            Medium,
+        ),
+        (
+            "the Admin API refuses our account",
+            vec![database(Cause::CloudSqlPermissionDenied)],
+            "cloudsql/configuration",
+            Layer::Application,
+            High,
+        ),
+        (
+            "an instance lacks the address asked for",
+            vec![database(Cause::CloudSqlAddressMissing)],
+            "cloudsql/configuration",
+            Layer::Database,
+            High,
+        ),
+        (
+            "another server answers at an instance's address",
+            vec![database(Cause::CloudSqlIdentityMismatch)],
+            "cloudsql/identity",
+            Layer::Network,
+            High,
+        ),
         (
             "no token can be had for one endpoint, and another fails",
             vec![ill("api", Http, "10.9.0.2:443", Cause::TokenFailed), web(Cause::StatusUnexpected)],
@@ -489,6 +536,9 @@ pub fn silences() -> Vec<(&'static str, &'static str, Vec<Seen>)> {
     vec![
         ("application/token", "the service refuses the token that was had", vec![web(Cause::StatusUnexpected)]),
         ("cloudrun/instances", "the service's own error", vec![web(Cause::StatusUnexpected)]),
+        ("cloudsql/api", "the API answers and refuses us", vec![database(Cause::CloudSqlPermissionDenied)]),
+        ("cloudsql/configuration", "the API does not answer", vec![database(Cause::CloudSqlApiFailed)]),
+        ("cloudsql/identity", "the server's certificate has expired", vec![database(Cause::CertificateExpired)]),
         ("egress/all-silent", "something else answers", with(timeouts(), well("other", Tcp, "10.8.0.1:1"))),
         (
             "egress/all-silent",

@@ -18,7 +18,7 @@ const fn bad(what: &'static str, spec: &'static str, field: &'static str, says: 
 
 const KINDS: &str = "exactly one kind per probe: set one of dns, tcp, tls, http, websocket, postgres or mysql";
 const GO_STYLE: &str = "must be a Go-style duration with a unit, such as 500ms, 30s or 1m30s";
-const ONE_WAY: &str = "set exactly one way to the database: host (with port), or socket";
+const ONE_WAY: &str = "set exactly one way to the database: host (with port); socket, such as";
 const WITHIN: &str = "timeout must not be longer than the interval (default 30s)";
 const AT_LEAST: &str = "must be at least 1s";
 const BARE_HOST: &str = "must be a bare host name or address: no scheme, port, path, zone or brackets";
@@ -50,6 +50,30 @@ pub const BAD: &[Bad] = &[
         "probes:\n- name: a\n  postgres: {host: h, socket: /cloudsql/p:r:i, database: d, user: u} # here",
         "spec.probes[0].postgres",
         ONE_WAY,
+    ),
+    bad(
+        "an instance beside a host",
+        "probes:\n- name: a\n  postgres: {host: h, cloudSql: {instance: \"p:r:i\"}, database: d, user: u} # here",
+        "spec.probes[0].postgres",
+        ONE_WAY,
+    ),
+    bad(
+        "an instance without its region",
+        "probes:\n- name: a\n  postgres:\n    cloudSql:\n      instance: project:instance # here\n    database: d\n    user: u",
+        "spec.probes[0].postgres.cloudSql.instance",
+        "must be the instance's connection name, PROJECT:REGION:INSTANCE",
+    ),
+    bad(
+        "TLS within the tunnel to an instance",
+        "probes:\n- name: a\n  postgres:\n    cloudSql: {instance: \"p:r:i\"}\n    database: d\n    user: u\n    tls: {mode: Prefer} # here",
+        "spec.probes[0].postgres.tls",
+        "cloudSql is always within mutual TLS",
+    ),
+    bad(
+        "IAM login with a password",
+        "probes:\n- name: a\n  postgres:\n    cloudSql: {instance: \"p:r:i\", iamLogin: true}\n    database: d\n    user: u\n    passwordSecretRef: {name: s, key: k} # here",
+        "spec.probes[0].postgres.passwordSecretRef",
+        "a token stands in for the password",
     ),
     bad(
         "a socket by a relative path",

@@ -6,6 +6,7 @@ pub mod backend;
 pub mod cert;
 pub mod chat;
 pub mod checks;
+pub mod cloudsql;
 pub mod cluster;
 pub mod helm;
 pub mod hostile;

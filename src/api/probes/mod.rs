@@ -20,7 +20,10 @@ pub use auth::{
     TOKEN_URL_IN_THE_CLEAR,
 };
 pub(crate) use auth::{audience_is_own, auth_is_covered};
-pub use database::{CA_UNUSED, DatabaseTls, DatabaseTlsMode, LONGEST_SOCKET, NO_TLS_OVER_SOCKET_SAYS, ONE_WAY_SAYS};
+pub use database::{
+    CA_UNUSED, CloudSql, CloudSqlIpType, DatabaseTls, DatabaseTlsMode, LONGEST_SOCKET, NO_TLS_OVER_CONNECTOR_SAYS,
+    NO_TLS_OVER_SOCKET_SAYS, ONE_LOGIN_SAYS, ONE_WAY_SAYS,
+};
 pub use dns::{DnsProbe, RecordType};
 pub use http::{AUTH_TWICE, HttpHeader, HttpProbe, HttpSecretHeader, HttpTls, HttpVersion};
 pub use mysql::MysqlProbe;

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::SecretKeyRef;
 use super::database::{
-    DatabaseTls, NO_EYEBALLS_OVER_SOCKET, NO_EYEBALLS_OVER_SOCKET_SAYS, NO_TLS_OVER_SOCKET, NO_TLS_OVER_SOCKET_SAYS,
-    ONE_WAY, ONE_WAY_SAYS, connections, expect_rows, init_queries, payload_bytes, socket,
+    CloudSql, DatabaseTls, NO_EYEBALLS_OVER_SOCKET, NO_EYEBALLS_OVER_SOCKET_SAYS, NO_TLS_OVER_CONNECTOR,
+    NO_TLS_OVER_CONNECTOR_SAYS, NO_TLS_OVER_SOCKET, NO_TLS_OVER_SOCKET_SAYS, ONE_LOGIN, ONE_LOGIN_SAYS, ONE_WAY,
+    ONE_WAY_SAYS, connections, expect_rows, init_queries, payload_bytes, socket,
 };
 use crate::api::schema;
 
@@ -15,11 +16,13 @@ use crate::api::schema;
 #[x_kube(
     validation = Rule::new(ONE_WAY).message(ONE_WAY_SAYS),
     validation = Rule::new(NO_TLS_OVER_SOCKET).message(NO_TLS_OVER_SOCKET_SAYS).field_path(".tls"),
+    validation = Rule::new(NO_TLS_OVER_CONNECTOR).message(NO_TLS_OVER_CONNECTOR_SAYS).field_path(".tls"),
+    validation = Rule::new(ONE_LOGIN).message(ONE_LOGIN_SAYS).field_path(".passwordSecretRef"),
     validation = Rule::new(NO_EYEBALLS_OVER_SOCKET).message(NO_EYEBALLS_OVER_SOCKET_SAYS).field_path(".happyEyeballs")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct MysqlProbe {
-    /// Host name or address, such as the private address of a Cloud SQL instance. Exactly one of host and socket is set.
+    /// Host name or address, such as the private address of a Cloud SQL instance. Exactly one of host, socket and cloudSql is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::host")]
     pub host: Option<String>,
@@ -27,6 +30,9 @@ pub struct MysqlProbe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "socket")]
     pub socket: Option<String>,
+    /// Cloud SQL instance, reached as the Auth Proxy and the language connectors do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud_sql: Option<CloudSql>,
     /// Port of host. Default 3306.
     #[serde(default = "mysql_port")]
     #[schemars(schema_with = "schema::port")]

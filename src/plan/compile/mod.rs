@@ -127,8 +127,11 @@ fn timeout(spec: &ConnectivityCheckSpec, cadence: &Cadence) -> Duration {
 fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
     let Some(StageTimeouts {
         token,
+        settings,
+        certificate,
         resolve,
         connect,
+        tunnel,
         tls,
         handshake,
         authenticate,
@@ -146,8 +149,11 @@ fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
     };
     [
         (Stage::Token, token),
+        (Stage::Settings, settings),
+        (Stage::Certificate, certificate),
         (Stage::Resolve, resolve),
         (Stage::Connect, connect),
+        (Stage::Tunnel, tunnel),
         (Stage::Tls, tls),
         (Stage::Handshake, handshake),
         (Stage::Authenticate, authenticate),

@@ -32,6 +32,7 @@ fn reach(spec: &MysqlProbe) -> Reach<'_> {
         socket: spec.socket.as_deref(),
         // A socket of MySQL has any name: Cloud Run calls it by the instance.
         socket_name: None,
+        cloud_sql: spec.cloud_sql.as_ref(),
     }
 }
 

@@ -13,7 +13,7 @@ use url::{Host, Url};
 pub use crate::api::Kind;
 
 use super::trust::TlsPlan;
-use crate::api::probes::RecordType;
+use crate::api::probes::{CloudSqlIpType, RecordType};
 
 pub use auth::{AuthPlan, Issuer, TokenPlan, token_request};
 pub use database::{DatabaseTlsPlan, MysqlAction, PostgresAction, Usage};
@@ -68,15 +68,54 @@ pub enum Way {
     Tcp(Endpoint),
     /// Over a Unix socket.
     Unix(SocketPath),
+    /// As Cloud SQL's connectors do.
+    CloudSql(Box<CloudSqlInstance>),
 }
 
 impl Way {
-    /// The host at its end, for people and for the name in its certificate; of a Unix socket, its path.
+    /// The host at its end, for people and for the name in its certificate; of a Unix socket, its path; of a Cloud SQL
+    /// instance, its connection name.
     pub fn host(&self) -> &str {
         match self {
             Way::Tcp(endpoint) => &endpoint.host,
+            Way::CloudSql(instance) => &instance.name,
             Way::Unix(socket) => socket.file.as_deref().unwrap_or(&socket.path),
         }
+    }
+}
+
+/// A Cloud SQL instance, and how to get there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloudSqlInstance {
+    /// Its connection name, PROJECT:REGION:INSTANCE; a project may have a colon in it.
+    pub name: Box<str>,
+    /// Which of its addresses.
+    pub ip_type: CloudSqlIpType,
+    /// Whether a token stands in for the password.
+    pub iam_login: bool,
+}
+
+impl CloudSqlInstance {
+    /// Project, region and instance, as far as the name has them.
+    fn parts(&self) -> [&str; 3] {
+        let mut parts = self.name.rsplitn(3, ':');
+        let (instance, region) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        [parts.next().unwrap_or_default(), region, instance]
+    }
+
+    /// The project that it is in.
+    pub fn project(&self) -> &str {
+        self.parts()[0]
+    }
+
+    /// The region that its name says.
+    pub fn region(&self) -> &str {
+        self.parts()[1]
+    }
+
+    /// Its name within the project.
+    pub fn instance(&self) -> &str {
+        self.parts()[2]
     }
 }
 

@@ -76,7 +76,7 @@ pub async fn log_in(action: &MysqlAction, attempt: &mut Attempt<'_>, channel: Ch
 const fn own_shelter(channel: &Channel) -> Shelter {
     match channel {
         Channel::Tcp(_) => Shelter::Open,
-        Channel::Unix(_) => Shelter::Certain,
+        Channel::Unix(_) | Channel::CloudSql(_) => Shelter::Certain,
     }
 }
 
