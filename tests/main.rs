@@ -27,6 +27,7 @@ mod probe_http_real;
 mod probe_memory;
 mod probe_mysql;
 mod probe_mysql_hostile;
+mod probe_mysql_netns;
 mod probe_netns;
 mod probe_postgres;
 mod probe_postgres_hostile;

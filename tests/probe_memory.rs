@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::hostile::mysql;
 use crate::support::hostile::postgres::{
     announced_2_gib, authentication_ok, data_row, let_in, report, row_description,
 };
@@ -66,6 +67,19 @@ fn postgres(script: Vec<Step>) -> (Server, Value) {
     (server, probe)
 }
 
+fn mysql(script: Vec<Step>) -> (Server, Value) {
+    let server = Server::play(script);
+    let tls = json!({"mode": "Disable"});
+    let probe = json!({"mysql": {"host": "127.0.0.1", "port": server.port(), "user": "app", "tls": tls}});
+    (server, probe)
+}
+
+/// The definitions of 256 columns, each with a name about as long as a packet; their packets' numbers go round once.
+fn long_names() -> Vec<u8> {
+    let column = [b"\x03def\0\0\0\xfc\x60\xea", &[b'n'; 60_000][..]].concat();
+    (0..=255_u8).flat_map(|number| mysql::packet(number.wrapping_add(2), &column)).collect()
+}
+
 fn websocket(script: Vec<Step>) -> (Server, Value) {
     let server = upgrading(listener("127.0.0.1:0"), script);
     let probe = json!({"websocket": {"url": format!("ws://{}/", server.address()), "steps": [{"expect": "never"}]}});
@@ -89,6 +103,8 @@ fn servers_that_send_without_end_cost_little_memory() {
     let rows = data_row(&[b'x'; 1000]).repeat(64);
     let notices = report(b'N', "NOTICE", "00000", &"x".repeat(1000)).repeat(64);
     let in_place = |steps: Vec<Step>| postgres([let_in(), vec![Step::AwaitText("SELECT 1")], steps].concat());
+    let to_mysql = |steps: Vec<Step>| mysql([mysql::let_in(), vec![Step::AwaitText("SELECT 1")], steps].concat());
+    let mysql_rows = (0..=255_u8).flat_map(|n| mysql::packet(n.wrapping_add(4), &[&[200], &[b'x'; 200][..]].concat()));
     let no_server = |probe: Value| (None, probe);
     let own = |(server, probe): (Server, Value)| (Some(server), probe);
     let cases = [
@@ -144,6 +160,21 @@ fn servers_that_send_without_end_cost_little_memory() {
             "postgres: a row of 2 GiB",
             "ResponseTooLarge",
             own(in_place(vec![Step::Send([row_description(), announced_2_gib(b'D')].concat()), endless(0)])),
+        ),
+        (
+            "mysql: the most that can be announced",
+            "ProtocolMismatch",
+            own(mysql(vec![Step::Send(vec![0xff, 0xff, 0xff, 0]), endless(0)])),
+        ),
+        (
+            "mysql: endless rows",
+            "ResponseTooLarge",
+            own(to_mysql(vec![Step::Send(mysql::columns()), Step::Endless(mysql_rows.collect())])),
+        ),
+        (
+            "mysql: 4096 columns with names of 60 KB",
+            "ResponseTooLarge",
+            own(to_mysql(vec![Step::Send(mysql::packet(1, &[0xfc, 0, 0x10])), Step::Endless(long_names())])),
         ),
     ];
     for (what, cause, (_server, probe)) in cases {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::support::cert::Authority;
 use crate::support::mariadb::{DATABASE, Mariadb, PASSWORD, Setup};
 use crate::support::probe::{Case, Row, try_all};
+use crate::support::relay;
 use crate::support::skip::require;
 use crate::support::wait::until;
 
@@ -72,7 +73,11 @@ fn logins() -> Result<Vec<Case>, String> {
             .fails(Cause::AccessDenied, Stage::Authenticate),
         as_user(real("an account of another host", &server), "elsewhere", PASSWORD)
             .fails(Cause::AuthenticationFailed, Stage::Authenticate),
-        as_user(real("an unknown database", &server), "app", PASSWORD)
+        as_user(real("a database that is not there", &server), "app", PASSWORD)
+            .field("mysql", "database", json!("missing"))
+            .fails(Cause::DatabaseNotFound, Stage::Authenticate)
+            .fact(Fact::MysqlError, "1049"),
+        as_user(real("an unknown database, for which the user has no right", &server), "app", PASSWORD)
             .field("mysql", "database", json!("nowhere"))
             .fails(Cause::AccessDenied, Stage::Authenticate)
             .fact(Fact::MysqlError, "1044"),
@@ -252,11 +257,29 @@ fn usage() -> Result<Vec<Case>, String> {
             .keep(server.clone())
     };
     let socket = server.socket();
+    let slow = relay::throttled(server.port(), 1, Duration::from_millis(500));
+    let stops = relay::first_stops(server.port(), 20_000);
     Ok(vec![
+        Case::new("a server that brings up two connections a second, 40 in 5 s", at(server.host(), slow.port()))
+            .field("mysql", "connections", json!(40))
+            .startup_budget(5000)
+            .fails(Cause::StartupBudgetExceeded, Stage::Handshake)
+            .says("of 40 connections were usable after 5s; at this rate")
+            .keep((slow, server.clone())),
+        Case::new("a result that stops on one connection alone", at(server.host(), stops.port()))
+            .field("mysql", "payloadBytes", json!(1 << 20))
+            .fails(Cause::QueryTimeout, Stage::Payload)
+            .stage_timeout(Stage::Payload, 2000)
+            .says("on a second connection 16384 bytes came: this one's session hangs")
+            .keep((stops, server.clone())),
         over_socket("nothing: a Unix socket", &socket),
         over_socket("a socket that is not there", &socket.with_file_name("other.sock"))
             .fails(Cause::SocketNotFound, Stage::Connect)
             .says("has no other.sock"),
+        as_user(over_socket("a wrong password over a Unix socket", &socket), "app", "wrong")
+            .fails(Cause::AuthenticationFailed, Stage::Authenticate)
+            // Over a socket there is no TLS to set.
+            .look(|evidence| assert!(!format!("{evidence:?}").contains("tls.mode"))),
         as_user(real("nothing: 10 connections, initialised", &server), "app", PASSWORD)
             .field("mysql", "connections", json!(10))
             .field("mysql", "initQueries", json!(["SET NAMES utf8mb4", "SELECT 1"]))

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::cert::{Authority, Issued};
+use super::netns::CLIENT;
 use super::pginstall::{credentials, give_away, owned_dir, text};
 use super::process::{Process, Signal, free_port, run};
 use super::wait::until;
@@ -17,7 +18,6 @@ pub const PASSWORD: &str = "correct horse";
 /// The database that the user owns.
 pub const DATABASE: &str = "app";
 
-const HOST: &str = "127.0.0.1";
 const READY: Duration = Duration::from_secs(30);
 /// Small, and careless of power failures.
 const FRUGAL: [&str; 8] = [
@@ -30,9 +30,12 @@ const FRUGAL: [&str; 8] = [
     "--aria-pagecache-buffer-size=1M",
     "--skip-log-bin",
 ];
+/// Runs a command with a file of its own as /etc/hosts, which is nobody else's: `ip netns exec` gives it mounts of its own.
+const NAMED: &str = r#"mount --bind "$0" /etc/hosts && exec "$@""#;
 /// The users and the database, made at every start.
 const ROLES: &str = "CREATE DATABASE IF NOT EXISTS app; \
     CREATE OR REPLACE USER app@'%' IDENTIFIED BY 'correct horse'; GRANT ALL ON app.* TO app@'%'; \
+    GRANT ALL ON missing.* TO app@'%'; \
     CREATE OR REPLACE USER open@'%'; GRANT ALL ON app.* TO open@'%'; \
     CREATE OR REPLACE USER sealed@'%' IDENTIFIED BY 'correct horse' REQUIRE SSL; \
     CREATE OR REPLACE USER certified@'%' IDENTIFIED BY 'correct horse' REQUIRE X509; \
@@ -48,12 +51,16 @@ pub struct Setup {
     pub tls: Option<Issued>,
     /// Authority that client certificates must come from.
     pub client_ca: Option<String>,
+    /// Where it listens.
+    pub listen: String,
+    /// The network namespace that it runs in.
+    pub netns: Option<String>,
 }
 
 impl Setup {
     /// A primary on 127.0.0.1 without TLS.
     pub fn plain() -> Setup {
-        Setup { options: Vec::new(), tls: None, client_ca: None }
+        Setup { options: Vec::new(), tls: None, client_ca: None, listen: "127.0.0.1".to_owned(), netns: None }
     }
 
     /// With an option of mariadbd, such as `--read-only`.
@@ -70,6 +77,12 @@ impl Setup {
     /// Takes client certificates of this authority.
     pub fn client_certificates(self, authority: &Authority) -> Setup {
         Setup { client_ca: Some(authority.pem()), ..self }
+    }
+
+    /// Runs in this network namespace, and listens on this address. It takes the lab's client for a host with a name: it asks
+    /// for one whenever somebody comes, and keeps count of the failures of hosts that have one.
+    pub fn in_netns(self, name: &str, address: &str) -> Setup {
+        Setup { netns: Some(name.to_owned()), listen: address.to_owned(), ..self }
     }
 
     /// Starts it. The `Err` says why this machine can't.
@@ -90,6 +103,7 @@ impl Mariadb {
     fn launch(setup: Setup) -> Result<Mariadb, String> {
         let template = template()?;
         let dir = owned_dir("mariadb");
+        let port = if setup.netns.is_some() { 3306 } else { free_port() };
         run(&["cp", "-a", text(&template), text(&dir.path().join("data"))])?;
         let file = |name: &str, content: &str| {
             let path = dir.path().join(name);
@@ -106,7 +120,8 @@ impl Mariadb {
         if let Some(authority) = &setup.client_ca {
             file("ca.crt", authority)?;
         }
-        let mariadb = Mariadb { dir, setup, port: free_port(), running: Mutex::new(None) };
+        file("hosts", &format!("{CLIENT} client.test\n"))?;
+        let mariadb = Mariadb { dir, setup, port, running: Mutex::new(None) };
         mariadb.start();
         Ok(mariadb)
     }
@@ -115,10 +130,13 @@ impl Mariadb {
     pub fn start(&self) {
         let mut running = self.running.lock().expect("one user at a time");
         assert!(running.is_none(), "the server is running already");
+        let hosts = self.dir.path().join("hosts");
+        let named = |name| vec!["ip", "netns", "exec", name, "sh", "-c", NAMED, text(&hosts)];
+        let prefix = self.setup.netns.as_deref().map(named).unwrap_or_default();
         let server = binary("mariadbd").expect("seen at launch");
         let command = [vec![text(&server).to_owned()], self.options()].concat();
         let command: Vec<&str> = command.iter().map(String::as_str).collect();
-        let mut process = Process::spawn(&[], Signal::Kill, &credentials(), &command, &self.dir.path().join("log"))
+        let mut process = Process::spawn(&prefix, Signal::Kill, &credentials(), &command, &self.dir.path().join("log"))
             .expect("a child process");
         until(READY, "MariaDB to answer", || {
             assert!(process.ended().is_none(), "MariaDB ended: {}", process.log_tail());
@@ -135,7 +153,7 @@ impl Mariadb {
         options.push(format!("--socket={}", at("mysqld.sock")));
         options.push(format!("--init-file={}", at("roles.sql")));
         options.push(format!("--pid-file={}", at("pid")));
-        options.push(format!("--bind-address={}", HOST));
+        options.push(format!("--bind-address={}", self.setup.listen));
         options.push(format!("--port={}", self.port));
         if self.setup.tls.is_some() {
             options.push(format!("--ssl-cert={}", at("server.crt")));
@@ -155,8 +173,8 @@ impl Mariadb {
     }
 
     /// Where it listens.
-    pub fn host(&self) -> &'static str {
-        HOST
+    pub fn host(&self) -> &str {
+        &self.setup.listen
     }
 
     /// Where it listens.

@@ -18,7 +18,7 @@ const NULL: u8 = 0xfb;
 const LONGEST_END: u64 = 8;
 /// Most columns of a table, by MySQL's own limit.
 const MOST_COLUMNS: u64 = 4096;
-/// How much of the first row is kept, in bytes.
+/// How much of the first row is kept, in bytes, and of the names of its columns.
 const KEPT: usize = 16 << 10;
 
 /// What came of a query.
@@ -64,10 +64,15 @@ where
     let mut head = ParseBuf(head);
     let count = head.checked_eat_lenenc_int().filter(|count| (1..=MOST_COLUMNS).contains(count) && head.0.is_empty());
     let Some(count) = count else { return Ok(None) };
-    let mut names = Vec::new();
+    let (mut names, mut length) = (Vec::new(), 0);
     for _ in 0..count {
         let column = wire.read().await?;
-        names.push(name(&column).ok_or(Violation::Malformed("the definition of a column"))?);
+        let name = name(&column).ok_or(Violation::Malformed("the definition of a column"))?;
+        length += name.len();
+        // As for the values: columns beyond what is kept are left out, from the first of them on.
+        if answer.first.is_none() && length <= KEPT {
+            names.push(name);
+        }
     }
     let end = wire.read().await?;
     if end.first() == Some(&ERROR) {

@@ -19,6 +19,8 @@ pub struct Exchange {
     pub target: Arc<str>,
     /// Whether the check has a password to give.
     pub has_password: bool,
+    /// Whether the way itself keeps what is said on it: there is no TLS to ask for.
+    pub sheltered: bool,
     /// The TLS session, if there is one.
     pub tls: Option<tls::Session>,
     /// The server's error, once there was one.
@@ -27,8 +29,8 @@ pub struct Exchange {
 
 impl Exchange {
     /// An exchange of which nothing is known yet.
-    pub const fn new(target: Arc<str>, has_password: bool) -> Self {
-        Exchange { target, has_password, tls: None, refusal: OnceLock::new() }
+    pub const fn new(target: Arc<str>, has_password: bool, sheltered: bool) -> Self {
+        Exchange { target, has_password, sheltered, tls: None, refusal: OnceLock::new() }
     }
 
     /// Carries out a stage of it, and records what the server refused with.
@@ -88,7 +90,7 @@ impl Exchange {
 
     /// What the server does not say, although it may be the reason.
     fn hint(&self, cause: Cause) -> &'static str {
-        match (self.has_password, self.tls.is_some()) {
+        match (self.has_password, self.sheltered || self.tls.is_some()) {
             _ if cause != Cause::AuthenticationFailed => "",
             (false, true) => "; the check has no password: set passwordSecretRef",
             (true, true) => "",

@@ -47,8 +47,8 @@ const MOST_ROUNDS: usize = 16;
 
 /// Logs in over a way that is open.
 pub async fn log_in(action: &MysqlAction, attempt: &mut Attempt<'_>, channel: Channel) -> Result<Session, Failure> {
-    let mut exchange = Exchange::new(attempt.plan.target.clone(), action.password.is_some());
     let own = own_shelter(&channel);
+    let mut exchange = Exchange::new(attempt.plan.target.clone(), action.password.is_some(), own > Shelter::Open);
     let mut wire = Wire::new(channel);
     let greeting = exchange.stage(attempt, Stage::Handshake, greet(&mut wire)).await?;
     attempt.fact(Fact::ServerVersion, &greeting.version);
