@@ -28,6 +28,7 @@ mod probe_postgres;
 mod probe_postgres_hostile;
 mod probe_table;
 mod probe_tcp;
+mod probe_tcp_steps;
 mod probe_tls;
 mod probe_websocket;
 mod probe_websocket_hostile;

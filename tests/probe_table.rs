@@ -8,7 +8,7 @@ use runready::api::Cause;
 use crate::support::probe::{Row, table};
 use crate::{
     probe_auth, probe_database, probe_dns, probe_http, probe_netns, probe_postgres, probe_postgres_hostile, probe_tcp,
-    probe_tls, probe_websocket, probe_websocket_hostile, safety,
+    probe_tcp_steps, probe_tls, probe_websocket, probe_websocket_hostile, safety,
 };
 
 /// Causes that no single observation of a path has: they come of the check's own settings, or of us.
@@ -23,6 +23,7 @@ fn every_cause_has_been_seen_and_the_table_is_printed() {
         probe_dns::rows(),
         probe_database::rows(),
         probe_tcp::rows(),
+        probe_tcp_steps::rows(),
         probe_tls::rows(),
         probe_http::rows(),
         probe_websocket::rows(),

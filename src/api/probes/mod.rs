@@ -20,7 +20,7 @@ pub use database::{CA_UNUSED, DatabaseTls, DatabaseTlsMode, LONGEST_SOCKET, NO_T
 pub use dns::{DnsProbe, RecordType};
 pub use http::{AUTH_TWICE, HttpHeader, HttpProbe, HttpSecretHeader, HttpTls, HttpVersion};
 pub use postgres::PostgresProbe;
-pub use tcp::TcpProbe;
+pub use tcp::{TcpProbe, TcpStep};
 pub use tls::TlsProbe;
 pub use websocket::{ExpectJson, WebsocketProbe, WebsocketStep};
 
