@@ -33,6 +33,7 @@ mod probe_postgres;
 mod probe_postgres_hostile;
 mod probe_table;
 mod probe_tcp;
+mod probe_tcp_steps;
 mod probe_tls;
 mod probe_token;
 mod probe_websocket;

@@ -30,6 +30,7 @@ fn every_cause_has_been_seen_and_the_table_is_printed() {
         crate::probe_mysql_hostile::rows(),
         crate::probe_mysql_netns::rows(),
         crate::probe_postgres_hostile::rows(),
+        crate::probe_tcp_steps::rows(),
         real,
         crate::probe_netns::rows(),
         crate::safety::rows(),

@@ -22,7 +22,11 @@ impl<'a> KindSpec<'a> {
     fn secret_keys(self) -> Vec<(&'a str, &'a str)> {
         let mut keys = Keys::default();
         match self {
-            KindSpec::Dns(_) | KindSpec::Tcp(_) => {}
+            KindSpec::Dns(_) => {}
+            KindSpec::Tcp(tcp) => {
+                keys.authority(tcp.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()));
+                keys.client(tcp.tls.as_ref().and_then(|tls| tls.client_cert_secret_ref.as_ref()));
+            }
             KindSpec::Tls(tls) => {
                 keys.authority(tls.ca_secret_ref.as_ref());
                 keys.client(tls.client_cert_secret_ref.as_ref());

@@ -331,7 +331,7 @@ pub struct StageTimeouts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
     pub messages: Option<Duration>,
-    /// Bytes sent and expected over a plain connection.
+    /// Bytes sent and expected over a connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
     pub exchange: Option<Duration>,

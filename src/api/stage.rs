@@ -40,7 +40,7 @@ pub enum Stage {
     Upgrade,
     /// Messages sent and messages expected.
     Messages,
-    /// Bytes sent and bytes expected over a plain connection.
+    /// Bytes sent and bytes expected over a connection.
     Exchange,
     /// What was asserted of the answer, and what is captured from it.
     Assert,

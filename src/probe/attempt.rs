@@ -316,7 +316,7 @@ mod tests {
 
     fn plan() -> ProbePlan {
         let endpoint = kinds::Endpoint { host: "127.0.0.1".into(), port: 1, happy_eyeballs: false };
-        let action = Action::Tcp(kinds::TcpAction { endpoint, send: None, expect: None });
+        let action = Action::Tcp(kinds::TcpAction { endpoint, steps: Box::default(), tls: None });
         ProbePlan {
             name: "target".into(),
             kind: Kind::Tcp,

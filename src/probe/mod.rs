@@ -169,7 +169,7 @@ mod tests {
             name: "target".into(),
             kind: Kind::Tcp,
             target: "tcp://127.0.0.1:1".into(),
-            action: Ok(Arc::new(Action::Tcp(TcpAction { endpoint, send: None, expect: None }))),
+            action: Ok(Arc::new(Action::Tcp(TcpAction { endpoint, steps: Box::default(), tls: None }))),
             timeout,
             stage_limits: Box::default(),
             assertions: None,

@@ -549,6 +549,42 @@ pub const BAD: &[Bad] = &[
         "spec.probes[0].websocket.steps[0].expectJson.path",
         "must be a JSONPath of names, indexes and *",
     ),
+    bad(
+        "steps beside send",
+        "probes:\n- name: a\n  tcp:\n    host: h\n    port: 1\n    send: x\n    steps: [{send: x}] # here",
+        "spec.probes[0].tcp.steps",
+        "send and expect stand for steps of their own: write them as entries of steps",
+    ),
+    bad(
+        "TLS within TLS",
+        "probes:\n- name: a\n  tcp:\n    host: h\n    port: 1\n    steps: [{startTls: true}, {startTls: true}] # here",
+        "spec.probes[0].tcp.steps",
+        "at most one step may have startTls",
+    ),
+    bad(
+        "TLS settings without a turn to TLS",
+        "probes:\n- name: a\n  tcp:\n    host: h\n    port: 1\n    tls: {serverName: x} # here\n    steps: [{send: x}]",
+        "spec.probes[0].tcp.tls",
+        "tls has a meaning only together with a step startTls",
+    ),
+    bad(
+        "a step of a TCP exchange with two actions",
+        "probes:\n- name: a\n  tcp:\n    host: h\n    port: 1\n    steps:\n    - {send: x, startTls: true} # here",
+        "spec.probes[0].tcp.steps[0]",
+        "exactly one action per step: set one of send, sendBase64, expect or startTls",
+    ),
+    bad(
+        "a refusal of nothing",
+        "probes:\n- name: a\n  tcp:\n    host: h\n    port: 1\n    steps:\n    - send: x\n      refusal: x # here",
+        "spec.probes[0].tcp.steps[0].refusal",
+        "refusal has a meaning only together with expect",
+    ),
+    bad(
+        "a limit to sending over TCP",
+        "probes:\n- name: a\n  tcp:\n    host: h\n    port: 1\n    steps:\n    - send: x\n      within: 1s # here",
+        "spec.probes[0].tcp.steps[0].within",
+        "within limits a wait",
+    ),
     bad("suspend in words", "suspend: 'later' # here", "spec.suspend", "must be of type boolean: \"string\""),
 ];
 
@@ -604,6 +640,18 @@ pub const ONLY_WE_CAN_TELL: &[Bad] = &[
         "is not base64 with padding, such as AAEC",
     ),
     bad(
+        "a refusal that is no regular expression",
+        "probes:\n- name: a\n  tcp:\n    host: 127.0.0.1\n    port: 1\n    steps:\n    - expect: x\n      refusal: '(' # here",
+        "spec.probes[0].tcp.steps[0].refusal",
+        "is not a regular expression (RE2 syntax)",
+    ),
+    bad(
+        "bytes to send that are not base64",
+        "probes:\n- name: a\n  tcp:\n    host: 127.0.0.1\n    port: 1\n    steps:\n    - sendBase64: a-b # here",
+        "spec.probes[0].tcp.steps[0].sendBase64",
+        "is not base64 with padding, such as AAEC",
+    ),
+    bad(
         "a resolver that is no address",
         "probes:\n- name: a\n  dns:\n    name: h\n    resolver: dns.example # here",
         "spec.probes[0].dns.resolver",
@@ -641,6 +689,10 @@ pub const GOOD: &[(&str, &str)] = &[
     (
         "a postgres socket",
         "probes:\n- name: a\n  postgres: {socket: '/cloudsql/p:r:i', database: d, user: u}\n- name: b\n  postgres: {socket: /run/postgresql/.s.PGSQL.5433, database: d, user: u}",
+    ),
+    (
+        "everything of tcp",
+        "probes:\n- name: a\n  tcp:\n    host: h\n    port: 1\n    happyEyeballs: true\n    steps:\n    - {expect: '^220 ', refusal: '^5', within: 5s}\n    - {send: \"STARTTLS\\r\\n\"}\n    - {startTls: true}\n    - {sendBase64: AAEC}\n    tls: {serverName: h, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}",
     ),
     (
         "everything of websocket",

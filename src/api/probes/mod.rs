@@ -28,7 +28,7 @@ pub use dns::{DnsProbe, RecordType};
 pub use http::{AUTH_TWICE, HttpHeader, HttpProbe, HttpSecretHeader, HttpTls, HttpVersion};
 pub use mysql::MysqlProbe;
 pub use postgres::PostgresProbe;
-pub use tcp::TcpProbe;
+pub use tcp::{TcpProbe, TcpStep};
 pub use tls::TlsProbe;
 pub use websocket::{ExpectJson, WebsocketProbe, WebsocketStep};
 

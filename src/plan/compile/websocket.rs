@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use jsonpath_rust::parser::model::{Segment, Selector};
 use jsonpath_rust::parser::parse_json_path;
 use url::Url;
@@ -68,14 +66,7 @@ impl Compiler<'_> {
                 Ok(WebsocketStep::Send(text.as_str().into()))
             }
             Spec { send: None, send_base64: Some(text), expect: None, expect_json: None, ping: None, .. } => {
-                let bytes = STANDARD.decode(text);
-                let bytes = bytes.map_err(|error| {
-                    invalid(
-                        self.at(&format!("{path}.sendBase64")),
-                        format!("is not base64 with padding, such as AAEC: {error}"),
-                    )
-                })?;
-                Ok(WebsocketStep::SendBinary(bytes.into()))
+                self.base64(&format!("{path}.sendBase64"), text).map(WebsocketStep::SendBinary)
             }
             Spec { send: None, send_base64: None, expect: Some(pattern), expect_json: None, ping: None, .. } => {
                 Ok(wait(Wanted::Text(self.regex(&format!("{path}.expect"), pattern)?)))

@@ -3,6 +3,7 @@
 mod auth;
 mod database;
 mod http;
+mod tcp;
 mod websocket;
 
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use crate::api::probes::{CloudSqlIpType, RecordType};
 pub use auth::{AuthPlan, Issuer, TokenPlan, token_request};
 pub use database::{DatabaseTlsPlan, MysqlAction, PostgresAction, Usage};
 pub use http::HttpAction;
+pub use tcp::{TcpAction, TcpStep, TcpWait};
 pub use websocket::{JsonWanted, Wanted, WebsocketAction, WebsocketStep, WebsocketWait};
 
 /// What a probe does.
@@ -139,17 +141,6 @@ pub struct DnsAction {
     pub resolver: Option<SocketAddr>,
     /// Values that must be among the answers, in presentation format.
     pub expect: Box<[Box<str>]>,
-}
-
-/// Open a TCP connection.
-#[derive(Clone, Debug)]
-pub struct TcpAction {
-    /// Where to.
-    pub endpoint: Endpoint,
-    /// What to send.
-    pub send: Option<Box<str>>,
-    /// What must come back.
-    pub expect: Option<regex::bytes::Regex>,
 }
 
 /// Open a TLS connection.
