@@ -134,6 +134,14 @@ pub enum Fact {
     ServerVersion,
     /// Whether PostgreSQL is in recovery (`pg_is_in_recovery()`): a replica, or a failed-over primary.
     InRecovery,
+    /// Role that the server has: Master, Replica or Sentinel.
+    Role,
+    /// Number of replicas that are connected to a master.
+    ConnectedReplicas,
+    /// State of a replica's link to its master (Redis: connect, connecting, sync, connected).
+    MasterLink,
+    /// Code of the server's error, such as NOAUTH, and its number where the protocol has numbers.
+    ErrorCode,
     /// SQLSTATE of the server's error.
     Sqlstate,
     /// Authentication method that the server asked for.
@@ -176,6 +184,10 @@ impl Fact {
         match self {
             Fact::ServerVersion => "serverVersion",
             Fact::InRecovery => "inRecovery",
+            Fact::Role => "role",
+            Fact::ConnectedReplicas => "connectedReplicas",
+            Fact::MasterLink => "masterLink",
+            Fact::ErrorCode => "errorCode",
             Fact::Sqlstate => "sqlstate",
             Fact::AuthenticationMethod => "authenticationMethod",
             Fact::Rows => "rows",

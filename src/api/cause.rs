@@ -110,6 +110,8 @@ causes! {
     QueryFailed => Application, "Read the SQLSTATE and message: the query, the schema or the role's privileges don't fit.";
     /// The query did not finish in time.
     QueryTimeout => Database, "Look for locks and load on the database, and at the query's plan.";
+    /// A replica has lost its master, and serves nothing, or what it had when it lost it (Redis: MASTERDOWN, master_link_status down).
+    MasterDown => Database, "Find out why the replica does not reach its master: a failover under way, the network between the two, or a master whose password changed.";
     /// The server does not accept writes (SQLSTATE 25006, in recovery): a replica, or an endpoint that failed over.
     ReadOnly => Database, "Point the service to the primary, or find out why a failover has not finished.";
     /// The answer is not the expected one.

@@ -36,6 +36,11 @@ impl<'a> KindSpec<'a> {
                 keys.value(postgres.password_secret_ref.as_ref());
                 keys.database_tls(&postgres.tls);
             }
+            KindSpec::Redis(redis) => {
+                keys.value(redis.password_secret_ref.as_ref());
+                keys.authority(redis.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()));
+                keys.client(redis.tls.as_ref().and_then(|tls| tls.client_cert_secret_ref.as_ref()));
+            }
         }
         keys.0
     }

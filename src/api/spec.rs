@@ -6,7 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::probes::{DnsProbe, HttpProbe, PostgresProbe, TcpProbe, TlsProbe};
+use super::probes::{DnsProbe, HttpProbe, PostgresProbe, RedisProbe, TcpProbe, TlsProbe};
 use super::schema;
 use super::status::ConnectivityCheckStatus;
 
@@ -116,7 +116,7 @@ pub struct ConnectivityCheckSpec {
     #[schemars(length(max = 32))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     #[x_kube(
-        validation = Rule::new("self.size() > 0").message("must have at least one probe: an entry with a name and one of dns, tcp, tls, http or postgres"),
+        validation = Rule::new("self.size() > 0").message("must have at least one probe: an entry with a name and one of dns, tcp, tls, http, postgres or redis"),
         validation = Rule::new(DEPENDS_ON_KNOWN).message("dependsOn names a probe that this check does not have: use the name of another entry of probes"),
         validation = Rule::new(DEPENDS_ON_EARLIER).message("dependsOn may only name probes listed before its own: move what is depended on up (in a cycle no order fits; break it)")
     )]
@@ -155,7 +155,7 @@ pub struct ServiceRef {
 /// One thing to observe: a name, exactly one kind, and how to judge it.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
-    validation = Rule::new("[has(self.dns), has(self.tcp), has(self.tls), has(self.http), has(self.postgres)].filter(x, x).size() == 1").message("exactly one kind per probe: set one of dns, tcp, tls, http or postgres (use one entry of probes for each)"),
+    validation = Rule::new("[has(self.dns), has(self.tcp), has(self.tls), has(self.http), has(self.postgres), has(self.redis)].filter(x, x).size() == 1").message("exactly one kind per probe: set one of dns, tcp, tls, http, postgres or redis (use one entry of probes for each)"),
     validation = Rule::new("!has(self.dependsOn) || !(self.name in self.dependsOn)").message("a probe can't depend on itself: name probes listed before it").field_path(".dependsOn")
 )]
 #[serde(rename_all = "camelCase")]
@@ -179,6 +179,9 @@ pub struct ProbeSpec {
     /// Logs in to a PostgreSQL server, such as Cloud SQL for PostgreSQL, and runs a query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<PostgresProbe>,
+    /// Logs in to a Redis or Valkey server, such as Memorystore, and asks whether it serves, and in which role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redis: Option<RedisProbe>,
 
     /// A probe slower than this is Degraded with LatencyExceeded, not failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -213,6 +216,8 @@ pub enum KindSpec<'a> {
     Http(&'a HttpProbe),
     /// See [`ProbeSpec::postgres`].
     Postgres(&'a PostgresProbe),
+    /// See [`ProbeSpec::redis`].
+    Redis(&'a RedisProbe),
 }
 
 impl ProbeSpec {
@@ -226,6 +231,7 @@ impl ProbeSpec {
             tls,
             http,
             postgres,
+            redis,
             max_latency: _,
             stage_timeouts: _,
             required: _,
@@ -237,6 +243,7 @@ impl ProbeSpec {
             tls.as_ref().map(KindSpec::Tls),
             http.as_ref().map(KindSpec::Http),
             postgres.as_ref().map(KindSpec::Postgres),
+            redis.as_ref().map(KindSpec::Redis),
         ]
         .into_iter()
         .flatten()

@@ -15,6 +15,7 @@ pub(super) fn database_state(case: &Case<'_>) -> Vec<Finding> {
             cause,
             Cause::ServerStarting
                 | Cause::ServerShuttingDown
+                | Cause::MasterDown
                 | Cause::TooManyConnections
                 | Cause::ServerError
                 | Cause::ReadOnly
@@ -106,5 +107,5 @@ fn server_error(observation: &Observation<'_>) -> bool {
 }
 
 fn failing_database<'c>(case: &'c Case<'_>) -> Option<&'c Observation<'c>> {
-    case.observations.iter().find(|other| other.kind == Kind::Postgres && other.failing().is_some())
+    case.observations.iter().find(|other| other.peer_layer() == Layer::Database && other.failing().is_some())
 }

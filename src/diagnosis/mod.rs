@@ -109,7 +109,7 @@ impl Observation<'_> {
     /// The layer of the peer itself: a database for a database probe, otherwise the application.
     pub const fn peer_layer(&self) -> Layer {
         match self.kind {
-            Kind::Postgres => Layer::Database,
+            Kind::Postgres | Kind::Redis => Layer::Database,
             Kind::Dns => Layer::Network,
             Kind::Tcp | Kind::Tls | Kind::Http => Layer::Application,
         }

@@ -9,6 +9,7 @@ mod driven;
 mod http;
 pub mod net;
 mod postgres;
+mod redis;
 mod tcp;
 mod tls;
 
@@ -117,6 +118,7 @@ async fn carry_out(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Fai
         Action::Tls(action) => Box::pin(tls::probe(action, attempt)).await,
         Action::Http(action) => Box::pin(http::probe(action, attempt)).await,
         Action::Postgres(action) => Box::pin(postgres::probe(action, attempt)).await,
+        Action::Redis(action) => Box::pin(redis::probe(action, attempt)).await,
     }
 }
 

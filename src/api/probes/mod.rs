@@ -4,6 +4,7 @@ mod database;
 mod dns;
 mod http;
 mod postgres;
+mod redis;
 mod tcp;
 mod tls;
 
@@ -16,6 +17,7 @@ pub use database::{CA_UNUSED, DatabaseTls, DatabaseTlsMode};
 pub use dns::{DnsProbe, RecordType};
 pub use http::{HttpHeader, HttpProbe, HttpSecretHeader, HttpTls, HttpVersion};
 pub use postgres::PostgresProbe;
+pub use redis::{REDIS_CA_UNUSED, RedisProbe, RedisRole, RedisTls, RedisTlsMode};
 pub use tcp::TcpProbe;
 pub use tls::TlsProbe;
 

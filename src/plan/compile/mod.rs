@@ -4,6 +4,7 @@ mod database;
 mod dns;
 mod http;
 mod postgres;
+mod redis;
 mod tcp;
 mod tls;
 
@@ -207,6 +208,7 @@ impl Compiler<'_> {
             KindSpec::Tls(spec) => (Kind::Tls, format!("tls://{}", authority(&spec.host, spec.port)), self.tls(spec)),
             KindSpec::Http(spec) => (Kind::Http, http::shown(&spec.url), self.http(spec)),
             KindSpec::Postgres(spec) => (Kind::Postgres, postgres::shown(spec), self.postgres(spec)),
+            KindSpec::Redis(spec) => (Kind::Redis, redis::shown(spec), self.redis(spec)),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod database;
 mod http;
+mod redis;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::api::probes::RecordType;
 
 pub use database::{DatabaseTlsPlan, PostgresAction};
 pub use http::HttpAction;
+pub use redis::RedisAction;
 
 /// What a probe does.
 #[derive(Clone, Debug)]
@@ -29,6 +31,8 @@ pub enum Action {
     Http(Box<HttpAction>),
     /// Log in to PostgreSQL.
     Postgres(Box<PostgresAction>),
+    /// Ask a Redis server whether it serves.
+    Redis(Box<RedisAction>),
 }
 
 /// Where to connect to.
