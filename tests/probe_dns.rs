@@ -50,6 +50,8 @@ fn answers() -> Vec<Case> {
     };
     let cases = vec![
         Case::new("nothing: A", ask(&dns, "A", "db.test")).fact(Fact::Records, "10.0.0.1, 10.0.0.2"),
+        Case::new("nothing: what is asserted of the records holds", ask(&dns, "A", "db.test"))
+            .with("assert", json!(["size(records) == 2 && '10.0.0.1' in records && has(stages.resolve)"])),
         Case::new("nothing: AAAA", with(ask(&dns, "AAAA", "db.test"), &["fd00::1"])).fact(Fact::Records, "fd00::1"),
         Case::new("nothing: CNAME", with(ask(&dns, "CNAME", "alias.test"), &["DB.test"])),
         Case::new("nothing: MX", with(ask(&dns, "MX", "mail.test"), &["10 mx.test."])),

@@ -66,6 +66,34 @@ fn expectations() -> Vec<Case> {
         answering("a header does not match", healthy())
             .field("http", "expectHeaders", json!([{"name": "X-Version", "value": "^2"}]))
             .fails(Cause::UnexpectedResult, Stage::Request),
+        answering("nothing: what is asserted holds", healthy()).with(
+            "assert",
+            json!([
+                "status == 200 && json.status == 'up' && body.contains('up') && headers['x-version'] == '1.2.3'",
+                "latency < duration('15s') && has(stages.connect) && !has(stages.tls)",
+            ]),
+        ),
+        answering("what is asserted does not hold", healthy())
+            .with("assert", json!(["status == 200", "json.status == 'down'"]))
+            .fails(Cause::AssertionFailed, Stage::Assert)
+            .says("the rule json.status == 'down' does not hold; json.status is \"up\""),
+        answering("what is asserted is not in the answer", healthy())
+            .with("assert", json!(["json.version == '1'"]))
+            .fails(Cause::AssertionFailed, Stage::Assert)
+            .says("can't be evaluated: there is no version"),
+        answering("an assertion on JSON, of an answer that is none", vec![answer("200 OK", "", "<html>")])
+            .with("assert", json!(["json.status == 'up'"]))
+            .fails(Cause::AssertionFailed, Stage::Assert)
+            .says("the answer is no JSON"),
+        answering(
+            "the answer repeats a secret that a rule names",
+            vec![answer("200 OK", "x-echo: Bearer hunter2\r\n", "")],
+        )
+        .field("http", "headersFromSecret", json!([{"name": "X-Name", "secretRef": {"name": "s", "key": "k"}}]))
+        .secret("s", &[("k", "hunter2")])
+        .with("assert", json!(["headers['x-echo'] == ''"]))
+        .fails(Cause::AssertionFailed, Stage::Assert)
+        .says("headers['x-echo'] is \"Bearer ***\""),
         answering("the body does not match", healthy())
             .field("http", "expectBody", json!("\"down\""))
             .fails(Cause::BodyMismatch, Stage::Body)

@@ -111,6 +111,15 @@ fn queries() -> Result<Vec<Case>, String> {
         ask("nothing: rows as expected", "SELECT generate_series(1, 7)")
             .field("postgres", "expectRows", json!(7))
             .fact(Fact::Rows, "7"),
+        ask(
+            "nothing: what is asserted of the rows holds",
+            "SELECT n AS version, NULL AS none FROM generate_series(2, 8) n",
+        )
+        .with("assert", json!(["rows == 7 && int(row.version) == 2 && row.none == null", "has(stages.query)"])),
+        ask("what is asserted of the rows does not hold", "SELECT '1' AS version")
+            .with("assert", json!(["row.version == '2'"]))
+            .fails(Cause::AssertionFailed, Stage::Assert)
+            .says("the rule row.version == '2' does not hold; row.version is \"1\""),
         ask("another number of rows", "SELECT generate_series(1, 7)")
             .field("postgres", "expectRows", json!(8))
             .fails(Cause::UnexpectedResult, Stage::Query)

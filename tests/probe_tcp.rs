@@ -77,6 +77,12 @@ fn exchanges() -> Vec<Case> {
     vec![
         case("nothing: the answer expected", vec![Step::AwaitText("PING\r\n"), say("+PONG\r\n"), Step::Hang], pong),
         case(
+            "nothing: what is asserted of it holds",
+            vec![Step::AwaitText("PING\r\n"), say("+PONG\r\n"), Step::Hang],
+            pong,
+        )
+        .with("assert", json!(["received.startsWith('+PONG') && latency < duration('15s')"])),
+        case(
             "nothing: an answer in two packets",
             vec![Step::Await(1), say("+PO"), Step::Trickle(b"NG\r\n".to_vec())],
             "O.*G",

@@ -46,7 +46,13 @@ fn certificates(authority: &Authority) -> Vec<Case> {
         let names = fact(evidence, Fact::CertificateNames);
         assert_eq!(names, Some("localhost, 127.0.0.1"));
     });
+    let asserted =
+        case("nothing: what is asserted of the certificate holds", authority, Tls::with(right()).play(hang()));
+    let rules = json!([
+        "'localhost' in certificate.names && timestamp(certificate.notAfter) > timestamp(certificate.notBefore)",
+    ]);
     vec![
+        asserted.with("assert", rules),
         by_address,
         case("nothing: TLS 1.3", authority, Tls::with(right()).only_13().play(hang()))
             .fact(Fact::TlsVersion, "TLSv1_3")

@@ -12,7 +12,7 @@ impl ConnectivityCheckSpec {
 
 impl ProbeSpec {
     /// Name and key of every value that the probe takes from a Secret.
-    fn secret_keys(&self) -> Vec<(&str, &str)> {
+    pub(crate) fn secret_keys(&self) -> Vec<(&str, &str)> {
         self.kinds().flat_map(KindSpec::secret_keys).collect()
     }
 }
@@ -34,7 +34,7 @@ impl<'a> KindSpec<'a> {
             }
             KindSpec::Postgres(postgres) => {
                 keys.value(postgres.password_secret_ref.as_ref());
-                keys.database_tls(&postgres.tls);
+                postgres.tls.iter().for_each(|tls| keys.database_tls(tls));
             }
             KindSpec::Redis(redis) => {
                 keys.value(redis.password_secret_ref.as_ref());

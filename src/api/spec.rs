@@ -93,7 +93,7 @@ pub struct ConnectivityCheckSpec {
     #[schemars(schema_with = "schema::duration")]
     pub timeout: Option<Duration>,
 
-    /// What the service grants itself to come up. A path slower than this is not ready, even if it answers in the end.
+    /// What the service grants itself to come up. A path slower than this is not ready, even if it answers in the end; a probe that opens several connections is ended by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
     pub startup_budget: Option<Duration>,
@@ -183,6 +183,11 @@ pub struct ProbeSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redis: Option<RedisProbe>,
 
+    /// Rules in CEL that must hold once the probe has passed, such as `latency < duration('300ms')` or `json.version == '2'`; otherwise AssertionFailed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 512)))]
+    pub assert: Vec<String>,
+
     /// A probe slower than this is Degraded with LatencyExceeded, not failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
@@ -232,6 +237,7 @@ impl ProbeSpec {
             http,
             postgres,
             redis,
+            assert: _,
             max_latency: _,
             stage_timeouts: _,
             required: _,
@@ -274,10 +280,18 @@ pub struct StageTimeouts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
     pub authenticate: Option<Duration>,
+    /// Statements of initQueries, all of them together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub initialize: Option<Duration>,
     /// Query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
     pub query: Option<Duration>,
+    /// Result of payloadBytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub payload: Option<Duration>,
     /// Request, up to the response's header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]

@@ -78,6 +78,7 @@ pub(super) fn unexpected(case: &Case<'_>) -> Vec<Finding> {
             Cause::ProtocolMismatch
                 | Cause::QueryFailed
                 | Cause::UnexpectedResult
+                | Cause::AssertionFailed
                 | Cause::StatusUnexpected
                 | Cause::BodyMismatch
                 | Cause::ResponseTooLarge

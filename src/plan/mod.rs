@@ -6,6 +6,8 @@
 pub mod cadence;
 mod compile;
 pub mod kinds;
+pub mod rule;
+pub mod scrub;
 pub mod secrets;
 pub mod trust;
 
@@ -20,6 +22,8 @@ use crate::evidence::Failure;
 pub use cadence::Cadence;
 pub use compile::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, compile, unreadable};
 pub use kinds::{Action, Kind};
+pub use rule::Rule;
+pub use scrub::Scrub;
 pub use secrets::{SecretData, Secrets};
 
 /// Which check: its namespace and name.
@@ -86,12 +90,44 @@ pub struct ProbePlan {
     pub timeout: Duration,
     /// Tighter limits for single stages.
     pub stage_limits: Box<[(Stage, Duration)]>,
+    /// What must hold of the answer.
+    pub assertions: Option<Arc<Assertions>>,
     /// Slower than this is Degraded.
     pub max_latency: Option<Duration>,
     /// Whether it decides on Ready.
     pub required: bool,
     /// Indices of the probes that this one depends on; all are less than its own.
     pub depends_on: Box<[usize]>,
+}
+
+impl CheckPlan {
+    /// The time of each probe together with that of the longest chain of probes it depends on; `own` is that of a probe alone.
+    pub fn chains(&self, own: impl Fn(usize) -> Duration) -> Vec<Duration> {
+        let mut chains: Vec<Duration> = Vec::with_capacity(self.probes.len());
+        for (index, probe) in self.probes.iter().enumerate() {
+            let before = probe.depends_on.iter().filter_map(|on| chains.get(*on)).max().copied().unwrap_or_default();
+            chains.push(before + own(index));
+        }
+        chains
+    }
+
+    /// How many sockets a run of it may have open at once.
+    pub fn sockets(&self) -> usize {
+        let of_probe = |probe: &ProbePlan| {
+            let usage = probe.action.as_ref().ok().and_then(|action| action.usage());
+            usage.map_or(1, |usage| usize::from(usage.connections))
+        };
+        self.probes.iter().map(of_probe).sum()
+    }
+}
+
+/// What must hold of a peer's answer.
+#[derive(Clone, Debug)]
+pub struct Assertions {
+    /// The rules; not empty.
+    pub rules: Box<[Rule]>,
+    /// What the answer may repeat, but nobody may see.
+    pub hidden: Scrub,
 }
 
 impl ProbePlan {

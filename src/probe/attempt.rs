@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tokio::time::timeout_at;
 
 use super::Vantage;
@@ -11,6 +12,15 @@ use super::net::connect::Stragglers;
 use crate::api::{Cause, Stage};
 use crate::evidence::{AddressRecord, Evidence, Fact, Failure, MAX_TEXT, Outcome, Shown, StageRecord, clip};
 use crate::plan::ProbePlan;
+
+/// The most that is kept of one text or body for assertions and captures, in bytes.
+pub const MAX_ANSWER: usize = 256 * 1024;
+
+/// What a stage is told that is cut by the whole's deadline.
+const OWN_BOUND: &str = "all that was left of the probe's timeout";
+
+/// What the peer answered, by the names under which assertions and captures know it.
+pub type Answers = Vec<(&'static str, Value)>;
 
 /// One attempt: one deadline for the whole, one for each stage, no retry.
 pub struct Attempt<'a> {
@@ -20,9 +30,12 @@ pub struct Attempt<'a> {
     pub vantage: &'a Vantage,
     started: Instant,
     deadline: Instant,
+    bound: &'static str,
+    cut: bool,
     stages: Vec<StageRecord>,
     addresses: Vec<AddressRecord>,
     facts: Vec<(Fact, Box<str>)>,
+    answers: Option<Box<Answers>>,
     flaw: Option<Failure>,
     stragglers: Option<Stragglers>,
 }
@@ -31,17 +44,71 @@ impl<'a> Attempt<'a> {
     /// Starts the clock.
     pub fn start(plan: &'a ProbePlan, vantage: &'a Vantage) -> Self {
         let started = Instant::now();
+        let answers = plan.assertions.as_ref().map(|_| Box::default());
         Attempt {
             plan,
             vantage,
             started,
             deadline: started + plan.timeout,
+            bound: OWN_BOUND,
+            cut: false,
             stages: Vec::with_capacity(4),
             addresses: Vec::with_capacity(1),
             facts: Vec::new(),
+            answers,
             flaw: None,
             stragglers: None,
         }
+    }
+
+    /// A part of this attempt with records of its own: on the same clock, and ended `within` that time since its start at the
+    /// latest. `bound` says, where this is earlier than the whole's own deadline, what it is.
+    pub fn part(&self, within: Duration, bound: &'static str) -> Self {
+        let deadline = self.started + within;
+        let earlier = deadline < self.deadline;
+        Attempt {
+            plan: self.plan,
+            vantage: self.vantage,
+            started: self.started,
+            deadline: self.deadline.min(deadline),
+            bound: if earlier { bound } else { self.bound },
+            cut: false,
+            stages: Vec::with_capacity(4),
+            addresses: Vec::with_capacity(1),
+            facts: Vec::new(),
+            answers: self.answers.as_ref().map(|_| Box::default()),
+            flaw: None,
+            stragglers: None,
+        }
+    }
+
+    /// Takes up what a part of it recorded.
+    pub fn take_up(&mut self, part: Self) {
+        self.stages.extend(part.stages);
+        self.addresses.extend(part.addresses);
+        part.facts.into_iter().for_each(|(fact, value)| self.fact(fact, value));
+        if let (Some(answers), Some(more)) = (&mut self.answers, part.answers) {
+            answers.extend(*more);
+        }
+        if let Some(flaw) = part.flaw {
+            self.flaw(flaw);
+        }
+        self.stragglers = self.stragglers.take().or(part.stragglers);
+    }
+
+    /// Since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// How long after the start the whole must have ended.
+    pub fn limit(&self) -> Duration {
+        self.deadline.saturating_duration_since(self.started)
+    }
+
+    /// Whether a stage was cut because the time of the whole was up, and not its own.
+    pub const fn was_cut(&self) -> bool {
+        self.cut
     }
 
     /// When a stage that starts at `now` must have ended: within its own limit, and within the probe's.
@@ -62,11 +129,8 @@ impl<'a> Attempt<'a> {
         let result = timeout_at(deadline.into(), work).await;
         let limit = deadline.saturating_duration_since(entered);
         let result = result.unwrap_or_else(|_| {
-            let bound = if deadline < self.deadline {
-                "the stage's own limit"
-            } else {
-                "all that was left of the probe's timeout"
-            };
+            self.cut = deadline == self.deadline;
+            let bound = if self.cut { self.bound } else { "the stage's own limit" };
             let message = format!("{}: no answer within {} ({bound})", doing(), Shown(limit));
             Err(Failure::new(timeout_cause(stage), stage, message))
         });
@@ -89,6 +153,32 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// Keeps what the peer answers from now on: somebody will ask for it.
+    pub fn listen(&mut self) {
+        self.answers.get_or_insert_default();
+    }
+
+    /// Whether anybody will ask for what the peer answers: what is large need be read or kept only then.
+    pub const fn is_asked(&self) -> bool {
+        self.answers.is_some()
+    }
+
+    /// Records what the peer answered, for assertions and captures. The last value of a name wins. Nothing is computed or
+    /// kept unless somebody will ask; a text longer than [`MAX_ANSWER`] should be left out.
+    pub fn answer(&mut self, name: &'static str, value: impl FnOnce() -> Value) {
+        let Some(answers) = &mut self.answers else { return };
+        let value = value();
+        match answers.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => answers.push((name, value)),
+        }
+    }
+
+    /// What the peer has answered, as far as it was asked for.
+    pub fn answers(&self) -> &[(&'static str, Value)] {
+        self.answers.as_deref().map_or(&[], Vec::as_slice)
+    }
+
     /// Records what makes the probe Degraded if nothing fails. The first flaw stands.
     pub fn flaw(&mut self, failure: Failure) {
         self.flaw.get_or_insert(failure);
@@ -104,6 +194,17 @@ impl<'a> Attempt<'a> {
         &self.addresses
     }
 
+    /// From the start of the first stage to the end of the last that the peer had a part in.
+    pub fn latency(&self) -> Duration {
+        let last = self.stages.iter().rev().find(|record| record.stage != Stage::Assert);
+        last.map_or_else(|| self.started.elapsed(), |record| record.start + record.duration)
+    }
+
+    /// The stages so far, and how long each took.
+    pub fn stage_times(&self) -> Vec<(Stage, Duration)> {
+        self.stages.iter().map(|record| (record.stage, record.duration)).collect()
+    }
+
     /// Leaves connection attempts to go on beside the later stages; [`Attempt::finish`] awaits them.
     pub(super) fn leave_behind(&mut self, stragglers: Stragglers) {
         self.stragglers = Some(stragglers);
@@ -111,7 +212,7 @@ impl<'a> Attempt<'a> {
 
     /// Ends the attempt: judges latency and left-behind addresses, and returns the evidence.
     pub async fn finish(mut self, probe: usize, result: Result<(), Failure>) -> Evidence {
-        let latency = self.stages.last().map_or_else(|| self.started.elapsed(), |stage| stage.start + stage.duration);
+        let latency = self.latency();
         if let Some(stragglers) = self.stragglers.take() {
             stragglers.await_all(&mut self).await;
         }
@@ -165,7 +266,51 @@ const fn timeout_cause(stage: Stage) -> Cause {
         Stage::Tls => Cause::TlsTimeout,
         Stage::Handshake => Cause::HandshakeTimeout,
         Stage::Authenticate => Cause::AuthenticationTimeout,
-        Stage::Query => Cause::QueryTimeout,
+        Stage::Initialize | Stage::Query | Stage::Payload => Cause::QueryTimeout,
         Stage::Request | Stage::Body | Stage::Exchange => Cause::ResponseTimeout,
+        // Not the peer's time that is up, but what it left of ours.
+        Stage::Assert => Cause::AssertionFailed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Action, Kind, kinds};
+    use serde_json::json;
+
+    fn plan() -> ProbePlan {
+        let endpoint = kinds::Endpoint { host: "127.0.0.1".into(), port: 1, happy_eyeballs: false };
+        let action = Action::Tcp(kinds::TcpAction { endpoint, send: None, expect: None });
+        ProbePlan {
+            name: "target".into(),
+            kind: Kind::Tcp,
+            target: "tcp://127.0.0.1:1".into(),
+            action: Ok(std::sync::Arc::new(action)),
+            timeout: Duration::from_secs(1),
+            stage_limits: Box::default(),
+            assertions: None,
+            max_latency: None,
+            required: true,
+            depends_on: Box::default(),
+        }
+    }
+
+    #[test]
+    fn an_answer_that_nobody_asks_for_is_not_even_computed() {
+        let (plan, vantage) = (
+            plan(),
+            Vantage {
+                name: "host/test".into(),
+                resolver: super::super::Resolver::system(),
+                targets: Default::default(),
+            },
+        );
+        let mut attempt = Attempt::start(&plan, &vantage);
+        attempt.answer("status", || unreachable!("nobody asks"));
+        attempt.listen();
+        attempt.answer("status", || json!(301));
+        attempt.answer("status", || json!(200));
+        assert_eq!(attempt.answers(), [("status", json!(200))], "the last value wins");
     }
 }

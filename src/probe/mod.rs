@@ -3,7 +3,9 @@
 //! To add a kind: one file here with a function that takes an [`Attempt`], one line in [`carry_out`], one variant in
 //! [`crate::plan::Action`] and its spec in `crate::api::probes`.
 
+mod assertion;
 mod attempt;
+mod database;
 mod dns;
 mod driven;
 mod http;
@@ -24,8 +26,9 @@ use crate::api::{Cause, ProbeState};
 use crate::evidence::{Evidence, Failure, Outcome};
 use crate::plan::{Action, CheckPlan, ProbePlan};
 
-pub use attempt::Attempt;
+pub use attempt::{Answers, Attempt, MAX_ANSWER};
 pub use net::resolve::Resolver;
+pub use net::targets::Targets;
 
 /// Where probes are carried out from: a name for the evidence, and the resolver that is used there.
 #[derive(Clone)]
@@ -34,6 +37,8 @@ pub struct Vantage {
     pub name: Arc<str>,
     /// Resolves host names.
     pub resolver: Resolver,
+    /// What may be probed from there.
+    pub targets: Targets,
 }
 
 /// Observes every probe of a check, side by side, and returns the evidence in the plan's order.
@@ -99,7 +104,7 @@ pub async fn observe(index: usize, plan: &ProbePlan, vantage: &Vantage) -> Evide
     let whole = AssertUnwindSafe(async {
         let mut attempt = Attempt::start(plan, vantage);
         // What was seen until then is of use, so the probe's own part is guarded apart.
-        let probed = AssertUnwindSafe(carry_out(action, &mut attempt)).catch_unwind().await;
+        let probed = AssertUnwindSafe(judged(action, &mut attempt)).catch_unwind().await;
         attempt.finish(index, probed.unwrap_or_else(|_| Err(panicked()))).await
     });
     whole.catch_unwind().await.unwrap_or_else(|_| untried(index, vantage, Outcome::Unknown(panicked())))
@@ -107,6 +112,15 @@ pub async fn observe(index: usize, plan: &ProbePlan, vantage: &Vantage) -> Evide
 
 fn panicked() -> Failure {
     Failure::before_start(Cause::ProberError, "the probe panicked: a defect of runready; see the operator's log")
+}
+
+/// Carries out a probe and, once it has passed, evaluates what must hold of the answer.
+async fn judged(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
+    carry_out(action, attempt).await?;
+    match attempt.plan.assertions.clone() {
+        Some(assertions) => Box::pin(assertion::hold(assertions, attempt)).await,
+        None => Ok(()),
+    }
 }
 
 /// The one place where a kind of probe is told from another. The larger kinds are boxed: otherwise each probe in flight would
@@ -151,6 +165,7 @@ mod tests {
             action: Ok(Arc::new(Action::Tcp(TcpAction { endpoint, send: None, expect: None }))),
             timeout,
             stage_limits: Box::default(),
+            assertions: None,
             max_latency: None,
             required: true,
             depends_on: depends_on.into(),
@@ -158,7 +173,7 @@ mod tests {
     }
 
     fn vantage() -> Vantage {
-        Vantage { name: "host/test".into(), resolver: Resolver::system() }
+        Vantage { name: "host/test".into(), resolver: Resolver::system(), targets: Targets::default() }
     }
 
     #[test]

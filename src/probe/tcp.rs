@@ -19,23 +19,21 @@ pub async fn probe(action: &TcpAction, attempt: &mut Attempt<'_>) -> Result<(), 
         return Ok(());
     }
     let target = attempt.plan.target.clone();
-    attempt
-        .stage(
-            Stage::Exchange,
-            || format!("waiting for {target} to send what is expected"),
-            exchange(&mut stream, action),
-        )
-        .await
+    let doing = || format!("waiting for {target} to send what is expected");
+    let received = attempt.stage(Stage::Exchange, doing, exchange(&mut stream, action)).await?;
+    attempt.answer("received", || String::from_utf8_lossy(&received).into());
+    Ok(())
 }
 
-async fn exchange(stream: &mut TcpStream, action: &TcpAction) -> Result<(), Failure> {
+/// Sends and reads; returns what was received up to the match.
+async fn exchange(stream: &mut TcpStream, action: &TcpAction) -> Result<Vec<u8>, Failure> {
     let broken = |error: std::io::Error| {
         Failure::new(io_cause(&error), Stage::Exchange, format!("the connection broke: {error}"))
     };
     if let Some(text) = &action.send {
         stream.write_all(text.as_bytes()).await.map_err(broken)?;
     }
-    let Some(expect) = &action.expect else { return Ok(()) };
+    let Some(expect) = &action.expect else { return Ok(Vec::new()) };
     let mut received = Vec::with_capacity(512);
     while received.len() < MOST_READ {
         if stream.read_buf(&mut received).await.map_err(broken)? == 0 {
@@ -45,7 +43,7 @@ async fn exchange(stream: &mut TcpStream, action: &TcpAction) -> Result<(), Fail
             return Err(Failure::new(cause, Stage::Exchange, message));
         }
         if expect.is_match(&received) {
-            return Ok(());
+            return Ok(received);
         }
     }
     let message = format!("the peer sent {} bytes without a match for expect", received.len());

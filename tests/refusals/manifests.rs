@@ -18,6 +18,7 @@ const fn bad(what: &'static str, spec: &'static str, field: &'static str, says: 
 
 const KINDS: &str = "exactly one kind per probe: set one of dns, tcp, tls, http or postgres";
 const GO_STYLE: &str = "must be a Go-style duration with a unit, such as 500ms, 30s or 1m30s";
+const ONE_WAY: &str = "set exactly one way to the database: host (with port), or socket";
 const WITHIN: &str = "timeout must not be longer than the interval (default 30s)";
 const AT_LEAST: &str = "must be at least 1s";
 const BARE_HOST: &str = "must be a bare host name or address: no scheme, port, path, zone or brackets";
@@ -37,6 +38,60 @@ pub const BAD: &[Bad] = &[
         "probes:\n- name: a\n  tcp: {host: fe80::1%eth0, port: 1} # here",
         "spec.probes[0].tcp.host",
         BARE_HOST,
+    ),
+    bad(
+        "a database without a way to it",
+        "probes:\n- name: a\n  postgres: {database: d, user: u} # here",
+        "spec.probes[0].postgres",
+        ONE_WAY,
+    ),
+    bad(
+        "a database with two ways to it",
+        "probes:\n- name: a\n  postgres: {host: h, socket: /cloudsql/p:r:i, database: d, user: u} # here",
+        "spec.probes[0].postgres",
+        ONE_WAY,
+    ),
+    bad(
+        "a socket by a relative path",
+        "probes:\n- name: a\n  postgres:\n    socket: cloudsql/p:r:i # here\n    database: d\n    user: u",
+        "spec.probes[0].postgres.socket",
+        "must be an absolute path without a slash at its end, such as /cloudsql/PROJECT:REGION:INSTANCE",
+    ),
+    bad(
+        "a socket whose path is too long with its name",
+        "probes:\n- name: a\n  postgres:\n    socket: /12345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345 # here\n    database: d\n    user: u",
+        "spec.probes[0].postgres.socket",
+        "the socket's path, /.s.PGSQL.PORT included, must have at most 107 bytes",
+    ),
+    bad(
+        "TLS over a socket",
+        "probes:\n- name: a\n  postgres:\n    socket: /cloudsql/p:r:i\n    database: d\n    user: u\n    tls: {mode: Prefer} # here",
+        "spec.probes[0].postgres.tls",
+        "TLS is never used over a Unix socket",
+    ),
+    bad(
+        "happyEyeballs over a socket",
+        "probes:\n- name: a\n  postgres:\n    socket: /cloudsql/p:r:i\n    database: d\n    user: u\n    happyEyeballs: true # here",
+        "spec.probes[0].postgres.happyEyeballs",
+        "happyEyeballs chooses among the addresses of a host",
+    ),
+    bad(
+        "more connections than are opened",
+        "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    connections: 201 # here",
+        "spec.probes[0].postgres.connections",
+        "should be less than or equal to 200",
+    ),
+    bad(
+        "a payload of a few bytes",
+        "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    payloadBytes: 100 # here",
+        "spec.probes[0].postgres.payloadBytes",
+        "should be greater than or equal to 1024",
+    ),
+    bad(
+        "an initQuery of nothing",
+        "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    initQueries:\n    - '' # here",
+        "spec.probes[0].postgres.initQueries[0]",
+        "should be at least 1 chars long",
     ),
     bad(
         "a CA that the mode does not look at",
@@ -296,6 +351,12 @@ pub const BAD: &[Bad] = &[
         "spec.probes[0].dns.name",
         "must be a DNS name, such as db.internal",
     ),
+    bad(
+        "an empty assertion",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n  assert:\n  - '' # here",
+        "spec.probes[0].assert[0]",
+        "should be at least 1 chars long",
+    ),
     bad("suspend in words", "suspend: 'later' # here", "spec.suspend", "must be of type boolean: \"string\""),
 ];
 
@@ -319,6 +380,18 @@ pub const ONLY_WE_CAN_TELL: &[Bad] = &[
         "probes:\n- name: a\n  tcp:\n    host: 127.0.0.1\n    port: 1\n    expect: '(' # here",
         "spec.probes[0].tcp.expect",
         "is not a regular expression (RE2 syntax)",
+    ),
+    bad(
+        "an assertion that is no CEL",
+        "probes:\n- name: a\n  assert:\n  - status = 200 # here\n  http:\n    url: http://127.0.0.1:1",
+        "spec.probes[0].assert[0]",
+        "column 8: is not CEL: ",
+    ),
+    bad(
+        "an assertion on what the probe does not have",
+        "probes:\n- name: a\n  tcp: {host: 127.0.0.1, port: 1}\n  assert:\n  - latency < duration('1s')\n  - status == 200 # here",
+        "spec.probes[0].assert[1]",
+        "column 1: `status` is not known here; a probe of kind tcp has latency, stages, received",
     ),
     bad(
         "a resolver that is no address",
@@ -349,7 +422,11 @@ pub const GOOD: &[(&str, &str)] = &[
     ("fractions and compound durations", "interval: 1.5s\ntimeout: 1s250ms"),
     (
         "everything of postgres",
-        "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    passwordSecretRef: {name: s, key: k}\n    tls: {mode: VerifyFull, serverName: db.internal, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    query: SELECT 2\n    expectRows: 1\n    writable: true\n  maxLatency: 500ms\n  required: false\n  stageTimeouts: {connect: 5s, query: 1s}",
+        "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    passwordSecretRef: {name: s, key: k}\n    tls: {mode: VerifyFull, serverName: db.internal, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    query: SELECT 2\n    expectRows: 1\n    writable: true\n  assert: [\"latency < duration('300ms')\", \"row.version == '2' && rows == 1\"]\n  maxLatency: 500ms\n  required: false\n  stageTimeouts: {connect: 5s, query: 1s}",
+    ),
+    (
+        "a postgres socket",
+        "probes:\n- name: a\n  postgres: {socket: '/cloudsql/p:r:i', database: d, user: u}\n- name: b\n  postgres: {socket: /run/postgresql/.s.PGSQL.5433, database: d, user: u}",
     ),
     (
         "everything of http",

@@ -4,6 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::database::{connections, payload_bytes};
 use super::{CaSecretRef, ClientCertSecretRef, SecretKeyRef};
 use crate::api::schema;
 
@@ -46,6 +47,18 @@ pub struct RedisProbe {
     /// Writes a key of its own with a random value, reads it back and deletes it. The one thing that this probe writes. Default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub round_trip: bool,
+    /// How many connections to open at once, as the service does when it starts. All of them must become usable: logged in, initialised, the query stage passed. Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "connections")]
+    pub connections: Option<u16>,
+    /// Commands to run on each connection after the login and before the query stage, in order, as the service's pool does: one line each, with its arguments apart by spaces, in quotes where they hold some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "init_commands")]
+    pub init_queries: Vec<String>,
+    /// Size of a text, in bytes, that the server must send back (ECHO) after the query stage: large packets can be lost where small ones pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "payload_bytes")]
+    pub payload_bytes: Option<u32>,
 }
 
 /// TLS settings of a connection to Redis.
@@ -98,6 +111,20 @@ fn is_any(role: &RedisRole) -> bool {
 
 fn redis_port() -> u16 {
     6379
+}
+
+/// Commands that initialise a connection, each one line (Redis serialization protocol specification, "Inline commands").
+fn init_commands(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "array",
+        "maxItems": 16,
+        "items": {
+            "type": "string", "minLength": 1, "maxLength": 4096,
+            "x-kubernetes-validations": [
+                {"rule": "!self.matches('[\\r\\n]')", "message": "must be one command in one line, such as CLIENT SETNAME app"},
+            ],
+        },
+    })
 }
 
 fn database_number(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -1,5 +1,6 @@
 //! Compiles a spec and its secrets into a plan. Pure but for the system's CA certificates, which are read once.
 
+mod assertions;
 mod database;
 mod dns;
 mod http;
@@ -52,7 +53,8 @@ pub fn compile(
         .iter()
         .enumerate()
         .map(|(index, probe)| {
-            let compiler = Compiler { field: format!("spec.probes[{index}]"), secrets };
+            let startup_budget = spec.startup_budget.map(Duration::from);
+            let compiler = Compiler { field: format!("spec.probes[{index}]"), secrets, startup_budget };
             compiler.probe(probe, &names[..index], timeout, &mut faults)
         })
         .collect();
@@ -121,8 +123,19 @@ fn timeout(spec: &ConnectivityCheckSpec, cadence: &Cadence) -> Duration {
 }
 
 fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
-    let Some(StageTimeouts { resolve, connect, tls, handshake, authenticate, query, request, body, exchange }) =
-        timeouts
+    let Some(StageTimeouts {
+        resolve,
+        connect,
+        tls,
+        handshake,
+        authenticate,
+        initialize,
+        query,
+        payload,
+        request,
+        body,
+        exchange,
+    }) = timeouts
     else {
         return Box::default();
     };
@@ -132,7 +145,9 @@ fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
         (Stage::Tls, tls),
         (Stage::Handshake, handshake),
         (Stage::Authenticate, authenticate),
+        (Stage::Initialize, initialize),
         (Stage::Query, query),
+        (Stage::Payload, payload),
         (Stage::Request, request),
         (Stage::Body, body),
         (Stage::Exchange, exchange),
@@ -151,6 +166,7 @@ fn authority(host: &str, port: u16) -> String {
 struct Compiler<'a> {
     field: String,
     secrets: &'a Secrets,
+    startup_budget: Option<Duration>,
 }
 
 impl Compiler<'_> {
@@ -174,6 +190,11 @@ impl Compiler<'_> {
             }
             None => action,
         };
+        let asserted = self.assertions("assert", &spec.assert, kind, &spec.secret_keys());
+        let (action, assertions) = match asserted {
+            Ok(assertions) => (action, assertions),
+            Err(fault) => (action.and(Err(fault)), None),
+        };
         ProbePlan {
             name: spec.name.as_str().into(),
             kind,
@@ -185,6 +206,7 @@ impl Compiler<'_> {
             }),
             timeout,
             stage_limits: stage_limits(spec.stage_timeouts.as_ref()),
+            assertions,
             max_latency: spec.max_latency.map(Duration::from),
             required: spec.required,
             depends_on: depends_on.into(),

@@ -1,25 +1,25 @@
 //! Compiles a `redis` probe. Pure but for the CA certificates of the system.
 
+use super::database::Reach;
 use super::{Compiler, authority, invalid};
 use crate::api::probes::{REDIS_CA_UNUSED, RedisProbe, RedisTls, RedisTlsMode};
 use crate::plan::Fault;
-use crate::plan::kinds::{Action, Endpoint, RedisAction, Way};
+use crate::plan::kinds::{Action, RedisAction};
 use crate::plan::trust::{TlsPlan, Verification};
 
 impl Compiler<'_> {
     pub(super) fn redis(&self, spec: &RedisProbe) -> Result<Action, Fault> {
+        let usage = self.usage(spec.connections, &spec.init_queries, spec.payload_bytes);
+        let way = self.way("redis", &reach(spec), &usage)?;
         Ok(Action::Redis(Box::new(RedisAction {
-            way: Way::Tcp(Endpoint {
-                host: spec.host.as_str().into(),
-                port: spec.port,
-                happy_eyeballs: spec.happy_eyeballs,
-            }),
+            way,
             tls: spec.tls.as_ref().map(|tls| self.redis_tls(tls, &spec.host)).transpose()?,
             user: spec.user.as_deref().map(Into::into),
             password: self.password("redis.passwordSecretRef", spec.password_secret_ref.as_ref())?,
             database: spec.database,
             role: spec.role,
             round_trip: spec.round_trip,
+            usage,
         })))
     }
 
@@ -39,6 +39,16 @@ impl Compiler<'_> {
             spec.ca_secret_ref.as_ref(),
             spec.client_cert_secret_ref.as_ref(),
         )
+    }
+}
+
+fn reach(spec: &RedisProbe) -> Reach<'_> {
+    Reach {
+        host: Some(&spec.host),
+        port: spec.port,
+        happy_eyeballs: spec.happy_eyeballs,
+        socket: None,
+        socket_name: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 
-use super::Way;
+use super::{Usage, Way};
 use crate::api::probes::RedisRole;
 use crate::plan::trust::TlsPlan;
 
@@ -23,4 +23,6 @@ pub struct RedisAction {
     pub role: RedisRole,
     /// Whether a key is written, read and deleted.
     pub round_trip: bool,
+    /// How many connections, and what each must be good for.
+    pub usage: Usage,
 }

@@ -19,10 +19,10 @@ use crate::api::probes::HttpVersion;
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
 use crate::plan::kinds::{HttpAction, shown_url};
-use crate::probe::Attempt;
 use crate::probe::driven::Driven;
 use crate::probe::net::io_cause;
 use crate::probe::net::tls::Session;
+use crate::probe::{Attempt, MAX_ANSWER};
 use crate::reasons::reasons;
 
 /// Largest response header that is read, in bytes.
@@ -112,6 +112,7 @@ where
         return Ok(answer);
     }
     let most = action.max_body_bytes;
+    let asked = attempt.is_asked();
     let too_large = |bytes: u64| {
         let message =
             format!("the body of {} has at least {bytes} bytes; maxBodyBytes is {most}", shown_url(&request.url));
@@ -129,7 +130,7 @@ where
             if answer.body_bytes > most {
                 return Err(too_large(answer.body_bytes as u64));
             }
-            if action.expect_body.is_some() {
+            if action.expect_body.is_some() || (asked && answer.body_bytes <= MAX_ANSWER) {
                 answer.body.extend_from_slice(data);
             }
         }

@@ -10,12 +10,13 @@ use std::borrow::Cow;
 
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, LOCATION, PROXY_AUTHORIZATION};
+use serde_json::{Value, json};
 use url::Url;
 
 use self::exchange::{Answer, Request, round_trip};
-use super::Attempt;
 use super::net::connect;
 use super::net::tls::{Session, tls};
+use super::{Attempt, MAX_ANSWER};
 use crate::api::probes::HttpVersion;
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure};
@@ -38,6 +39,7 @@ pub async fn probe(action: &HttpAction, attempt: &mut Attempt<'_>) -> Result<(),
         if hops > 0 {
             attempt.fact(Fact::FinalUrl, shown_url(&request.url));
         }
+        tell(&answer, attempt);
         let target = if action.follow_redirects > 0 { redirect(&request, &answer)? } else { None };
         let Some(target) = target else { return expect::judge(action, &request, &answer) };
         if hops == action.follow_redirects {
@@ -47,6 +49,27 @@ pub async fn probe(action: &HttpAction, attempt: &mut Attempt<'_>) -> Result<(),
         hops += 1;
         follow(&mut request, target, &answer);
     }
+}
+
+/// Gives the answer to assertions and captures.
+fn tell(answer: &Answer, attempt: &mut Attempt<'_>) {
+    attempt.answer("status", || json!(answer.status.as_u16()));
+    attempt.answer("headers", || headers(&answer.headers));
+    if attempt.is_asked() && answer.body_bytes <= MAX_ANSWER {
+        attempt.answer("body", || String::from_utf8_lossy(&answer.body).into());
+        if let Ok(json) = serde_json::from_slice(&answer.body) {
+            attempt.answer("json", || json);
+        }
+    }
+}
+
+/// Headers as a map of texts; several values of one name are joined (RFC 9110, section 5.2).
+fn headers(headers: &HeaderMap) -> Value {
+    let joined = |name| {
+        let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        values.collect::<Vec<_>>().join(", ")
+    };
+    headers.keys().map(|name| (name.as_str(), joined(name))).collect()
 }
 
 /// Connects to where the request goes, and carries it out.

@@ -14,6 +14,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, SignatureScheme,
 };
+use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -124,10 +125,7 @@ impl Session {
     /// The dates of the peer's certificate, as far as it was seen and can be read.
     pub fn validity(&self) -> Option<Validity> {
         let leaf = self.witness.leaf.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, certificate) = X509Certificate::from_der(leaf.as_deref()?).ok()?;
-        let at = |seconds| Timestamp::from_second(seconds).ok();
-        let dates = certificate.validity();
-        Some(Validity { not_before: at(dates.not_before.timestamp())?, not_after: at(dates.not_after.timestamp())? })
+        validity(&X509Certificate::from_der(leaf.as_deref()?).ok()?.1)
     }
 
     /// Puts what was seen of the peer into the evidence; `stream` is the connection, if the handshake passed.
@@ -146,9 +144,19 @@ impl Session {
         };
         attempt.fact(Fact::CertificateSubject, certificate.subject().to_string());
         attempt.fact(Fact::CertificateIssuer, certificate.issuer().to_string());
-        attempt.fact(Fact::CertificateNames, alternative_names(&certificate).join(", "));
-        drop(leaf);
-        if let Some(validity) = self.validity() {
+        let names = alternative_names(&certificate);
+        attempt.fact(Fact::CertificateNames, names.join(", "));
+        let validity = validity(&certificate);
+        attempt.answer("certificate", || {
+            json!({
+                "subject": certificate.subject().to_string(),
+                "issuer": certificate.issuer().to_string(),
+                "names": names,
+                "notBefore": validity.as_ref().map(|validity| validity.not_before.to_string()),
+                "notAfter": validity.as_ref().map(|validity| validity.not_after.to_string()),
+            })
+        });
+        if let Some(validity) = validity {
             attempt.fact(Fact::CertificateNotBefore, validity.not_before.to_string());
             attempt.fact(Fact::CertificateNotAfter, validity.not_after.to_string());
         }
@@ -179,6 +187,13 @@ fn certificate_cause(error: &CertificateError) -> Cause {
         }
         _ => Cause::CertificateUntrusted,
     }
+}
+
+/// The dates of a certificate.
+fn validity(certificate: &X509Certificate<'_>) -> Option<Validity> {
+    let at = |seconds| Timestamp::from_second(seconds).ok();
+    let dates = certificate.validity();
+    Some(Validity { not_before: at(dates.not_before.timestamp())?, not_after: at(dates.not_after.timestamp())? })
 }
 
 fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<String> {

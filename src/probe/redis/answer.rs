@@ -11,28 +11,31 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::wire::Violation;
 use crate::api::{Cause, Stage};
-use crate::evidence::Failure;
+use crate::evidence::{Fact, Failure};
+use crate::probe::Attempt;
 use crate::probe::net::io_cause;
 use crate::probe::net::tls::Session;
 
 /// What is known around an answer, and what it told besides.
-pub struct Exchange<'a> {
+pub struct Exchange {
     /// The TLS session, if there is one.
-    pub session: Option<&'a Session>,
+    pub session: Option<Session>,
     /// The password that the check gives: no message shows it, even if the server repeats it.
-    pub password: Option<&'a SecretString>,
+    pub password: Option<SecretString>,
     /// What is observed, such as redis://10.20.0.4:6379.
     pub target: Arc<str>,
     /// Code of the server's error, once there was one.
     pub code: OnceLock<Box<str>>,
 }
 
-impl Exchange<'_> {
+impl Exchange {
     /// What is being done in a stage, for people.
     pub fn doing(&self, stage: Stage) -> String {
         let what = match stage {
             Stage::Handshake => "greeting",
             Stage::Authenticate => "logging in to",
+            Stage::Initialize => "initialising a connection to",
+            Stage::Payload => "fetching a large answer from",
             _ => "querying",
         };
         format!("{what} {}", self.target)
@@ -64,7 +67,9 @@ impl Exchange<'_> {
     pub fn broken(&self, stage: Stage, error: &io::Error) -> Failure {
         if let Some(violation) = error.get_ref().and_then(|inner| inner.downcast_ref::<Violation>()) {
             let cause = match violation {
-                Violation::TooLarge { .. } if stage == Stage::Query => Cause::ResponseTooLarge,
+                Violation::TooLarge { .. } if matches!(stage, Stage::Initialize | Stage::Query) => {
+                    Cause::ResponseTooLarge
+                }
                 Violation::NotRedis(_) | Violation::Malformed(_) | Violation::TooLarge { .. } => {
                     Cause::ProtocolMismatch
                 }
@@ -72,7 +77,7 @@ impl Exchange<'_> {
             return self.failed(cause, stage, &violation.to_string());
         }
         // With TLS 1.3, a missing client certificate shows only after the handshake.
-        if let Some(tls) = self.session.map(|session| session.failure(error))
+        if let Some(tls) = self.session.as_ref().map(|session| session.failure(error))
             && matches!(tls.cause, Cause::ClientCertificateRequired | Cause::TlsProtocolError)
         {
             return Failure { stage: Some(stage), ..tls };
@@ -88,8 +93,15 @@ impl Exchange<'_> {
         self.failed(cause, stage, &format!("the connection broke: {error}"))
     }
 
+    /// Puts the code of the server's error into the evidence.
+    pub fn record(&self, attempt: &mut Attempt<'_>) {
+        if let Some(code) = self.code.get() {
+            attempt.fact(Fact::ErrorCode, code);
+        }
+    }
+
     fn without_password(&self, text: &str) -> String {
-        match self.password.map(ExposeSecret::expose_secret).filter(|password| !password.is_empty()) {
+        match self.password.as_ref().map(ExposeSecret::expose_secret).filter(|password| !password.is_empty()) {
             Some(password) => text.replace(password, "[password]"),
             None => text.to_owned(),
         }
@@ -126,7 +138,7 @@ fn meaning(stage: Stage, code: &str, words: &str) -> (Cause, Option<&'static str
         "ERR" if says("max number of clients") => (Cause::TooManyConnections, None),
         "ERR" if stage == Stage::Authenticate => refused_login(words),
         "ERR" if says("DB index") || says("SELECT is not allowed in cluster mode") => (Cause::DatabaseNotFound, None),
-        _ if stage == Stage::Query => (Cause::QueryFailed, None),
+        _ if matches!(stage, Stage::Initialize | Stage::Query | Stage::Payload) => (Cause::QueryFailed, None),
         // To a greeting or a login: nobody is accused of what is not understood.
         _ => (Cause::ServerError, None),
     }
@@ -169,7 +181,7 @@ fn form(answer: &Value) -> &'static str {
 mod tests {
     use super::*;
 
-    fn exchange(password: Option<&SecretString>) -> Exchange<'_> {
+    fn exchange(password: Option<SecretString>) -> Exchange {
         Exchange { session: None, password, target: "redis://h:6379".into(), code: OnceLock::new() }
     }
 
@@ -178,7 +190,7 @@ mod tests {
         let Ok(Value::ServerError(error)) = ::redis::parse_redis_value(format!("-{line}\r\n").as_bytes()) else {
             panic!("not an error: {line}");
         };
-        exchange(Some(&password)).refused(stage, &error)
+        exchange(Some(password)).refused(stage, &error)
     }
 
     #[test]

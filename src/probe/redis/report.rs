@@ -36,6 +36,14 @@ impl Role {
         }
     }
 
+    /// How many replicas are connected to a master.
+    pub const fn replicas(&self) -> Option<u64> {
+        match self {
+            Role::Master { replicas } => Some(*replicas),
+            Role::Replica { .. } | Role::Sentinel => None,
+        }
+    }
+
     /// The role that an answer to ROLE tells.
     pub fn of_command(answer: &Value) -> Option<Role> {
         let Value::Array(parts) = answer else { return None };
@@ -115,7 +123,8 @@ mod tests {
         let replica = Role::Replica { master: "10.0.0.1:6379".to_owned(), link: "connected".to_owned() };
         let told = [bulk("slave"), bulk("10.0.0.1"), Value::Int(6379), bulk("connected"), Value::Int(7)];
         assert_eq!(Role::of_command(&Value::Array(told.to_vec())), Some(replica.clone()));
-        let info = "# Replication\r\nrole:slave\r\nmaster_host:10.0.0.1\r\nmaster_port:6379\r\nmaster_link_status:up\r\n";
+        let info =
+            "# Replication\r\nrole:slave\r\nmaster_host:10.0.0.1\r\nmaster_port:6379\r\nmaster_link_status:up\r\n";
         assert_eq!(Role::of_info(&bulk(info)), Some(replica));
         let master = Value::Array(vec![bulk("master"), Value::Int(7), Value::Array(vec![Value::Nil, Value::Nil])]);
         assert_eq!(Role::of_command(&master), Some(Role::Master { replicas: 2 }));
@@ -124,7 +133,8 @@ mod tests {
 
     #[test]
     fn a_link_that_is_down_is_told() {
-        let info = |more: &str| format!("role:slave\r\nmaster_host:h\r\nmaster_port:1\r\nmaster_link_status:down\r\n{more}");
+        let info =
+            |more: &str| format!("role:slave\r\nmaster_host:h\r\nmaster_port:1\r\nmaster_link_status:down\r\n{more}");
         let link = |more: &str| match Role::of_info(&bulk(&info(more))) {
             Some(Role::Replica { link, .. }) => link,
             other => panic!("{other:?}"),

@@ -3,6 +3,7 @@
 //! Does the stream's network I/O.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ::redis::{Cmd, Value, parse_redis_value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -13,6 +14,8 @@ const LONGEST_LINE: usize = 8 << 10;
 const MOST_ELEMENTS: u64 = 4096;
 /// How deep arrays may lie in arrays.
 const DEEPEST: usize = 8;
+/// Bytes that are sent of a large text at a time.
+const CHUNK: usize = 4096;
 /// The first byte of a TLS alert (RFC 8446, section 5.1): what a TLS port answers to plain text.
 const TLS_ALERT: u8 = 0x15;
 
@@ -78,11 +81,82 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         replies
     }
 
+    /// [`Wire::ask`], with a command as one types it (Redis serialization protocol specification, "Inline commands").
+    pub async fn ask_inline(&mut self, line: &str) -> io::Result<Value> {
+        let sent = self.send_bytes(format!("{line}\r\n").as_bytes()).await;
+        match self.next().await {
+            Ok(reply) => Ok(reply),
+            Err(error) => Err(sent.err().unwrap_or(error)),
+        }
+    }
+
+    /// Has the server send back a text of that many bytes, none of which is kept; `arrived` grows with what has come. Returns
+    /// the answer if it is another one.
+    pub async fn echo(&mut self, bytes: u32, arrived: &AtomicU64) -> io::Result<Option<Value>> {
+        let sent = self.send_echo(bytes).await;
+        match self.hear_echo(bytes, arrived).await {
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(sent.err().unwrap_or(error)),
+        }
+    }
+
+    async fn send_echo(&mut self, bytes: u32) -> io::Result<()> {
+        self.stream.write_all(format!("*2\r\n$4\r\nECHO\r\n${bytes}\r\n").as_bytes()).await?;
+        let mut left = bytes as usize;
+        while left > 0 {
+            let now = left.min(CHUNK);
+            self.stream.write_all(&[b'x'; CHUNK][..now]).await?;
+            left -= now;
+        }
+        self.send_bytes(b"\r\n").await
+    }
+
+    async fn hear_echo(&mut self, bytes: u32, arrived: &AtomicU64) -> io::Result<Option<Value>> {
+        let header = format!("${bytes}\r\n");
+        while self.buffer.len() < header.len() && header.as_bytes().starts_with(&self.buffer) {
+            self.more().await?;
+        }
+        if !self.buffer.starts_with(header.as_bytes()) {
+            return self.next().await.map(Some);
+        }
+        self.buffer.drain(..header.len());
+        let (mut left, mut intact) = (u64::from(bytes), true);
+        while left > 0 {
+            if self.buffer.is_empty() {
+                self.more().await?;
+            }
+            let now = self.buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            intact &= self.buffer.drain(..now).all(|byte| byte == b'x');
+            arrived.fetch_add(now as u64, Ordering::Relaxed);
+            left -= now as u64;
+        }
+        while self.buffer.len() < 2 {
+            self.more().await?;
+        }
+        let ended = self.buffer.drain(..2).eq(*b"\r\n");
+        if !ended {
+            return Err(Violation::Malformed("a string that is longer than announced").into());
+        }
+        Ok((!intact).then(|| Value::BulkString(Vec::new())))
+    }
+
     async fn send(&mut self, commands: &[Cmd]) -> io::Result<()> {
         let mut bytes = Vec::new();
         commands.iter().for_each(|command| command.write_packed_command(&mut bytes));
-        self.stream.write_all(&bytes).await?;
+        self.send_bytes(&bytes).await
+    }
+
+    async fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await?;
         self.stream.flush().await
+    }
+
+    /// Reads what has come.
+    async fn more(&mut self) -> io::Result<()> {
+        match self.stream.read_buf(&mut self.buffer).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
     }
 
     /// The next reply.
@@ -94,9 +168,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 self.reply = Reply::new(self.reply.most);
                 return value.map_err(|_| Violation::Malformed("a value of no known form").into());
             }
-            if self.stream.read_buf(&mut self.buffer).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
+            self.more().await?;
         }
     }
 }

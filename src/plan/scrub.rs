@@ -1,0 +1,84 @@
+//! Takes secrets out of what people see: the values themselves, and the forms in which URLs, JSON and logs write them. Pure.
+
+use std::borrow::Cow;
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// A value shorter than this, in bytes, is not looked for: it would be found everywhere.
+pub const SHORTEST: usize = 4;
+/// What stands in place of a secret.
+pub const HIDDEN: &str = "***";
+
+/// The values that must not be shown.
+#[derive(Clone, Debug, Default)]
+pub struct Scrub(Vec<SecretString>);
+
+impl Scrub {
+    /// Hides a value from now on.
+    pub fn hide(&mut self, value: &str) {
+        let value = value.trim();
+        let known = |form: &str| self.0.iter().any(|known| known.expose_secret() == form);
+        if value.len() >= SHORTEST && !known(value) {
+            let mut forms = vec![value.to_owned(), percent(value), json(value)];
+            forms.dedup();
+            self.0.extend(forms.into_iter().map(SecretString::from));
+            // What holds another is replaced first.
+            self.0.sort_by_key(|form| std::cmp::Reverse(form.expose_secret().len()));
+        }
+    }
+
+    /// A text without the values; at its cut end, also without the beginning of one.
+    pub fn clean<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut text = Cow::Borrowed(text);
+        for value in self.0.iter().map(ExposeSecret::expose_secret) {
+            if text.contains(value) {
+                text = text.replace(value, HIDDEN).into();
+            }
+        }
+        let Some(kept) = text.strip_suffix('…') else { return text };
+        let begun = |value: &str| {
+            (SHORTEST..value.len()).rev().find(|end| value.is_char_boundary(*end) && kept.ends_with(&value[..*end]))
+        };
+        match self.0.iter().filter_map(|value| begun(value.expose_secret())).max() {
+            Some(length) => format!("{}{HIDDEN}…", &kept[..kept.len() - length]).into(),
+            None => text,
+        }
+    }
+}
+
+/// As it stands in a path or a query (RFC 3986): everything but unreserved characters is escaped.
+pub fn percent(value: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    value.bytes().map(escape).collect()
+}
+
+/// As it stands between the quotes of a JSON string (RFC 8259).
+pub fn json(value: &str) -> String {
+    let quoted = serde_json::Value::from(value).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_shown_in_none_of_its_forms_not_even_its_beginning() {
+        let mut scrub = Scrub::default();
+        ["p\"ss word\n", "abc"].into_iter().for_each(|value| scrub.hide(value));
+        for (text, expected) in [
+            ("password is p\"ss word!", "password is ***!"),
+            ("GET /a?b=p%22ss%20word", "GET /a?b=***"),
+            ("{\"a\":\"p\\\"ss word\"}", "{\"a\":\"***\"}"),
+            ("cut p\"ss w…", "cut ***…"),
+            ("cut p\"ss", "cut p\"ss"),
+            ("abc is too short to be looked for", "abc is too short to be looked for"),
+        ] {
+            assert_eq!(scrub.clean(text), expected);
+        }
+        assert!(!format!("{scrub:?}").contains("ss"));
+    }
+}
