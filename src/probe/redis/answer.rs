@@ -83,14 +83,22 @@ impl Exchange {
             return Failure { stage: Some(stage), ..tls };
         }
         if error.kind() == io::ErrorKind::UnexpectedEof {
-            let what = "the server closed the connection before it had answered";
-            return self.failed(Cause::ConnectionClosed, stage, what);
+            let what = format!("the server closed the connection before it had answered{}", self.perhaps_tls(stage));
+            return self.failed(Cause::ConnectionClosed, stage, &what);
         }
         let cause = match error.kind() {
             io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => Cause::ProtocolMismatch,
             _ => io_cause(error),
         };
-        self.failed(cause, stage, &format!("the connection broke: {error}"))
+        self.failed(cause, stage, &format!("the connection broke: {error}{}", self.perhaps_tls(stage)))
+    }
+
+    /// What a server that hangs up on the greeting may want instead.
+    fn perhaps_tls(&self, stage: Stage) -> &'static str {
+        match (stage, &self.session) {
+            (Stage::Handshake, None) => "; a TLS port may hang up so on plain text: if it is one, set tls",
+            _ => "",
+        }
     }
 
     /// Puts the code of the server's error into the evidence.
