@@ -358,6 +358,48 @@ pub const BAD: &[Bad] = &[
         "supported values: \"Http1\", \"Http2\"",
     ),
     bad(
+        "two ways to authenticate",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    auth: {basic: {username: u, passwordSecretRef: {name: s, key: k}}, bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].http.auth",
+        "exactly one way to authenticate: set one of basic",
+    ),
+    bad(
+        "no way to authenticate",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    auth: {} # here",
+        "spec.probes[0].http.auth",
+        "exactly one way to authenticate: set one of basic",
+    ),
+    bad(
+        "a user name with a colon",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    auth:\n      basic:\n        username: 'a:b' # here\n        passwordSecretRef: {name: s, key: k}",
+        "spec.probes[0].http.auth.basic.username",
+        "must be a user name without a colon",
+    ),
+    bad(
+        "credentials in plain text",
+        "probes:\n- name: a\n  http:\n    url: http://h.example.com/\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].http.auth",
+        "auth over plain text shows the credentials to everyone on the way: use https://",
+    ),
+    bad(
+        "credentials in plain text to a name that looks like the own host",
+        "probes:\n- name: a\n  http:\n    url: http://127.0.0.1.example.com/\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].http.auth",
+        "auth over plain text shows the credentials to everyone on the way: use https://",
+    ),
+    bad(
+        "credentials twice",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    headers: [{name: authorization, value: v}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].http.auth",
+        "auth sets the header Authorization: leave it out of headers and headersFromSecret",
+    ),
+    bad(
+        "credentials twice, from Secrets",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    headersFromSecret: [{name: Authorization, secretRef: {name: s, key: k}}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].http.auth",
+        "auth sets the header Authorization: leave it out of headers and headersFromSecret",
+    ),
+    bad(
         "a TLS mode in libpq's spelling",
         "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    tls:\n      mode: verify-full # here",
         "spec.probes[0].postgres.tls.mode",
@@ -461,6 +503,10 @@ pub const GOOD: &[(&str, &str)] = &[
     (
         "everything of redis",
         "probes:\n- name: a\n  redis:\n    host: h\n    port: 6378\n    happyEyeballs: true\n    user: app\n    passwordSecretRef: {name: s, key: k}\n    tls: {mode: VerifyCa, serverName: h, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    database: 3\n    role: Master\n    roundTrip: true\n    connections: 5\n    initQueries: [CLIENT SETNAME app]\n    payloadBytes: 65536\n  assert: [\"role == 'Master' && replicas >= 1\"]\n- name: b\n  redis: {host: h, tls: {caSecretRef: {name: ca}}}",
+    ),
+    (
+        "credentials in plain text to the own host, and where that is allowed",
+        "probes:\n- name: a\n  http: {url: 'http://127.0.0.1:8080/x', auth: {bearer: {tokenSecretRef: {name: s, key: k}}}}\n- name: b\n  http: {url: 'http://h.mesh.internal/', auth: {allowPlainText: true, basic: {username: u, passwordSecretRef: {name: s, key: k}}}}\n- name: c\n  http: {url: 'http://[::1]', auth: {bearer: {tokenSecretRef: {name: s, key: k}}}}",
     ),
     (
         "everything of http",
