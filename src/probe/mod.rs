@@ -15,6 +15,7 @@ mod postgres;
 mod redis;
 mod tcp;
 mod tls;
+mod websocket;
 
 use std::panic::AssertUnwindSafe;
 
@@ -132,6 +133,7 @@ async fn carry_out(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Fai
         Action::Dns(action) => Box::pin(dns::probe(action, attempt)).await,
         Action::Tls(action) => Box::pin(tls::probe(action, attempt)).await,
         Action::Http(action) => Box::pin(http::probe(action, attempt)).await,
+        Action::Websocket(action) => Box::pin(websocket::probe(action, attempt)).await,
         Action::Postgres(action) => Box::pin(postgres::probe(action, attempt)).await,
         Action::Redis(action) => Box::pin(redis::probe(action, attempt)).await,
     }

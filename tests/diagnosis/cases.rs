@@ -9,7 +9,7 @@ use runready::diagnosis::{Case, Observation};
 use runready::evidence::{AddressRecord, Evidence, Fact, Failure, Outcome, StageRecord};
 
 use Confidence::{High, Low, Medium};
-use Kind::{Dns, Http, Postgres, Redis, Tcp, Tls};
+use Kind::{Dns, Http, Postgres, Redis, Tcp, Tls, Websocket};
 
 /// A vantage in a cluster.
 pub const POD: &str = "pod/runready/runready-0";
@@ -131,6 +131,7 @@ const fn stages_of(kind: Kind) -> &'static [Stage] {
         Tcp => &[Stage::Connect, Stage::Exchange],
         Tls => &[Stage::Connect, Stage::Tls],
         Http => &[Stage::Connect, Stage::Tls, Stage::Request, Stage::Body],
+        Websocket => &[Stage::Connect, Stage::Tls, Stage::Upgrade, Stage::Messages],
         Postgres | Redis => &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Authenticate, Stage::Query],
     }
 }
@@ -168,6 +169,7 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::AuthenticationTimeout
         | Cause::AccessDenied
         | Cause::DatabaseNotFound => Some(Stage::Authenticate),
+        Cause::UpgradeRefused => Some(Stage::Upgrade),
         Cause::AssertionFailed => Some(Stage::Assert),
         Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec | Cause::ProberError => None,
         Cause::ConnectionReset
@@ -185,6 +187,7 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::BodyMismatch
         | Cause::ResponseTooLarge
         | Cause::TooManyRedirects
+        | Cause::WebSocketClosed
         | Cause::LatencyExceeded
         | Cause::StartupBudgetExceeded => Some(last),
     }
@@ -394,6 +397,27 @@ pub fn rows() -> Vec<Row> {
         ),
         ("the connection is cut", vec![database(Cause::ConnectionClosed)], "server/cuts", Layer::Database, Medium),
         ("the answer is a 404", vec![web(Cause::StatusUnexpected)], "application/answer", Layer::Application, Medium),
+        (
+            "a WebSocket is refused",
+            vec![ill("chat", Websocket, WEB, Cause::UpgradeRefused)],
+            "application/answer",
+            Layer::Application,
+            Medium,
+        ),
+        (
+            "a WebSocket is closed with an internal error",
+            vec![ill("chat", Websocket, WEB, Cause::WebSocketClosed).telling(Fact::CloseCode, "1011")],
+            "application/answer",
+            Layer::Application,
+            Medium,
+        ),
+        (
+            "the chat accepts and says nothing",
+            vec![ill("chat", Websocket, WEB, Cause::ResponseTimeout)],
+            "server/hangs",
+            Layer::Application,
+            Medium,
+        ),
         (
             "it works, but slowly",
             vec![database(Cause::LatencyExceeded).in_state(ProbeState::Degraded)],

@@ -9,6 +9,7 @@ mod postgres;
 mod redis;
 mod tcp;
 mod tls;
+mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,6 +136,8 @@ fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
         payload,
         request,
         body,
+        upgrade,
+        messages,
         exchange,
     }) = timeouts
     else {
@@ -151,6 +154,8 @@ fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
         (Stage::Payload, payload),
         (Stage::Request, request),
         (Stage::Body, body),
+        (Stage::Upgrade, upgrade),
+        (Stage::Messages, messages),
         (Stage::Exchange, exchange),
     ]
     .into_iter()
@@ -230,6 +235,7 @@ impl Compiler<'_> {
             KindSpec::Tcp(spec) => (Kind::Tcp, format!("tcp://{}", authority(&spec.host, spec.port)), self.tcp(spec)),
             KindSpec::Tls(spec) => (Kind::Tls, format!("tls://{}", authority(&spec.host, spec.port)), self.tls(spec)),
             KindSpec::Http(spec) => (Kind::Http, http::shown(&spec.url), self.http(spec)),
+            KindSpec::Websocket(spec) => (Kind::Websocket, http::shown(&spec.url), self.websocket(spec)),
             KindSpec::Postgres(spec) => (Kind::Postgres, postgres::shown(spec), self.postgres(spec)),
             KindSpec::Redis(spec) => (Kind::Redis, redis::shown(spec), self.redis(spec)),
         }

@@ -4,6 +4,7 @@ mod auth;
 mod database;
 mod http;
 mod redis;
+mod websocket;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,6 +20,7 @@ pub use auth::AuthPlan;
 pub use database::{DatabaseTlsPlan, PostgresAction, Usage};
 pub use http::HttpAction;
 pub use redis::RedisAction;
+pub use websocket::{JsonWanted, Wanted, WebsocketAction, WebsocketStep, WebsocketWait};
 
 /// What a probe does.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub enum Action {
     Tls(TlsAction),
     /// Send an HTTP request.
     Http(Box<HttpAction>),
+    /// Open a WebSocket.
+    Websocket(Box<WebsocketAction>),
     /// Log in to PostgreSQL.
     Postgres(Box<PostgresAction>),
     /// Ask a Redis server whether it serves.
@@ -52,7 +56,7 @@ impl Action {
     /// How a database is used, if this is a probe of one.
     pub const fn usage(&self) -> Option<&Usage> {
         match self {
-            Action::Dns(_) | Action::Tcp(_) | Action::Tls(_) | Action::Http(_) => None,
+            Action::Dns(_) | Action::Tcp(_) | Action::Tls(_) | Action::Http(_) | Action::Websocket(_) => None,
             Action::Postgres(action) => Some(&action.usage),
             Action::Redis(action) => Some(&action.usage),
         }
