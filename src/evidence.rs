@@ -194,6 +194,14 @@ pub enum Fact {
     CertificateNotBefore,
     /// When the peer's certificate expires (RFC 3339).
     CertificateNotAfter,
+    /// Engine and version of the Cloud SQL instance, such as POSTGRES_17.
+    InstanceVersion,
+    /// Which CA issues the Cloud SQL instance's server certificate.
+    ServerCaMode,
+    /// Whether settings and certificate of the Cloud SQL instance were in the cache.
+    CertificateCached,
+    /// When the ephemeral certificate for the Cloud SQL instance expires (RFC 3339).
+    EphemeralCertificateNotAfter,
     /// DNS response code (RFC 1035).
     ResponseCode,
     /// DNS records in the answer.
@@ -241,6 +249,10 @@ impl Fact {
             Fact::CertificateNames => "certificateNames",
             Fact::CertificateNotBefore => "certificateNotBefore",
             Fact::CertificateNotAfter => "certificateNotAfter",
+            Fact::InstanceVersion => "instanceVersion",
+            Fact::ServerCaMode => "serverCaMode",
+            Fact::CertificateCached => "certificateCached",
+            Fact::EphemeralCertificateNotAfter => "ephemeralCertificateNotAfter",
             Fact::ResponseCode => "responseCode",
             Fact::Records => "records",
             Fact::Resolver => "resolver",

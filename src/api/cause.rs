@@ -44,6 +44,30 @@ macro_rules! causes {
 }
 
 causes! {
+    /// No OAuth token could be had with which to ask Google's APIs.
+    CredentialsFailed => Prober, "Give runready credentials: on GKE, bind its Kubernetes service account to a Google one (workload identity); elsewhere, name a credentials file with GOOGLE_APPLICATION_CREDENTIALS. Nothing is known about the path.";
+    /// The Cloud SQL Admin API knows no such instance (HTTP 404).
+    CloudSqlInstanceNotFound => Application, "Compare project and instance with the connection name that `gcloud sql instances describe` shows: PROJECT:REGION:INSTANCE.";
+    /// The Cloud SQL Admin API refuses runready's account (HTTP 403).
+    CloudSqlPermissionDenied => Application, "Grant runready's account the role roles/cloudsql.client in the instance's project, and see that the Cloud SQL Admin API is enabled there.";
+    /// The Cloud SQL Admin API has answered too many requests (HTTP 429).
+    CloudSqlThrottled => Application, "Look for what uses up the project's quota of the Cloud SQL Admin API (applications that make a connector for every connection, say), or raise the quota.";
+    /// The Cloud SQL Admin API can't be reached, does not answer in time, or fails (HTTP 5xx).
+    CloudSqlApiFailed => Region, "Check that sqladmin.googleapis.com is reachable from the vantage (Cloud NAT or Private Google Access, firewall, DNS), and look at Google's service health.";
+    /// The instance is in another region than its name says.
+    CloudSqlRegionMismatch => Application, "Correct the region in the instance's connection name; applications with the same name fail as well.";
+    /// The instance is not of the second generation, or not managed by Google.
+    CloudSqlGenerationUnsupported => Database, "Reach this instance by host and port: connectors serve second generation instances alone.";
+    /// The instance has no address of the type asked for.
+    CloudSqlAddressMissing => Database, "Give the instance an address of this type (private services access, public IP or Private Service Connect), or ask for one that it has with ipType.";
+    /// The instance does not give a readable CA certificate for its server.
+    CloudSqlServerCaInvalid => Database, "Look at the instance's server CA certificates (`gcloud sql ssl server-ca-certs list`); rotate them if they are damaged.";
+    /// This database engine has no IAM login.
+    CloudSqlIamLoginUnsupported => Application, "Leave iamLogin out, and log in with a user and password: IAM login exists for PostgreSQL and MySQL alone.";
+    /// The Cloud SQL Admin API did not issue a usable ephemeral certificate.
+    CloudSqlCertificateFailed => Database, "Look at the message and at the instance's state: an instance that is being created, repaired or deleted issues no certificates.";
+    /// The ephemeral certificate had expired before it could be used or renewed.
+    CloudSqlCertificateExpired => Prober, "Compare the clock where runready runs with the real time; if it is right, see why certificates can't be renewed in time.";
     /// The DNS server says that the name does not exist (NXDOMAIN, RFC 1035).
     NameNotFound => Network, "Check the spelling of the host, and that the private DNS zone is attached to the network of the vantage.";
     /// The name exists, but has no address or no record of the type asked for (NODATA, RFC 2308).
@@ -76,6 +100,8 @@ causes! {
     TlsNotOffered => Application, "Turn TLS on at the server, or lower the check's TLS mode if plain text is meant.";
     /// The TLS handshake did not finish in time.
     TlsTimeout => Application, "The port answers TCP but not TLS: check that it is a TLS port and that the server is not overloaded. If both are so, the server's certificate may be the first message that is larger than the path's packets: see payloadBytes and LargePacketsLost.";
+    /// The server at the instance's address has not proven to be the instance.
+    CloudSqlIdentityMismatch => Network, "Find out what answers at this address: an overlapping or stale route, a proxy, or another instance. No password or query was sent.";
     /// The TLS handshake failed: alert, version or cipher mismatch, or bytes that are not TLS.
     TlsProtocolError => Application, "Check that the port speaks TLS 1.2 or 1.3, and look at the server's log for the other side of the failure.";
     /// The peer's certificate has expired.
@@ -126,6 +152,14 @@ causes! {
     UnexpectedResult => Application, "Compare the answer with the check's expectation: one of the two is out of date.";
     /// A rule of `assert` does not hold for what was answered, or can't be evaluated.
     AssertionFailed => Application, "Compare the values in the message with the rule: the service answers, but not what the check asserts.";
+    /// No token could be had for the request, so it was not sent.
+    TokenFailed => Application, "Read what the token endpoint answered: check tokenUrl, the client's identifier and secret or the service account's key, the scopes and the audience. Nothing is known of the endpoint itself.";
+    /// Cloud Run had no instance that could take the request within the time that it waits for one (its answer: 500).
+    CloudRunNoInstance => CloudRun, "Look at the service's log for 'no available instance' and at its start-up times: set min instances, shorten the start, or enable startup CPU boost.";
+    /// Cloud Run's instance did not start, crashed, or broke off its answer (its answer: 503).
+    CloudRunInstanceFailed => CloudRun, "Look at the revision's log for a failed start-up probe, a crash, an exceeded memory limit or a malformed response, and at what the container needs to start: its database, its secrets.";
+    /// Cloud Run turned the request away because its instances are full and it may start no more (its answer: 429).
+    CloudRunThrottled => CloudRun, "Raise the service's max instances or concurrency, or find what takes the instances up: slow requests, a slow dependency, a surge.";
     /// The HTTP status is not among those expected.
     StatusUnexpected => Application, "Look at the service's log for this request; a 5xx may be the symptom of a failing dependency.";
     /// The response's header did not arrive in time.
@@ -164,7 +198,8 @@ impl Cause {
     pub const fn is_unknown(self) -> bool {
         matches!(
             self,
-            Cause::TargetNotAllowed
+            Cause::CredentialsFailed
+                | Cause::TargetNotAllowed
                 | Cause::SecretNotFound
                 | Cause::SecretKeyMissing
                 | Cause::InvalidSpec

@@ -8,10 +8,18 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Stage {
+    /// A token for the request, from whoever issues it: that connection's own stages are parts of this one.
+    Token,
+    /// A Cloud SQL instance's connect settings, from Google's Admin API.
+    Settings,
+    /// An ephemeral client certificate for a Cloud SQL instance, from Google's Admin API.
+    Certificate,
     /// Name to addresses (DNS, RFC 1035).
     Resolve,
     /// TCP connection (RFC 9293).
     Connect,
+    /// Mutual TLS with a Cloud SQL instance, up to its proven identity.
+    Tunnel,
     /// TLS handshake (RFC 8446, RFC 5246), with the protocol's own way of asking for it.
     Tls,
     /// The protocol's first exchange, up to the server's first answer.
@@ -40,9 +48,13 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage.
-    pub const ALL: [Stage; 14] = [
+    pub const ALL: [Stage; 18] = [
+        Stage::Token,
+        Stage::Settings,
+        Stage::Certificate,
         Stage::Resolve,
         Stage::Connect,
+        Stage::Tunnel,
         Stage::Tls,
         Stage::Handshake,
         Stage::Authenticate,
@@ -60,8 +72,12 @@ impl Stage {
     /// The name used in spec, status, metrics and traces.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Stage::Token => "token",
+            Stage::Settings => "settings",
+            Stage::Certificate => "certificate",
             Stage::Resolve => "resolve",
             Stage::Connect => "connect",
+            Stage::Tunnel => "tunnel",
             Stage::Tls => "tls",
             Stage::Handshake => "handshake",
             Stage::Authenticate => "authenticate",

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use self::drive::{Decided, Driver};
 use self::progress::Progress;
+use super::google::GoogleArgs;
 use super::output::{self, Format};
 use super::safety::TargetArgs;
 use super::{INTERRUPTED, NOT_READY, UNUSABLE, input, place};
@@ -62,6 +63,8 @@ pub struct Args {
     vantage: Option<String>,
     #[command(flatten)]
     targets: TargetArgs,
+    #[command(flatten)]
+    google: GoogleArgs,
 }
 
 /// Runs checks and prints what came of them.
@@ -81,7 +84,12 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     let name = place::vantage(args.vantage.as_deref());
-    let vantage = Vantage { name: name.as_str().into(), resolver: Resolver::system(), targets: args.targets.targets() };
+    let vantage = Vantage {
+        name: name.as_str().into(),
+        resolver: Resolver::system(),
+        targets: args.targets.targets(),
+        cloud_sql: args.google.connector(),
+    };
     let settings = Settings::new(vantage.name.clone());
     // Cut, not rounded: nothing may happen to a check before it was created.
     let whole_seconds = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc);

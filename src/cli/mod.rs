@@ -5,6 +5,7 @@ pub mod completions;
 pub mod crds;
 pub mod demo;
 pub mod get;
+pub mod google;
 mod input;
 pub mod output;
 mod place;

@@ -4,6 +4,7 @@
 //! order, among those of the gravest kind, is the primary one. Rules are total: none relies on another having run.
 
 mod answer;
+mod cloudsql;
 mod own;
 mod path;
 mod rules;

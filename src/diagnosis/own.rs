@@ -12,9 +12,12 @@ pub(super) fn too_slow(case: &Case<'_>) -> Vec<Finding> {
     case.faults(|cause| matches!(cause, Cause::LatencyExceeded | Cause::StartupBudgetExceeded))
         .map(|(index, observation, failure)| {
             let layer = match failure.stage {
+                Some(Stage::Settings | Stage::Certificate) => Layer::Region,
                 Some(Stage::Resolve | Stage::Connect) => Layer::Network,
                 Some(
-                    Stage::Tls
+                    Stage::Token
+                    | Stage::Tunnel
+                    | Stage::Tls
                     | Stage::Handshake
                     | Stage::Authenticate
                     | Stage::Initialize
@@ -51,7 +54,7 @@ pub(super) fn not_allowed(case: &Case<'_>) -> Vec<Finding> {
 }
 
 pub(super) fn prober(case: &Case<'_>) -> Vec<Finding> {
-    case.faults(|cause| cause == Cause::ProberError)
+    case.faults(|cause| matches!(cause, Cause::ProberError | Cause::CredentialsFailed))
         .map(|(index, observation, failure)| {
             Finding::about(PROBER, index, observation, failure, Layer::Prober, Confidence::High)
         })

@@ -1,6 +1,6 @@
 //! The ordered table of rules. An earlier rule's finding is nearer to the root than a later one's.
 
-use super::{Case, Finding, answer, own, path, server};
+use super::{Case, Finding, answer, cloudsql, own, path, server};
 
 /// One rule: a stable id, a line for the docs, and the function that looks at a case.
 pub struct Rule {
@@ -14,6 +14,21 @@ pub struct Rule {
 
 /// Every rule, from the root of a path to its leaves.
 pub const RULES: &[Rule] = &[
+    Rule {
+        id: cloudsql::API,
+        says: "The Cloud SQL Admin API fails: Egress where it can't be reached, the Region where it answers with a 5xx.",
+        look: cloudsql::api,
+    },
+    Rule {
+        id: cloudsql::CONFIGURATION,
+        says: "The Cloud SQL Admin API answers, and what it says keeps a connector from the instance: its name, permission, region, addresses, CA: the Application's configuration or the Database's.",
+        look: cloudsql::configuration,
+    },
+    Rule {
+        id: cloudsql::IDENTITY,
+        says: "The server at a Cloud SQL instance's address has not proven to be the instance (Network), or takes our certificate for expired (Prober).",
+        look: cloudsql::identity,
+    },
     Rule {
         id: path::ALL_SILENT,
         says: "Several targets without a common address were tried, every connection attempt stayed unanswered, and nothing at all answers from this vantage: the way out (Egress).",
@@ -66,6 +81,11 @@ pub const RULES: &[Rule] = &[
         look: answer::credentials,
     },
     Rule {
+        id: answer::TOKEN,
+        says: "No token could be had for the request, so it was not sent: the Application's configuration, or the token's issuer.",
+        look: answer::token,
+    },
+    Rule {
         id: answer::TLS,
         says: "The peer answers, but TLS fails: certificates, names, versions: the Application's configuration.",
         look: answer::tls,
@@ -79,6 +99,11 @@ pub const RULES: &[Rule] = &[
         id: server::CUTS,
         says: "The connection is reset or closed before the answer: the server, or what stands in front of it.",
         look: server::cuts,
+    },
+    Rule {
+        id: answer::CLOUD_RUN,
+        says: "Cloud Run itself answers in the service's place: its instances do not start, crash or are full: CloudRun. Beside a failing database it is its symptom.",
+        look: answer::cloud_run,
     },
     Rule {
         id: answer::UNEXPECTED,

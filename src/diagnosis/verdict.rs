@@ -95,7 +95,8 @@ fn ruled_out(case: &Case<'_>, primary: &Finding) -> Vec<(Layer, String)> {
             clear(Layer::Prober, format!("{} is {} from the same vantage", observation.name, observation.state));
         }
     }
-    if blamed(case, primary).any(|probe| probe.passed(Stage::Connect) || probe.passed(Stage::Resolve)) {
+    let told = [Stage::Settings, Stage::Resolve, Stage::Connect];
+    if blamed(case, primary).any(|probe| told.into_iter().any(|stage| probe.passed(stage))) {
         clear(Layer::Prober, "the probe itself got answers from the path".to_owned());
     }
     cleared

@@ -6,6 +6,7 @@
 mod assertion;
 mod attempt;
 mod auth;
+pub mod cloudsql;
 mod database;
 mod dns;
 mod driven;
@@ -29,6 +30,7 @@ use crate::evidence::{Evidence, Failure, Outcome};
 use crate::plan::{Action, CheckPlan, ProbePlan};
 
 pub use attempt::{Answers, Attempt, MAX_ANSWER};
+pub use cloudsql::Connector;
 pub use net::resolve::Resolver;
 pub use net::targets::Targets;
 
@@ -41,6 +43,8 @@ pub struct Vantage {
     pub resolver: Resolver,
     /// What may be probed from there.
     pub targets: Targets,
+    /// Reaches Cloud SQL instances by their names.
+    pub cloud_sql: Connector,
 }
 
 /// Observes every probe of a check, side by side, and returns the evidence in the plan's order.
@@ -176,7 +180,12 @@ mod tests {
     }
 
     fn vantage() -> Vantage {
-        Vantage { name: "host/test".into(), resolver: Resolver::system(), targets: Targets::default() }
+        Vantage {
+            name: "host/test".into(),
+            resolver: Resolver::system(),
+            targets: Targets::default(),
+            cloud_sql: Connector::default(),
+        }
     }
 
     #[test]

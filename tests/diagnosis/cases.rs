@@ -61,8 +61,8 @@ pub fn ill(name: &str, kind: Kind, at: &str, cause: Cause) -> Seen {
     let evidence = seen.evidence.as_mut().expect("made just now");
     let reached = stage.and_then(|stage| evidence.stages.iter().position(|record| record.stage == stage));
     match (stage, reached) {
-        (Some(Stage::Resolve), _) => {
-            evidence.stages = vec![record(Stage::Resolve, false)];
+        (Some(first @ (Stage::Resolve | Stage::Token)), _) => {
+            evidence.stages = vec![record(first, false)];
             evidence.addresses.clear();
         }
         (_, Some(reached)) => {
@@ -140,6 +140,18 @@ const fn stages_of(kind: Kind) -> &'static [Stage] {
 fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
     let last = *stages_of(kind).last().expect("stages");
     match cause {
+        Cause::CredentialsFailed
+        | Cause::CloudSqlInstanceNotFound
+        | Cause::CloudSqlPermissionDenied
+        | Cause::CloudSqlThrottled
+        | Cause::CloudSqlApiFailed
+        | Cause::CloudSqlRegionMismatch
+        | Cause::CloudSqlGenerationUnsupported
+        | Cause::CloudSqlAddressMissing
+        | Cause::CloudSqlServerCaInvalid
+        | Cause::CloudSqlIamLoginUnsupported => Some(Stage::Settings),
+        Cause::CloudSqlCertificateFailed => Some(Stage::Certificate),
+        Cause::CloudSqlCertificateExpired | Cause::CloudSqlIdentityMismatch => Some(Stage::Tunnel),
         Cause::NameNotFound
         | Cause::NoAddress
         | Cause::ResolverTimeout
@@ -152,6 +164,7 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::ConnectTimeout
         | Cause::HostUnreachable
         | Cause::NetworkUnreachable => Some(Stage::Connect),
+        Cause::TokenFailed => Some(Stage::Token),
         Cause::TlsNotOffered
         | Cause::TlsTimeout
         | Cause::TlsProtocolError
@@ -182,6 +195,9 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::LargePacketsLost
         | Cause::ReadOnly
         | Cause::UnexpectedResult
+        | Cause::CloudRunNoInstance
+        | Cause::CloudRunInstanceFailed
+        | Cause::CloudRunThrottled
         | Cause::StatusUnexpected
         | Cause::ResponseTimeout
         | Cause::BodyMismatch
@@ -211,6 +227,69 @@ pub fn rows() -> Vec<Row> {
     let database = |cause| ill("database", Postgres, DB, cause);
     let web = |cause| ill("web", Http, WEB, cause);
     vec![
+        (
+            "the Admin API can't be reached",
+            vec![database(Cause::CloudSqlApiFailed)],
+            "cloudsql/api",
+            Layer::Egress,
+            Medium,
+        ),
+        (
+            "the Admin API fails",
+            vec![database(Cause::CloudSqlApiFailed).telling(Fact::HttpStatus, "503")],
+            "cloudsql/api",
+            Layer::Region,
+            Medium,
+        ),
+        (
+            "the Admin API refuses our account",
+            vec![database(Cause::CloudSqlPermissionDenied)],
+            "cloudsql/configuration",
+            Layer::Application,
+            High,
+        ),
+        (
+            "an instance lacks the address asked for",
+            vec![database(Cause::CloudSqlAddressMissing)],
+            "cloudsql/configuration",
+            Layer::Database,
+            High,
+        ),
+        (
+            "another server answers at an instance's address",
+            vec![database(Cause::CloudSqlIdentityMismatch)],
+            "cloudsql/identity",
+            Layer::Network,
+            High,
+        ),
+        (
+            "no token can be had for one endpoint, and another fails",
+            vec![ill("api", Http, "10.9.0.2:443", Cause::TokenFailed), web(Cause::StatusUnexpected)],
+            "application/token",
+            Layer::Application,
+            High,
+        ),
+        (
+            "Cloud Run's instances are full",
+            vec![web(Cause::CloudRunThrottled)],
+            "cloudrun/instances",
+            Layer::CloudRun,
+            Medium,
+        ),
+        (
+            "Cloud Run has no instance, and the database is well",
+            vec![web(Cause::CloudRunNoInstance), well("database", Postgres, DB)],
+            "cloudrun/instances",
+            Layer::CloudRun,
+            Medium,
+        ),
+        (
+            "Cloud Run's instance fails to start while the database refuses the login",
+            vec![web(Cause::CloudRunInstanceFailed), database(Cause::AuthenticationFailed)],
+            "application/credentials",
+            Layer::Application,
+            High,
+        ),
         (
             "two addresses are silent, and nothing answers",
             vec![database(Cause::ConnectTimeout), web(Cause::ConnectTimeout)],
@@ -459,6 +538,11 @@ pub fn silences() -> Vec<(&'static str, &'static str, Vec<Seen>)> {
         seen
     };
     vec![
+        ("application/token", "the service refuses the token that was had", vec![web(Cause::StatusUnexpected)]),
+        ("cloudrun/instances", "the service's own error", vec![web(Cause::StatusUnexpected)]),
+        ("cloudsql/api", "the API answers and refuses us", vec![database(Cause::CloudSqlPermissionDenied)]),
+        ("cloudsql/configuration", "the API does not answer", vec![database(Cause::CloudSqlApiFailed)]),
+        ("cloudsql/identity", "the server's certificate has expired", vec![database(Cause::CertificateExpired)]),
         ("egress/all-silent", "something else answers", with(timeouts(), well("other", Tcp, "10.8.0.1:1"))),
         (
             "egress/all-silent",

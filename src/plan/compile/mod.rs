@@ -126,8 +126,12 @@ fn timeout(spec: &ConnectivityCheckSpec, cadence: &Cadence) -> Duration {
 
 fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
     let Some(StageTimeouts {
+        token,
+        settings,
+        certificate,
         resolve,
         connect,
+        tunnel,
         tls,
         handshake,
         authenticate,
@@ -144,8 +148,12 @@ fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
         return Box::default();
     };
     [
+        (Stage::Token, token),
+        (Stage::Settings, settings),
+        (Stage::Certificate, certificate),
         (Stage::Resolve, resolve),
         (Stage::Connect, connect),
+        (Stage::Tunnel, tunnel),
         (Stage::Tls, tls),
         (Stage::Handshake, handshake),
         (Stage::Authenticate, authenticate),

@@ -49,6 +49,7 @@ fn reach(spec: &RedisProbe) -> Reach<'_> {
         happy_eyeballs: spec.happy_eyeballs,
         socket: None,
         socket_name: None,
+        cloud_sql: None,
     }
 }
 

@@ -9,14 +9,14 @@ mod websocket;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use url::Url;
+use url::{Host, Url};
 
 pub use crate::api::Kind;
 
 use super::trust::TlsPlan;
-use crate::api::probes::RecordType;
+use crate::api::probes::{CloudSqlIpType, RecordType};
 
-pub use auth::AuthPlan;
+pub use auth::{AuthPlan, Issuer, TokenPlan, token_request};
 pub use database::{DatabaseTlsPlan, PostgresAction, Usage};
 pub use http::HttpAction;
 pub use redis::RedisAction;
@@ -70,15 +70,54 @@ pub enum Way {
     Tcp(Endpoint),
     /// Over a Unix socket.
     Unix(SocketPath),
+    /// As Cloud SQL's connectors do.
+    CloudSql(Box<CloudSqlInstance>),
 }
 
 impl Way {
-    /// The host at its end, for people and for the name in its certificate; of a Unix socket, its path.
+    /// The host at its end, for people and for the name in its certificate; of a Unix socket, its path; of a Cloud SQL
+    /// instance, its connection name.
     pub fn host(&self) -> &str {
         match self {
             Way::Tcp(endpoint) => &endpoint.host,
+            Way::CloudSql(instance) => &instance.name,
             Way::Unix(socket) => socket.file.as_deref().unwrap_or(&socket.path),
         }
+    }
+}
+
+/// A Cloud SQL instance, and how to get there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloudSqlInstance {
+    /// Its connection name, PROJECT:REGION:INSTANCE; a project may have a colon in it.
+    pub name: Box<str>,
+    /// Which of its addresses.
+    pub ip_type: CloudSqlIpType,
+    /// Whether a token stands in for the password.
+    pub iam_login: bool,
+}
+
+impl CloudSqlInstance {
+    /// Project, region and instance, as far as the name has them.
+    fn parts(&self) -> [&str; 3] {
+        let mut parts = self.name.rsplitn(3, ':');
+        let (instance, region) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        [parts.next().unwrap_or_default(), region, instance]
+    }
+
+    /// The project that it is in.
+    pub fn project(&self) -> &str {
+        self.parts()[0]
+    }
+
+    /// The region that its name says.
+    pub fn region(&self) -> &str {
+        self.parts()[1]
+    }
+
+    /// Its name within the project.
+    pub fn instance(&self) -> &str {
+        self.parts()[2]
     }
 }
 
@@ -126,6 +165,17 @@ pub struct TlsAction {
     pub min_validity: Option<Duration>,
 }
 
+/// Whether what is sent to a URL can be read on the way.
+pub fn in_the_clear(url: &Url) -> bool {
+    let own_host = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    !matches!(url.scheme(), "https" | "wss") && !own_host
+}
+
 /// A URL as it may be shown: without a user, and without a query, which may hold a token.
 pub fn shown_url(url: &Url) -> String {
     let mut shown = url.clone();
@@ -135,4 +185,25 @@ pub fn shown_url(url: &Url) -> String {
     shown.set_query(None);
     shown.set_fragment(None);
     shown.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_stays_on_the_own_host() {
+        for (url, clear) in [
+            ("https://api.example.com/", false),
+            ("wss://api.example.com/", false),
+            ("http://localhost:8080/", false),
+            ("http://127.0.0.2/", false),
+            ("ws://[::1]/", false),
+            ("http://api.example.com/", true),
+            ("http://localhost.example.com/", true),
+            ("ws://10.0.0.1/", true),
+        ] {
+            assert_eq!(in_the_clear(&Url::parse(url).expect("a URL")), clear, "{url}");
+        }
+    }
 }

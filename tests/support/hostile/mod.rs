@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 use tokio::task::AbortHandle;
 
 /// All servers share some threads, apart from the runtimes of the tests.
-static STAGE: LazyLock<Runtime> = LazyLock::new(|| {
+pub static STAGE: LazyLock<Runtime> = LazyLock::new(|| {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(4).thread_name("hostile").enable_all().build().expect("a runtime")
 });
