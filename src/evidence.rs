@@ -154,6 +154,14 @@ pub enum Fact {
     InRecovery,
     /// Whether MySQL's read_only, super_read_only or innodb_read_only is set: a replica, or a failed-over primary.
     ReadOnly,
+    /// Role that the server has: Master, Replica or Sentinel.
+    Role,
+    /// Number of replicas that are connected to a master.
+    ConnectedReplicas,
+    /// State of a replica's link to its master (Redis: connect, connecting, sync, connected).
+    MasterLink,
+    /// Code of the server's error, such as NOAUTH, and its number where the protocol has numbers.
+    ErrorCode,
     /// SQLSTATE of the server's error.
     Sqlstate,
     /// Number of MySQL's error.
@@ -225,6 +233,10 @@ impl Fact {
             Fact::ServerVersion => "serverVersion",
             Fact::InRecovery => "inRecovery",
             Fact::ReadOnly => "readOnly",
+            Fact::Role => "role",
+            Fact::ConnectedReplicas => "connectedReplicas",
+            Fact::MasterLink => "masterLink",
+            Fact::ErrorCode => "errorCode",
             Fact::Sqlstate => "sqlstate",
             Fact::MysqlError => "mysqlError",
             Fact::AuthenticationMethod => "authenticationMethod",

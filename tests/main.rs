@@ -31,6 +31,8 @@ mod probe_mysql_netns;
 mod probe_netns;
 mod probe_postgres;
 mod probe_postgres_hostile;
+mod probe_redis;
+mod probe_redis_hostile;
 mod probe_table;
 mod probe_tcp;
 mod probe_tcp_steps;

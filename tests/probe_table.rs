@@ -31,6 +31,8 @@ fn every_cause_has_been_seen_and_the_table_is_printed() {
         crate::probe_mysql_netns::rows(),
         crate::probe_postgres_hostile::rows(),
         crate::probe_tcp_steps::rows(),
+        crate::probe_redis_hostile::rows(),
+        crate::probe_redis::rows(),
         real,
         crate::probe_netns::rows(),
         crate::safety::rows(),

@@ -122,22 +122,22 @@ causes! {
     ProtocolMismatch => Application, "Check host and port: another service listens there, or a proxy answers in its place.";
     /// The server accepted the connection but did not answer the protocol's first message in time.
     HandshakeTimeout => Database, "The server accepts connections but does not serve them: look at its load, its connection limit, and any proxy in front of it.";
-    /// The database is starting up or recovering and takes no connections yet (SQLSTATE 57P03).
+    /// The database is starting up or recovering and takes no connections yet (SQLSTATE 57P03; Redis: LOADING).
     ServerStarting => Database, "Wait for the start or recovery to finish; if it does not, look at the database's log.";
     /// The database is shutting down (SQLSTATE 57P01, 57P02; MySQL error 1053).
     ServerShuttingDown => Database, "Find out who stops it: maintenance, a failover or a restart; look at the instance's operations.";
-    /// The database has no connection left, in all or for this user (SQLSTATE 53300; MySQL errors 1040, 1203, 1226).
-    TooManyConnections => Database, "Find what holds the connections (pg_stat_activity, SHOW PROCESSLIST), bound the services' pools, or raise max_connections.";
+    /// The database has no connection left, in all or for this user (SQLSTATE 53300; MySQL errors 1040, 1203, 1226; Redis: maxclients).
+    TooManyConnections => Database, "Find what holds the connections (pg_stat_activity, SHOW PROCESSLIST, CLIENT LIST), bound the services' pools, or raise the limit (max_connections, maxclients).";
     /// The server has blocked the host that the probe comes from, after too many connections of it that came to nothing (MySQL error 1129).
     HostBlocked => Database, "Run FLUSH HOSTS (MySQL 8: TRUNCATE TABLE performance_schema.host_cache), then find what connects and hangs up: bare TCP health checks do, or a broken client; raise max_connect_errors if they must.";
-    /// The server refused the credentials (SQLSTATE 28P01; MySQL error 1045).
+    /// The server refused the credentials (SQLSTATE 28P01; MySQL error 1045; Redis: WRONGPASS).
     AuthenticationFailed => Application, "Check the user and the password in the Secret: it may have been rotated on one side only.";
     /// The server asks for an authentication method that can't be served with what the check has.
     AuthenticationMethodUnsupported => Application, "Give the check what the method needs (a password, say), or change what the server asks of this role (pg_hba.conf, the account's plugin).";
     /// The server did not decide on the credentials in time.
     AuthenticationTimeout => Database, "The server answers but authentication hangs: look at its load, and at LDAP, PAM or another service that it asks.";
-    /// The server lets this role in from nowhere, or not in this way (SQLSTATE 28000, 42501; MySQL errors 1044, 1130, 1142).
-    AccessDenied => Application, "Check the role's privileges and the server's access rules (pg_hba.conf, authorized networks, TLS required).";
+    /// The server lets this role in from nowhere, or not in this way (SQLSTATE 28000, 42501; MySQL errors 1044, 1130, 1142; Redis: NOPERM, DENIED).
+    AccessDenied => Application, "Check the role's privileges and the server's access rules (pg_hba.conf, authorized networks, TLS required; Redis: the user's ACL, protected mode).";
     /// The database does not exist (SQLSTATE 3D000; MySQL error 1049).
     DatabaseNotFound => Application, "Check the database name, or create the database.";
     /// The server failed for a reason of its own: memory, disk, an internal error (SQLSTATE classes 53, 57, 58 and XX), or one that it gives at login and that has no cause here.
@@ -146,9 +146,11 @@ causes! {
     QueryFailed => Application, "Read the error's code and message: the query, the schema or the role's privileges don't fit.";
     /// The query did not finish in time.
     QueryTimeout => Database, "Look for locks and load on the database, and at the query's plan.";
+    /// A replica has lost its master, and serves nothing, or what it had when it lost it (Redis: MASTERDOWN, master_link_status down).
+    MasterDown => Database, "Find out why the replica does not reach its master: a failover under way, the network between the two, or a master whose password changed.";
     /// Small results come through and large ones don't: full-size packets are lost on the way (a path MTU that nobody reports).
     LargePacketsLost => Network, "Make packets fit the path: Google Cloud's VPC networks carry 1460 bytes by default, a VPN or interconnect less. Let ICMP type 3 code 4 (fragmentation needed; ICMPv6 type 2) through every firewall on the way, clamp the TCP MSS at the VPN gateway or router, or lower the MTU of the server's interface.";
-    /// The server does not accept writes (SQLSTATE 25006, in recovery; MySQL read_only, errors 1290, 1792, 1836): a replica, or an endpoint that failed over.
+    /// The server does not accept writes (SQLSTATE 25006, in recovery; MySQL read_only, errors 1290, 1792, 1836; Redis: READONLY): a replica, or an endpoint that failed over.
     ReadOnly => Database, "Point the service to the primary, or find out why a failover has not finished.";
     /// The answer is not the expected one.
     UnexpectedResult => Application, "Compare the answer with the check's expectation: one of the two is out of date.";

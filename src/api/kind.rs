@@ -17,12 +17,14 @@ pub enum Kind {
     Postgres,
     /// A MySQL or MariaDB login and query.
     Mysql,
+    /// A Redis login and ping.
+    Redis,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 7] =
-        [Kind::Dns, Kind::Tcp, Kind::Tls, Kind::Http, Kind::Websocket, Kind::Postgres, Kind::Mysql];
+    pub const ALL: [Kind; 8] =
+        [Kind::Dns, Kind::Tcp, Kind::Tls, Kind::Http, Kind::Websocket, Kind::Postgres, Kind::Mysql, Kind::Redis];
 
     /// The name of the field in the spec, and of the label in metrics.
     pub const fn as_str(self) -> &'static str {
@@ -34,14 +36,7 @@ impl Kind {
             Kind::Websocket => "websocket",
             Kind::Postgres => "postgres",
             Kind::Mysql => "mysql",
-        }
-    }
-
-    /// Whether what it probes is a database.
-    pub const fn is_database(self) -> bool {
-        match self {
-            Kind::Postgres | Kind::Mysql => true,
-            Kind::Dns | Kind::Tcp | Kind::Tls | Kind::Http | Kind::Websocket => false,
+            Kind::Redis => "redis",
         }
     }
 }

@@ -51,6 +51,11 @@ impl<'a> KindSpec<'a> {
                 keys.value(mysql.password_secret_ref.as_ref());
                 mysql.tls.iter().for_each(|tls| keys.database_tls(tls));
             }
+            KindSpec::Redis(redis) => {
+                keys.value(redis.password_secret_ref.as_ref());
+                keys.authority(redis.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()));
+                keys.client(redis.tls.as_ref().and_then(|tls| tls.client_cert_secret_ref.as_ref()));
+            }
         }
         keys.0
     }

@@ -6,7 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::probes::{DnsProbe, HttpProbe, MysqlProbe, PostgresProbe, TcpProbe, TlsProbe, WebsocketProbe};
+use super::probes::{DnsProbe, HttpProbe, MysqlProbe, PostgresProbe, RedisProbe, TcpProbe, TlsProbe, WebsocketProbe};
 use super::schema;
 use super::status::ConnectivityCheckStatus;
 
@@ -116,7 +116,7 @@ pub struct ConnectivityCheckSpec {
     #[schemars(length(max = 32))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     #[x_kube(
-        validation = Rule::new("self.size() > 0").message("must have at least one probe: an entry with a name and one of dns, tcp, tls, http, websocket, postgres or mysql"),
+        validation = Rule::new("self.size() > 0").message("must have at least one probe: an entry with a name and one of dns, tcp, tls, http, websocket, postgres, mysql or redis"),
         validation = Rule::new(DEPENDS_ON_KNOWN).message("dependsOn names a probe that this check does not have: use the name of another entry of probes"),
         validation = Rule::new(DEPENDS_ON_EARLIER).message("dependsOn may only name probes listed before its own: move what is depended on up (in a cycle no order fits; break it)")
     )]
@@ -155,7 +155,7 @@ pub struct ServiceRef {
 /// One thing to observe: a name, exactly one kind, and how to judge it.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
-    validation = Rule::new("[has(self.dns), has(self.tcp), has(self.tls), has(self.http), has(self.websocket), has(self.postgres), has(self.mysql)].filter(x, x).size() == 1").message("exactly one kind per probe: set one of dns, tcp, tls, http, websocket, postgres or mysql (use one entry of probes for each)"),
+    validation = Rule::new("[has(self.dns), has(self.tcp), has(self.tls), has(self.http), has(self.websocket), has(self.postgres), has(self.mysql), has(self.redis)].filter(x, x).size() == 1").message("exactly one kind per probe: set one of dns, tcp, tls, http, websocket, postgres, mysql or redis (use one entry of probes for each)"),
     validation = Rule::new("!has(self.dependsOn) || !(self.name in self.dependsOn)").message("a probe can't depend on itself: name probes listed before it").field_path(".dependsOn")
 )]
 #[serde(rename_all = "camelCase")]
@@ -185,6 +185,9 @@ pub struct ProbeSpec {
     /// Logs in to a MySQL or MariaDB server, such as Cloud SQL for MySQL, and runs a query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mysql: Option<MysqlProbe>,
+    /// Logs in to a Redis or Valkey server, such as Memorystore, and asks whether it serves, and in which role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redis: Option<RedisProbe>,
 
     /// Rules in CEL that must hold once the probe has passed, such as `latency < duration('300ms')` or `json.version == '2'`; otherwise AssertionFailed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -228,6 +231,8 @@ pub enum KindSpec<'a> {
     Postgres(&'a PostgresProbe),
     /// See [`ProbeSpec::mysql`].
     Mysql(&'a MysqlProbe),
+    /// See [`ProbeSpec::redis`].
+    Redis(&'a RedisProbe),
 }
 
 impl ProbeSpec {
@@ -243,6 +248,7 @@ impl ProbeSpec {
             websocket,
             postgres,
             mysql,
+            redis,
             assert: _,
             max_latency: _,
             stage_timeouts: _,
@@ -257,6 +263,7 @@ impl ProbeSpec {
             websocket.as_ref().map(KindSpec::Websocket),
             postgres.as_ref().map(KindSpec::Postgres),
             mysql.as_ref().map(KindSpec::Mysql),
+            redis.as_ref().map(KindSpec::Redis),
         ]
         .into_iter()
         .flatten()

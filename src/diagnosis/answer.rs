@@ -17,6 +17,7 @@ pub(super) fn database_state(case: &Case<'_>) -> Vec<Finding> {
             cause,
             Cause::ServerStarting
                 | Cause::ServerShuttingDown
+                | Cause::MasterDown
                 | Cause::TooManyConnections
                 | Cause::HostBlocked
                 | Cause::ServerError
@@ -143,5 +144,5 @@ fn server_error(observation: &Observation<'_>) -> bool {
 }
 
 fn failing_database<'c>(case: &'c Case<'_>) -> Option<&'c Observation<'c>> {
-    case.observations.iter().find(|other| other.kind.is_database() && other.failing().is_some())
+    case.observations.iter().find(|other| other.peer_layer() == Layer::Database && other.failing().is_some())
 }

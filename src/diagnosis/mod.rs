@@ -110,7 +110,7 @@ impl Observation<'_> {
     /// The layer of the peer itself: a database for a database probe, otherwise the application.
     pub const fn peer_layer(&self) -> Layer {
         match self.kind {
-            Kind::Postgres | Kind::Mysql => Layer::Database,
+            Kind::Postgres | Kind::Mysql | Kind::Redis => Layer::Database,
             Kind::Dns => Layer::Network,
             Kind::Tcp | Kind::Tls | Kind::Http | Kind::Websocket => Layer::Application,
         }

@@ -14,6 +14,7 @@ mod http;
 mod mysql;
 pub mod net;
 mod postgres;
+mod redis;
 mod tcp;
 mod tls;
 mod websocket;
@@ -140,6 +141,7 @@ async fn carry_out(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Fai
         Action::Websocket(action) => Box::pin(websocket::probe(action, attempt)).await,
         Action::Postgres(action) => Box::pin(postgres::probe(action, attempt)).await,
         Action::Mysql(action) => Box::pin(mysql::probe(action, attempt)).await,
+        Action::Redis(action) => Box::pin(redis::probe(action, attempt)).await,
     }
 }
 

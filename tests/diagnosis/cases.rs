@@ -9,7 +9,7 @@ use runready::diagnosis::{Case, Observation};
 use runready::evidence::{AddressRecord, Evidence, Fact, Failure, Outcome, StageRecord};
 
 use Confidence::{High, Low, Medium};
-use Kind::{Dns, Http, Mysql, Postgres, Tcp, Tls, Websocket};
+use Kind::{Dns, Http, Mysql, Postgres, Redis, Tcp, Tls, Websocket};
 
 /// A vantage in a cluster.
 pub const POD: &str = "pod/runready/runready-0";
@@ -132,8 +132,7 @@ const fn stages_of(kind: Kind) -> &'static [Stage] {
         Tls => &[Stage::Connect, Stage::Tls],
         Http => &[Stage::Connect, Stage::Tls, Stage::Request, Stage::Body],
         Websocket => &[Stage::Connect, Stage::Tls, Stage::Upgrade, Stage::Messages],
-        Postgres => &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Authenticate, Stage::Query],
-        Mysql => &[Stage::Connect, Stage::Handshake, Stage::Tls, Stage::Authenticate, Stage::Query],
+        Mysql | Postgres | Redis => &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Authenticate, Stage::Query],
     }
 }
 
@@ -195,6 +194,7 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::ServerError
         | Cause::QueryFailed
         | Cause::QueryTimeout
+        | Cause::MasterDown
         | Cause::LargePacketsLost
         | Cause::ReadOnly
         | Cause::UnexpectedResult
@@ -428,6 +428,27 @@ pub fn rows() -> Vec<Row> {
             High,
         ),
         ("the database is a replica", vec![database(Cause::ReadOnly)], "database/state", Layer::Database, High),
+        (
+            "a replica has lost its master",
+            vec![ill("cache", Redis, CACHE, Cause::MasterDown), well("database", Postgres, DB)],
+            "database/state",
+            Layer::Database,
+            High,
+        ),
+        (
+            "a replica serves what it has without its master",
+            vec![ill("cache", Redis, CACHE, Cause::MasterDown).in_state(ProbeState::Degraded)],
+            "database/state",
+            Layer::Database,
+            High,
+        ),
+        (
+            "the cache's port refuses while the database of the same host answers",
+            vec![ill("cache", Redis, CACHE, Cause::ConnectionRefused), well("database", Postgres, DB)],
+            "server/port-refused",
+            Layer::Database,
+            High,
+        ),
         (
             "the password is refused behind a healthy path",
             vec![database(Cause::AuthenticationFailed), well("web", Http, WEB)],

@@ -16,7 +16,7 @@ const fn bad(what: &'static str, spec: &'static str, field: &'static str, says: 
     Bad { what, spec, field, says }
 }
 
-const KINDS: &str = "exactly one kind per probe: set one of dns, tcp, tls, http, websocket, postgres or mysql";
+const KINDS: &str = "exactly one kind per probe: set one of dns, tcp, tls, http, websocket, postgres, mysql or redis";
 const GO_STYLE: &str = "must be a Go-style duration with a unit, such as 500ms, 30s or 1m30s";
 const ONE_WAY: &str = "set exactly one way to the database: host (with port); socket, such as";
 const WITHIN: &str = "timeout must not be longer than the interval (default 30s)";
@@ -50,6 +50,36 @@ pub const BAD: &[Bad] = &[
         "probes:\n- name: a\n  postgres: {host: h, socket: /cloudsql/p:r:i, database: d, user: u} # here",
         "spec.probes[0].postgres",
         ONE_WAY,
+    ),
+    bad(
+        "a redis user without a password",
+        "probes:\n- name: a\n  redis:\n    host: h\n    user: app # here",
+        "spec.probes[0].redis.user",
+        "name the Secret that holds the user's password",
+    ),
+    bad(
+        "a CA beside a redis mode that ignores it",
+        "probes:\n- name: a\n  redis:\n    host: h\n    tls: {mode: Require, caSecretRef: {name: ca}} # here",
+        "spec.probes[0].redis.tls",
+        "caSecretRef is used by the modes VerifyCa and VerifyFull alone",
+    ),
+    bad(
+        "a redis role that there is not",
+        "probes:\n- name: a\n  redis:\n    host: h\n    role: Primary # here",
+        "spec.probes[0].redis.role",
+        "Primary",
+    ),
+    bad(
+        "a redis database below zero",
+        "probes:\n- name: a\n  redis:\n    host: h\n    database: -1 # here",
+        "spec.probes[0].redis.database",
+        "-1",
+    ),
+    bad(
+        "a redis command in two lines",
+        "probes:\n- name: a\n  redis:\n    host: h\n    initQueries:\n    - \"PING\\nPING\" # here",
+        "spec.probes[0].redis.initQueries[0]",
+        "must be one command in one line, such as CLIENT SETNAME app",
     ),
     bad(
         "an instance beside a host",
@@ -693,6 +723,10 @@ pub const GOOD: &[(&str, &str)] = &[
     (
         "everything of tcp",
         "probes:\n- name: a\n  tcp:\n    host: h\n    port: 1\n    happyEyeballs: true\n    steps:\n    - {expect: '^220 ', refusal: '^5', within: 5s}\n    - {send: \"STARTTLS\\r\\n\"}\n    - {startTls: true}\n    - {sendBase64: AAEC}\n    tls: {serverName: h, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}",
+    ),
+    (
+        "everything of redis",
+        "probes:\n- name: a\n  redis:\n    host: h\n    port: 6378\n    happyEyeballs: true\n    user: app\n    passwordSecretRef: {name: s, key: k}\n    tls: {mode: VerifyCa, serverName: h, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    database: 3\n    role: Master\n    roundTrip: true\n    connections: 5\n    initQueries: [CLIENT SETNAME app]\n    payloadBytes: 65536\n  assert: [\"role == 'Master' && replicas >= 1\"]\n- name: b\n  redis: {host: h, tls: {caSecretRef: {name: ca}}}",
     ),
     (
         "everything of websocket",

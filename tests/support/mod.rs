@@ -21,6 +21,7 @@ pub mod pgsetup;
 pub mod postgres;
 pub mod probe;
 pub mod process;
+pub mod redis;
 pub mod relay;
 pub mod scratch;
 pub mod skip;

@@ -7,6 +7,7 @@ mod dns;
 mod http;
 mod mysql;
 mod postgres;
+mod redis;
 mod tcp;
 mod tls;
 mod websocket;
@@ -246,6 +247,7 @@ impl Compiler<'_> {
             KindSpec::Websocket(spec) => (Kind::Websocket, http::shown(&spec.url), self.websocket(spec)),
             KindSpec::Postgres(spec) => (Kind::Postgres, postgres::shown(spec), self.postgres(spec)),
             KindSpec::Mysql(spec) => (Kind::Mysql, mysql::shown(spec), self.mysql(spec)),
+            KindSpec::Redis(spec) => (Kind::Redis, redis::shown(spec), self.redis(spec)),
         }
     }
 

@@ -3,6 +3,7 @@
 mod auth;
 mod database;
 mod http;
+mod redis;
 mod tcp;
 mod websocket;
 
@@ -19,6 +20,7 @@ use crate::api::probes::{CloudSqlIpType, RecordType};
 pub use auth::{AuthPlan, Issuer, TokenPlan, token_request};
 pub use database::{DatabaseTlsPlan, MysqlAction, PostgresAction, Usage};
 pub use http::HttpAction;
+pub use redis::RedisAction;
 pub use tcp::{TcpAction, TcpStep, TcpWait};
 pub use websocket::{JsonWanted, Wanted, WebsocketAction, WebsocketStep, WebsocketWait};
 
@@ -39,6 +41,8 @@ pub enum Action {
     Postgres(Box<PostgresAction>),
     /// Log in to MySQL or MariaDB.
     Mysql(Box<MysqlAction>),
+    /// Ask a Redis server whether it serves.
+    Redis(Box<RedisAction>),
 }
 
 /// Where to connect to.
@@ -59,6 +63,7 @@ impl Action {
             Action::Dns(_) | Action::Tcp(_) | Action::Tls(_) | Action::Http(_) | Action::Websocket(_) => None,
             Action::Postgres(action) => Some(&action.usage),
             Action::Mysql(action) => Some(&action.usage),
+            Action::Redis(action) => Some(&action.usage),
         }
     }
 }

@@ -47,6 +47,7 @@ pub fn variables(kind: Kind) -> Vec<&'static str> {
         Kind::Websocket => &["subprotocol", "messages", "message", "json", FIRST_MESSAGE],
         Kind::Http => &["status", "headers", "body", "json"],
         Kind::Postgres | Kind::Mysql => &["rows", "row"],
+        Kind::Redis => &["role", "replicas", "version"],
     };
     [LATENCY, STAGES].into_iter().chain(answer.iter().copied()).collect()
 }
