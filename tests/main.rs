@@ -20,6 +20,8 @@ mod leader;
 mod planner;
 mod probe_database;
 mod probe_dns;
+mod probe_grpc;
+mod probe_grpc_hostile;
 mod probe_http;
 mod probe_memory;
 mod probe_netns;

@@ -7,8 +7,8 @@ use runready::api::Cause;
 
 use crate::support::probe::{Row, table};
 use crate::{
-    probe_database, probe_dns, probe_http, probe_netns, probe_postgres, probe_postgres_hostile, probe_tcp, probe_tls,
-    safety,
+    probe_database, probe_dns, probe_grpc, probe_grpc_hostile, probe_http, probe_netns, probe_postgres,
+    probe_postgres_hostile, probe_tcp, probe_tls, safety,
 };
 
 /// Causes that no single observation of a path has: they come of the check's own settings, or of us.
@@ -24,6 +24,8 @@ fn every_cause_has_been_seen_and_the_table_is_printed() {
         probe_tcp::rows(),
         probe_tls::rows(),
         probe_http::rows(),
+        probe_grpc::rows(),
+        probe_grpc_hostile::rows(),
         probe_postgres_hostile::rows(),
         real,
         probe_netns::rows(),

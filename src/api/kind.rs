@@ -11,13 +11,15 @@ pub enum Kind {
     Tls,
     /// An HTTP request.
     Http,
+    /// A question for a server's health over gRPC.
+    Grpc,
     /// A PostgreSQL login and query.
     Postgres,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 5] = [Kind::Dns, Kind::Tcp, Kind::Tls, Kind::Http, Kind::Postgres];
+    pub const ALL: [Kind; 6] = [Kind::Dns, Kind::Tcp, Kind::Tls, Kind::Http, Kind::Grpc, Kind::Postgres];
 
     /// The name of the field in the spec, and of the label in metrics.
     pub const fn as_str(self) -> &'static str {
@@ -26,6 +28,7 @@ impl Kind {
             Kind::Tcp => "tcp",
             Kind::Tls => "tls",
             Kind::Http => "http",
+            Kind::Grpc => "grpc",
             Kind::Postgres => "postgres",
         }
     }

@@ -32,6 +32,11 @@ impl<'a> KindSpec<'a> {
                 keys.authority(http.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()));
                 keys.client(http.tls.as_ref().and_then(|tls| tls.client_cert_secret_ref.as_ref()));
             }
+            KindSpec::Grpc(grpc) => {
+                grpc.metadata_from_secret.iter().for_each(|metadata| keys.value(Some(&metadata.secret_ref)));
+                keys.authority(grpc.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()));
+                keys.client(grpc.tls.as_ref().and_then(|tls| tls.client_cert_secret_ref.as_ref()));
+            }
             KindSpec::Postgres(postgres) => {
                 keys.value(postgres.password_secret_ref.as_ref());
                 postgres.tls.iter().for_each(|tls| keys.database_tls(tls));

@@ -8,6 +8,7 @@ mod attempt;
 mod database;
 mod dns;
 mod driven;
+mod grpc;
 mod http;
 pub mod net;
 mod postgres;
@@ -130,6 +131,7 @@ async fn carry_out(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Fai
         Action::Dns(action) => Box::pin(dns::probe(action, attempt)).await,
         Action::Tls(action) => Box::pin(tls::probe(action, attempt)).await,
         Action::Http(action) => Box::pin(http::probe(action, attempt)).await,
+        Action::Grpc(action) => Box::pin(grpc::probe(action, attempt)).await,
         Action::Postgres(action) => Box::pin(postgres::probe(action, attempt)).await,
     }
 }

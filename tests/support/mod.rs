@@ -6,6 +6,7 @@ pub mod backend;
 pub mod cert;
 pub mod checks;
 pub mod cluster;
+pub mod grpc;
 pub mod helm;
 pub mod hostile;
 pub mod kstatus;

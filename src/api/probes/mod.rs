@@ -2,6 +2,7 @@
 
 mod database;
 mod dns;
+mod grpc;
 mod http;
 mod postgres;
 mod tcp;
@@ -14,6 +15,7 @@ use super::schema;
 
 pub use database::{CA_UNUSED, DatabaseTls, DatabaseTlsMode, LONGEST_SOCKET, NO_TLS_OVER_SOCKET_SAYS, ONE_WAY_SAYS};
 pub use dns::{DnsProbe, RecordType};
+pub use grpc::{GrpcMetadata, GrpcMethod, GrpcProbe, GrpcSecretMetadata};
 pub use http::{HttpHeader, HttpProbe, HttpSecretHeader, HttpTls, HttpVersion};
 pub use postgres::PostgresProbe;
 pub use tcp::TcpProbe;

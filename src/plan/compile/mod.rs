@@ -3,6 +3,7 @@
 mod assertions;
 mod database;
 mod dns;
+mod grpc;
 mod http;
 mod postgres;
 mod tcp;
@@ -228,6 +229,7 @@ impl Compiler<'_> {
             KindSpec::Tcp(spec) => (Kind::Tcp, format!("tcp://{}", authority(&spec.host, spec.port)), self.tcp(spec)),
             KindSpec::Tls(spec) => (Kind::Tls, format!("tls://{}", authority(&spec.host, spec.port)), self.tls(spec)),
             KindSpec::Http(spec) => (Kind::Http, http::shown(&spec.url), self.http(spec)),
+            KindSpec::Grpc(spec) => (Kind::Grpc, grpc::shown(spec), self.grpc(spec)),
             KindSpec::Postgres(spec) => (Kind::Postgres, postgres::shown(spec), self.postgres(spec)),
         }
     }

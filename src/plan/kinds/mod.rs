@@ -1,6 +1,7 @@
 //! What each kind of probe does, with names parsed, expressions compiled and secrets in place. Data only.
 
 mod database;
+mod grpc;
 mod http;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use super::trust::TlsPlan;
 use crate::api::probes::RecordType;
 
 pub use database::{DatabaseTlsPlan, PostgresAction, Usage};
+pub use grpc::GrpcAction;
 pub use http::HttpAction;
 
 /// What a probe does.
@@ -27,6 +29,8 @@ pub enum Action {
     Tls(TlsAction),
     /// Send an HTTP request.
     Http(Box<HttpAction>),
+    /// Ask a server for its health over gRPC.
+    Grpc(Box<GrpcAction>),
     /// Log in to PostgreSQL.
     Postgres(Box<PostgresAction>),
 }
@@ -46,7 +50,7 @@ impl Action {
     /// How a database is used, if this is a probe of one.
     pub const fn usage(&self) -> Option<&Usage> {
         match self {
-            Action::Dns(_) | Action::Tcp(_) | Action::Tls(_) | Action::Http(_) => None,
+            Action::Dns(_) | Action::Tcp(_) | Action::Tls(_) | Action::Http(_) | Action::Grpc(_) => None,
             Action::Postgres(action) => Some(&action.usage),
         }
     }

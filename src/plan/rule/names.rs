@@ -42,6 +42,7 @@ pub fn variables(kind: Kind) -> Vec<&'static str> {
         Kind::Tcp => &["received"],
         Kind::Tls => &["certificate"],
         Kind::Http => &["status", "headers", "body", "json"],
+        Kind::Grpc => &["status", "serving"],
         Kind::Postgres => &["rows", "row"],
     };
     [LATENCY, STAGES].into_iter().chain(answer.iter().copied()).collect()

@@ -4,7 +4,6 @@
 
 mod exchange;
 mod expect;
-mod preface;
 
 use std::borrow::Cow;
 
@@ -14,8 +13,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use self::exchange::{Answer, Request, round_trip};
-use super::net::connect;
 use super::net::tls::{Session, tls};
+use super::net::{connect, http2};
 use super::{Attempt, MAX_ANSWER};
 use crate::api::probes::HttpVersion;
 use crate::api::{Cause, Stage};
@@ -88,9 +87,8 @@ async fn visit(action: &HttpAction, request: &Request, attempt: &mut Attempt<'_>
     let session = Session::new(&settings(action, request), host, alpn)?;
     let stream = connect::connect(attempt, &endpoint).await?;
     let stream = tls(attempt, &session, host, stream).await?;
-    if action.version == HttpVersion::Http2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
-        let message = format!("{host} does not offer HTTP/2 (ALPN h2) on port {port}");
-        return Err(Failure::new(Cause::ProtocolMismatch, Stage::Tls, message));
+    if action.version == HttpVersion::Http2 {
+        http2::agreed(&stream, &endpoint)?;
     }
     round_trip(action, request, attempt, stream, Some(&session)).await
 }
