@@ -18,6 +18,7 @@ mod gitops;
 mod layering;
 mod leader;
 mod planner;
+mod probe_auth;
 mod probe_database;
 mod probe_dns;
 mod probe_grpc;

@@ -106,7 +106,18 @@ fn sent() -> Vec<Case> {
             assert!(left.is_some_and(|left| (1..=15_000).contains(&left)), "{left:?}");
             assert!(!format!("{evidence:?}").contains("hunter"));
         });
-    vec![case.keep(health)]
+    let guarded = Health::plain(&[]);
+    let calls = guarded.calls();
+    let auth = Case::new("nothing: credentials are sent", at(guarded.port()))
+        .field("grpc", "auth", json!({"bearer": {"tokenSecretRef": {"name": "s", "key": "token"}}}))
+        .secret("s", &[("token", "hunter2")])
+        .look(move |evidence| {
+            let calls = calls.lock().expect("the calls");
+            let (_, headers) = calls.first().expect("a call");
+            assert_eq!(headers.get_all("authorization").iter().collect::<Vec<_>>(), ["Bearer hunter2"]);
+            assert!(!format!("{evidence:?}").contains("hunter"));
+        });
+    vec![case.keep(health), auth.keep(guarded)]
 }
 
 fn connections() -> Vec<Case> {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::probe_grpc::at;
 use crate::support::hostile::http2::{
-    CONTINUATION, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, called, data, fields, frame, header,
+    CONTINUATION, END_STREAM, GOAWAY, GRPC, HEADERS, PING, RST_STREAM, SETTINGS, called, data, fields, frame, header,
     last_header, message,
 };
 use crate::support::hostile::{Server, Step, say};
@@ -33,7 +33,6 @@ fn answering(failure: &str, steps: Vec<Step>) -> Case {
     play(failure, [called(), steps].concat())
 }
 
-const GRPC: [(&str, &str); 2] = [(":status", "200"), ("content-type", "application/grpc")];
 const SERVING: [u8; 2] = [8, 1];
 const NOT_SERVING: [u8; 2] = [8, 2];
 
@@ -101,6 +100,15 @@ fn statuses() -> Vec<Case> {
             .fails(Cause::AuthenticationFailed, Stage::Request)
             .says("bad token ***, ***")
             .look(|evidence| assert!(!format!("{evidence:?}").contains("hunter"))),
+        ends("the status repeats the credentials", "16", "I know Basic YXBwOmh1bnRlcjI= of YXBwOmh1bnRlcjI=")
+            .field(
+                "grpc",
+                "auth",
+                json!({"basic": {"username": "app", "passwordSecretRef": {"name": "s", "key": "k"}}}),
+            )
+            .secret("s", &[("k", "hunter2")])
+            .fails(Cause::AuthenticationFailed, Stage::Request)
+            .says("I know Basic *** of ***"),
         begun(
             "a status after the header",
             vec![Step::Send(last_header(&[("grpc-status", "14"), ("grpc-message", "draining")])), Step::Hang],

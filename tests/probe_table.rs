@@ -7,7 +7,7 @@ use runready::api::Cause;
 
 use crate::support::probe::{Row, table};
 use crate::{
-    probe_database, probe_dns, probe_grpc, probe_grpc_hostile, probe_http, probe_netns, probe_postgres,
+    probe_auth, probe_database, probe_dns, probe_grpc, probe_grpc_hostile, probe_http, probe_netns, probe_postgres,
     probe_postgres_hostile, probe_tcp, probe_tls, safety,
 };
 
@@ -19,6 +19,7 @@ const NOT_OBSERVED: [Cause; 4] =
 fn every_cause_has_been_seen_and_the_table_is_printed() {
     let real = probe_postgres::rows();
     let rows: Vec<Row> = [
+        probe_auth::rows(),
         probe_dns::rows(),
         probe_database::rows(),
         probe_tcp::rows(),

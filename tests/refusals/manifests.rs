@@ -16,7 +16,7 @@ const fn bad(what: &'static str, spec: &'static str, field: &'static str, says: 
     Bad { what, spec, field, says }
 }
 
-const KINDS: &str = "exactly one kind per probe: set one of dns, tcp, tls, http or postgres";
+const KINDS: &str = "exactly one kind per probe: set one of dns, tcp, tls, http, grpc or postgres";
 const GO_STYLE: &str = "must be a Go-style duration with a unit, such as 500ms, 30s or 1m30s";
 const ONE_WAY: &str = "set exactly one way to the database: host (with port), or socket";
 const WITHIN: &str = "timeout must not be longer than the interval (default 30s)";
@@ -328,6 +328,108 @@ pub const BAD: &[Bad] = &[
         "supported values: \"Http1\", \"Http2\"",
     ),
     bad(
+        "two ways to authenticate",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    auth: {basic: {username: u, passwordSecretRef: {name: s, key: k}}, bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].http.auth",
+        "exactly one way to authenticate: set one of basic",
+    ),
+    bad(
+        "no way to authenticate",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    auth: {} # here",
+        "spec.probes[0].http.auth",
+        "exactly one way to authenticate: set one of basic",
+    ),
+    bad(
+        "a user name with a colon",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    auth:\n      basic:\n        username: 'a:b' # here\n        passwordSecretRef: {name: s, key: k}",
+        "spec.probes[0].http.auth.basic.username",
+        "must be a user name without a colon",
+    ),
+    bad(
+        "credentials in plain text",
+        "probes:\n- name: a\n  http:\n    url: http://h.example.com/\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].http.auth",
+        "auth over plain text shows the credentials to everyone on the way: use https://",
+    ),
+    bad(
+        "credentials in plain text to a name that looks like the own host",
+        "probes:\n- name: a\n  http:\n    url: http://127.0.0.1.example.com/\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].http.auth",
+        "auth over plain text shows the credentials to everyone on the way: use https://",
+    ),
+    bad(
+        "credentials twice",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    headers: [{name: authorization, value: v}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].http.auth",
+        "auth sets the header Authorization: leave it out of headers and headersFromSecret",
+    ),
+    bad(
+        "credentials twice, from Secrets",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    headersFromSecret: [{name: Authorization, secretRef: {name: s, key: k}}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].http.auth",
+        "auth sets the header Authorization: leave it out of headers and headersFromSecret",
+    ),
+    bad(
+        "TLS settings for plain text",
+        "probes:\n- name: a\n  grpc: {host: h, port: 1, plaintext: true, tls: {}} # here",
+        "spec.probes[0].grpc",
+        "tls is not used with plaintext: set one of the two",
+    ),
+    bad(
+        "a gRPC target as a URL",
+        "probes:\n- name: a\n  grpc:\n    host: https://h # here\n    port: 1",
+        "spec.probes[0].grpc.host",
+        BARE_HOST,
+    ),
+    bad(
+        "a method that the health service does not have",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    method: List # here",
+        "spec.probes[0].grpc.method",
+        "supported values: \"Check\", \"Watch\"",
+    ),
+    bad(
+        "metadata in capital letters",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    metadata:\n    - name: X-Tenant # here\n      value: v",
+        "spec.probes[0].grpc.metadata[0].name",
+        "must be a metadata name of lower-case letters",
+    ),
+    bad(
+        "metadata of the protocol itself",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    metadata:\n    - name: grpc-timeout # here\n      value: 1S",
+        "spec.probes[0].grpc.metadata[0].name",
+        "is a name of the protocol itself: metadata can't set it",
+    ),
+    bad(
+        "metadata of the protocol itself, from a Secret",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    metadataFromSecret:\n    - name: te # here\n      secretRef: {name: s, key: k}",
+        "spec.probes[0].grpc.metadataFromSecret[0].name",
+        "is a name of the protocol itself: metadata can't set it",
+    ),
+    bad(
+        "an authority with a path",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    authority: orders.internal/health # here",
+        "spec.probes[0].grpc.authority",
+        "must be a host with an optional port, such as orders.internal",
+    ),
+    bad(
+        "a gRPC call's credentials in plain text",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    plaintext: true\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].grpc.auth",
+        "auth over plain text shows the credentials to everyone on the way",
+    ),
+    bad(
+        "a gRPC call's credentials twice",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    metadata: [{name: authorization, value: v}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].grpc.auth",
+        "auth sets authorization: leave it out of metadata and metadataFromSecret",
+    ),
+    bad(
+        "a gRPC call's credentials twice, from Secrets",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    metadataFromSecret: [{name: authorization, secretRef: {name: s, key: k}}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].grpc.auth",
+        "auth sets authorization: leave it out of metadata and metadataFromSecret",
+    ),
+    bad(
         "a TLS mode in libpq's spelling",
         "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    tls:\n      mode: verify-full # here",
         "spec.probes[0].postgres.tls.mode",
@@ -427,6 +529,14 @@ pub const GOOD: &[(&str, &str)] = &[
     (
         "a postgres socket",
         "probes:\n- name: a\n  postgres: {socket: '/cloudsql/p:r:i', database: d, user: u}\n- name: b\n  postgres: {socket: /run/postgresql/.s.PGSQL.5433, database: d, user: u}",
+    ),
+    (
+        "credentials in plain text to the own host, and where that is allowed",
+        "probes:\n- name: a\n  http: {url: 'http://127.0.0.1:8080/x', auth: {bearer: {tokenSecretRef: {name: s, key: k}}}}\n- name: b\n  http: {url: 'http://h.mesh.internal/', auth: {allowPlainText: true, basic: {username: u, passwordSecretRef: {name: s, key: k}}}}\n- name: c\n  http: {url: 'http://[::1]', auth: {bearer: {tokenSecretRef: {name: s, key: k}}}}",
+    ),
+    (
+        "everything of grpc",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 443\n    service: orders.v1.Orders\n    method: Watch\n    metadata: [{name: x-tenant, value: t}, {name: x-trace-bin, value: AP8Q}]\n    metadataFromSecret: [{name: x-api-key, secretRef: {name: s, key: k}}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}}\n    authority: 'orders.internal:8443'\n    tls: {serverName: orders.internal, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    happyEyeballs: true\n  assert: [\"status == 'OK' && serving == 'SERVING'\"]\n- name: b\n  grpc: {host: '::1', port: 50051, plaintext: true, auth: {bearer: {tokenSecretRef: {name: s, key: k}}}, authority: '[::1]:1'}",
     ),
     (
         "everything of http",

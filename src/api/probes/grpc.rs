@@ -4,12 +4,20 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{HttpTls, SecretKeyRef};
+use super::{AUTH_IN_THE_CLEAR, Auth, HttpTls, SecretKeyRef, auth_is_covered};
 use crate::api::schema;
+
+/// What is wrong with metadata that `auth` sets as well.
+pub const GRPC_AUTH_TWICE: &str = "auth sets authorization: leave it out of metadata and metadataFromSecret";
 
 /// Asks a server for its health over gRPC (grpc.health.v1).
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[x_kube(validation = Rule::new("!has(self.tls) || !has(self.plaintext) || !self.plaintext").message("tls is not used with plaintext: set one of the two"))]
+#[x_kube(
+    validation = Rule::new("!has(self.tls) || !has(self.plaintext) || !self.plaintext").message("tls is not used with plaintext: set one of the two"),
+    validation = Rule::new(auth_is_covered!("((has(self.plaintext) && self.plaintext ? 'http://' : 'https://') + (self.host == '::1' ? '[::1]' : self.host))")).message(AUTH_IN_THE_CLEAR).field_path(".auth"),
+    validation = Rule::new("!has(self.auth) || !has(self.metadata) || self.metadata.all(m, m.name != 'authorization')").message(GRPC_AUTH_TWICE).field_path(".auth"),
+    validation = Rule::new("!has(self.auth) || !has(self.metadataFromSecret) || self.metadataFromSecret.all(m, m.name != 'authorization')").message(GRPC_AUTH_TWICE).field_path(".auth")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct GrpcProbe {
     /// Host name or address.
@@ -33,6 +41,9 @@ pub struct GrpcProbe {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub metadata_from_secret: Vec<GrpcSecretMetadata>,
+    /// How the call proves who sends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
     /// The :authority of the call, by which proxies and servers choose who answers. Default: host and port, without the scheme's usual one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]

@@ -1,5 +1,6 @@
 //! What each kind of probe needs to know, one file for each kind. Types and schema only.
 
+mod auth;
 mod database;
 mod dns;
 mod grpc;
@@ -13,10 +14,12 @@ use serde::{Deserialize, Serialize};
 
 use super::schema;
 
+pub(crate) use auth::auth_is_covered;
+pub use auth::{AUTH_IN_THE_CLEAR, Auth, BasicAuth, BearerAuth};
 pub use database::{CA_UNUSED, DatabaseTls, DatabaseTlsMode, LONGEST_SOCKET, NO_TLS_OVER_SOCKET_SAYS, ONE_WAY_SAYS};
 pub use dns::{DnsProbe, RecordType};
-pub use grpc::{GrpcMetadata, GrpcMethod, GrpcProbe, GrpcSecretMetadata};
-pub use http::{HttpHeader, HttpProbe, HttpSecretHeader, HttpTls, HttpVersion};
+pub use grpc::{GRPC_AUTH_TWICE, GrpcMetadata, GrpcMethod, GrpcProbe, GrpcSecretMetadata};
+pub use http::{AUTH_TWICE, HttpHeader, HttpProbe, HttpSecretHeader, HttpTls, HttpVersion};
 pub use postgres::PostgresProbe;
 pub use tcp::TcpProbe;
 pub use tls::TlsProbe;

@@ -4,10 +4,12 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use hyper::Uri;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use url::Url;
 
 use super::{Compiler, authority, invalid};
-use crate::api::probes::{GrpcMetadata, GrpcMethod, GrpcProbe};
+use crate::api::probes::{GRPC_AUTH_TWICE, GrpcMetadata, GrpcMethod, GrpcProbe};
+use crate::api::spec::KindSpec;
 use crate::plan::Fault;
 use crate::plan::kinds::{Action, Endpoint, GrpcAction};
 use crate::plan::trust::Verification;
@@ -42,11 +44,15 @@ impl Compiler<'_> {
                 settings.client_cert_secret_ref.as_ref(),
             )?)
         };
-        let secrets: Vec<(&str, &str)> = spec
-            .metadata_from_secret
-            .iter()
-            .map(|metadata| (metadata.secret_ref.name.as_str(), metadata.secret_ref.key.as_str()))
-            .collect();
+        let uri = self.called(spec)?;
+        let auth = self.auth("grpc.auth", spec.auth.as_ref(), &self.connected(spec)?)?;
+        let metadata = self.metadata(spec)?;
+        if auth.is_some() && metadata.contains_key(AUTHORIZATION) {
+            return Err(invalid(self.at("grpc.auth"), GRPC_AUTH_TWICE));
+        }
+        let mut hidden = self.hidden(&KindSpec::Grpc(spec).secret_keys());
+        let secret = metadata.values().filter(|value| value.is_sensitive());
+        secret.filter_map(|value| value.to_str().ok()).for_each(|value| hidden.hide(value));
         Ok(Action::Grpc(Box::new(GrpcAction {
             endpoint: Endpoint {
                 host: spec.host.as_str().into(),
@@ -56,10 +62,18 @@ impl Compiler<'_> {
             tls,
             service: spec.service.as_str().into(),
             method: spec.method,
-            uri: self.called(spec)?,
-            metadata: self.metadata(spec)?,
-            hidden: self.hidden(&secrets),
+            uri,
+            metadata,
+            auth,
+            hidden,
         })))
+    }
+
+    /// Where the connection leads, as a URL.
+    fn connected(&self, spec: &GrpcProbe) -> Result<Url, Fault> {
+        let scheme = if spec.plaintext { "http" } else { "https" };
+        Url::parse(&format!("{scheme}://{}", authority(&spec.host, spec.port)))
+            .map_err(|error| invalid(self.at("grpc.host"), format!("is not a host: {error}")))
     }
 
     /// What is called, with the authority by which the server is chosen.

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use hyper::Method;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use super::{Compiler, invalid};
-use crate::api::probes::HttpProbe;
+use crate::api::probes::{AUTH_TWICE, HttpProbe};
 use crate::plan::Fault;
 use crate::plan::kinds::{Action, HttpAction, shown_url};
 use crate::plan::trust::Verification;
@@ -37,6 +37,11 @@ impl Compiler<'_> {
             settings.ca_secret_ref.as_ref(),
             settings.client_cert_secret_ref.as_ref(),
         )?;
+        let auth = self.auth("http.auth", spec.auth.as_ref(), &url)?;
+        let headers = self.headers(spec)?;
+        if auth.is_some() && headers.contains_key(AUTHORIZATION) {
+            return Err(invalid(self.at("http.auth"), AUTH_TWICE));
+        }
         let expect_headers = spec
             .expect_headers
             .iter()
@@ -49,7 +54,8 @@ impl Compiler<'_> {
         Ok(Action::Http(Box::new(HttpAction {
             url,
             method,
-            headers: self.headers(spec)?,
+            headers,
+            auth,
             body: Bytes::from(spec.body.clone().unwrap_or_default()),
             expect_status: spec.expect_status.iter().filter_map(|status| u16::try_from(*status).ok()).collect(),
             expect_body: spec

@@ -3,7 +3,7 @@
 use hyper::Uri;
 use hyper::header::HeaderMap;
 
-use super::Endpoint;
+use super::{AuthPlan, Endpoint};
 use crate::api::probes::GrpcMethod;
 use crate::plan::Scrub;
 use crate::plan::trust::TlsPlan;
@@ -23,6 +23,8 @@ pub struct GrpcAction {
     pub uri: Uri,
     /// Metadata to send; those from secrets are marked sensitive.
     pub metadata: HeaderMap,
+    /// How the call proves who sends it.
+    pub auth: Option<AuthPlan>,
     /// What the server's own words must not show.
     pub hidden: Scrub,
 }

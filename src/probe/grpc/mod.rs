@@ -5,11 +5,12 @@ mod message;
 mod serving;
 mod status;
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use h2::client;
-use hyper::header::{CONTENT_TYPE, HeaderValue, TE, USER_AGENT};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, TE, USER_AGENT};
 use hyper::{Method, Request, Response};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -18,6 +19,7 @@ use self::message::{Messages, Serving};
 use self::serving::Told;
 use self::status::{Status, called, judge_head};
 use super::Attempt;
+use super::auth::authorize;
 use super::driven::Driven;
 use super::net::connect::connect;
 use super::net::http2::{self, First, Prefaced};
@@ -34,6 +36,7 @@ const LONGEST_TIMEOUT: u128 = 99_999_999;
 
 /// Carries out a `grpc` probe.
 pub async fn probe(action: &GrpcAction, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
+    let action = &*authorized(action, attempt).await?;
     let endpoint = &action.endpoint;
     let Some(settings) = &action.tls else {
         let stream = connect(attempt, endpoint).await?;
@@ -44,6 +47,17 @@ pub async fn probe(action: &GrpcAction, attempt: &mut Attempt<'_>) -> Result<(),
     let stream = tls(attempt, &session, &endpoint.host, stream).await?;
     http2::agreed(&stream, endpoint)?;
     call(action, attempt, stream, Some(&session)).await
+}
+
+/// The call with its credentials, which nothing that the server says will show.
+async fn authorized<'a>(action: &'a GrpcAction, attempt: &mut Attempt<'_>) -> Result<Cow<'a, GrpcAction>, Failure> {
+    let Some(plan) = &action.auth else { return Ok(Cow::Borrowed(action)) };
+    let credentials = authorize(attempt, plan).await?;
+    let mut action = action.clone();
+    let text = credentials.to_str().unwrap_or_default();
+    text.split_once(' ').into_iter().for_each(|(_, word)| action.hidden.hide(word));
+    action.metadata.insert(AUTHORIZATION, credentials);
+    Ok(Cow::Owned(action))
 }
 
 /// Greets the server, asks, and judges the answer. The connection is driven by the same task, and ends with it.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use self::exchange::{Answer, Request, round_trip};
+use super::auth::authorize;
 use super::net::tls::{Session, tls};
 use super::net::{connect, http2};
 use super::{Attempt, MAX_ANSWER};
@@ -30,6 +31,9 @@ pub async fn probe(action: &HttpAction, attempt: &mut Attempt<'_>) -> Result<(),
         headers: action.headers.clone(),
         body: action.body.clone(),
     };
+    if let Some(plan) = &action.auth {
+        request.headers.insert(AUTHORIZATION, authorize(attempt, plan).await?);
+    }
     let mut hops = 0;
     loop {
         let answer = visit(action, &request, attempt).await?;

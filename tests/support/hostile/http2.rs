@@ -40,6 +40,9 @@ pub fn last_header(named: &[(&str, &str)]) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | END_STREAM, 1, &fields(named))
 }
 
+/// What an answer of gRPC begins with.
+pub const GRPC: [(&str, &str); 2] = [(":status", "200"), ("content-type", "application/grpc")];
+
 /// A gRPC message with its prefix.
 pub fn message(bytes: &[u8]) -> Vec<u8> {
     [&[0], &(bytes.len() as u32).to_be_bytes()[..], bytes].concat()
