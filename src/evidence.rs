@@ -198,6 +198,16 @@ pub enum Fact {
     Records,
     /// DNS server that was asked.
     Resolver,
+    /// Subprotocol that the server chose (RFC 6455).
+    Subprotocol,
+    /// From the last message sent, or from the upgrade, to the first message received.
+    TimeToFirstMessage,
+    /// Number of messages received.
+    MessagesReceived,
+    /// What each step of the conversation took.
+    StepTimes,
+    /// Code with which the peer closed the WebSocket (RFC 6455, section 7.4).
+    CloseCode,
     /// Number of resolved addresses that were not tried, because there are too many.
     AddressesLeftOut,
 }
@@ -231,6 +241,11 @@ impl Fact {
             Fact::ResponseCode => "responseCode",
             Fact::Records => "records",
             Fact::Resolver => "resolver",
+            Fact::Subprotocol => "subprotocol",
+            Fact::TimeToFirstMessage => "timeToFirstMessage",
+            Fact::MessagesReceived => "messagesReceived",
+            Fact::StepTimes => "stepTimes",
+            Fact::CloseCode => "closeCode",
             Fact::AddressesLeftOut => "addressesLeftOut",
         }
     }

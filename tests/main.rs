@@ -31,6 +31,8 @@ mod probe_postgres_hostile;
 mod probe_table;
 mod probe_tcp;
 mod probe_tls;
+mod probe_websocket;
+mod probe_websocket_hostile;
 mod refusals;
 mod safety;
 mod secrets;

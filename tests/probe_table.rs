@@ -8,7 +8,7 @@ use runready::api::Cause;
 use crate::support::probe::{Row, table};
 use crate::{
     probe_auth, probe_database, probe_dns, probe_grpc, probe_grpc_hostile, probe_http, probe_netns, probe_postgres,
-    probe_postgres_hostile, probe_tcp, probe_tls, safety,
+    probe_postgres_hostile, probe_tcp, probe_tls, probe_websocket, probe_websocket_hostile, safety,
 };
 
 /// Causes that no single observation of a path has: they come of the check's own settings, or of us.
@@ -27,6 +27,8 @@ fn every_cause_has_been_seen_and_the_table_is_printed() {
         probe_http::rows(),
         probe_grpc::rows(),
         probe_grpc_hostile::rows(),
+        probe_websocket::rows(),
+        probe_websocket_hostile::rows(),
         probe_postgres_hostile::rows(),
         real,
         probe_netns::rows(),

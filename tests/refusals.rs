@@ -161,7 +161,9 @@ fn what_is_good_is_taken_by_both_with_the_same_defaults() {
 #[test]
 fn kubectl_explain_teaches_every_field() {
     let Some(api) = shared() else { return };
-    let taught = api.kubectl(&["explain", "cc.spec.probes.postgres"]).expect("explained");
+    // The API server publishes the schema some time after it has taken the definition.
+    let explain = || api.kubectl(&["explain", "cc.spec.probes.postgres"]);
+    let taught = until(SOON, "the schema to be published", explain);
     for words in ["Logs in to a PostgreSQL server", "passwordSecretRef", "Where the role's password is", "Default 5432"]
     {
         assert!(taught.contains(words), "{words:?} is not in: {taught}");

@@ -13,13 +13,16 @@ pub enum Kind {
     Http,
     /// A question for a server's health over gRPC.
     Grpc,
+    /// A WebSocket, and messages over it.
+    Websocket,
     /// A PostgreSQL login and query.
     Postgres,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 6] = [Kind::Dns, Kind::Tcp, Kind::Tls, Kind::Http, Kind::Grpc, Kind::Postgres];
+    pub const ALL: [Kind; 7] =
+        [Kind::Dns, Kind::Tcp, Kind::Tls, Kind::Http, Kind::Grpc, Kind::Websocket, Kind::Postgres];
 
     /// The name of the field in the spec, and of the label in metrics.
     pub const fn as_str(self) -> &'static str {
@@ -29,6 +32,7 @@ impl Kind {
             Kind::Tls => "tls",
             Kind::Http => "http",
             Kind::Grpc => "grpc",
+            Kind::Websocket => "websocket",
             Kind::Postgres => "postgres",
         }
     }

@@ -39,6 +39,12 @@ impl<'a> KindSpec<'a> {
                 keys.authority(grpc.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()));
                 keys.client(grpc.tls.as_ref().and_then(|tls| tls.client_cert_secret_ref.as_ref()));
             }
+            KindSpec::Websocket(websocket) => {
+                websocket.headers_from_secret.iter().for_each(|header| keys.value(Some(&header.secret_ref)));
+                keys.auth(websocket.auth.as_ref());
+                keys.authority(websocket.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()));
+                keys.client(websocket.tls.as_ref().and_then(|tls| tls.client_cert_secret_ref.as_ref()));
+            }
             KindSpec::Postgres(postgres) => {
                 keys.value(postgres.password_secret_ref.as_ref());
                 postgres.tls.iter().for_each(|tls| keys.database_tls(tls));

@@ -86,6 +86,8 @@ pub(super) fn unexpected(case: &Case<'_>) -> Vec<Finding> {
                 | Cause::GrpcServiceUnknown
                 | Cause::GrpcFailed
                 | Cause::TooManyRedirects
+                | Cause::UpgradeRefused
+                | Cause::WebSocketClosed
         )
     };
     case.faults(is)
@@ -106,15 +108,19 @@ pub(super) fn unexpected(case: &Case<'_>) -> Vec<Finding> {
 
 /// How surely an answer of this cause speaks of the application: one that the server gives of itself can't be mistaken.
 const fn certainty(cause: Cause) -> Confidence {
-    match cause {
-        Cause::NotServing | Cause::GrpcUnimplemented | Cause::GrpcServiceUnknown => Confidence::High,
-        _ => Confidence::Medium,
+    if matches!(cause, Cause::NotServing | Cause::GrpcUnimplemented | Cause::GrpcServiceUnknown) {
+        Confidence::High
+    } else {
+        Confidence::Medium
     }
 }
 
 fn server_error(observation: &Observation<'_>) -> bool {
     let status = |evidence: &crate::evidence::Evidence| {
-        evidence.facts.iter().any(|(fact, value)| *fact == Fact::HttpStatus && value.starts_with('5'))
+        evidence.facts.iter().any(|(fact, value)| {
+            // 1011 is a WebSocket's internal error.
+            (*fact == Fact::HttpStatus && value.starts_with('5')) || (*fact == Fact::CloseCode && &**value == "1011")
+        })
     };
     observation.evidence.is_some_and(status)
 }

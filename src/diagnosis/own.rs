@@ -22,6 +22,8 @@ pub(super) fn too_slow(case: &Case<'_>) -> Vec<Finding> {
                     | Stage::Payload
                     | Stage::Request
                     | Stage::Body
+                    | Stage::Upgrade
+                    | Stage::Messages
                     | Stage::Exchange
                     | Stage::Assert,
                 ) => observation.peer_layer(),

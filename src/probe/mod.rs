@@ -15,6 +15,7 @@ pub mod net;
 mod postgres;
 mod tcp;
 mod tls;
+mod websocket;
 
 use std::panic::AssertUnwindSafe;
 
@@ -133,6 +134,7 @@ async fn carry_out(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Fai
         Action::Tls(action) => Box::pin(tls::probe(action, attempt)).await,
         Action::Http(action) => Box::pin(http::probe(action, attempt)).await,
         Action::Grpc(action) => Box::pin(grpc::probe(action, attempt)).await,
+        Action::Websocket(action) => Box::pin(websocket::probe(action, attempt)).await,
         Action::Postgres(action) => Box::pin(postgres::probe(action, attempt)).await,
     }
 }

@@ -246,7 +246,7 @@ const fn concern_of(kind: Kind) -> ConditionType {
     match kind {
         Kind::Postgres => ConditionType::DatabaseReachable,
         Kind::Dns | Kind::Tcp | Kind::Tls => ConditionType::NetworkReachable,
-        Kind::Http | Kind::Grpc => ConditionType::EndpointsServing,
+        Kind::Http | Kind::Grpc | Kind::Websocket => ConditionType::EndpointsServing,
     }
 }
 

@@ -9,7 +9,7 @@ use runready::diagnosis::{Case, Observation};
 use runready::evidence::{AddressRecord, Evidence, Fact, Failure, Outcome, StageRecord};
 
 use Confidence::{High, Low, Medium};
-use Kind::{Dns, Grpc, Http, Postgres, Tcp, Tls};
+use Kind::{Dns, Grpc, Http, Postgres, Tcp, Tls, Websocket};
 
 /// A vantage in a cluster.
 pub const POD: &str = "pod/runready/runready-0";
@@ -132,6 +132,7 @@ const fn stages_of(kind: Kind) -> &'static [Stage] {
         Tls => &[Stage::Connect, Stage::Tls],
         Http => &[Stage::Connect, Stage::Tls, Stage::Request, Stage::Body],
         Grpc => &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Request, Stage::Body],
+        Websocket => &[Stage::Connect, Stage::Tls, Stage::Upgrade, Stage::Messages],
         Postgres => &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Authenticate, Stage::Query],
     }
 }
@@ -169,6 +170,7 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::AuthenticationTimeout
         | Cause::AccessDenied
         | Cause::DatabaseNotFound => Some(Stage::Authenticate),
+        Cause::UpgradeRefused => Some(Stage::Upgrade),
         Cause::AssertionFailed => Some(Stage::Assert),
         Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec | Cause::ProberError => None,
         Cause::ConnectionReset
@@ -189,6 +191,7 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::GrpcServiceUnknown
         | Cause::GrpcFailed
         | Cause::TooManyRedirects
+        | Cause::WebSocketClosed
         | Cause::LatencyExceeded
         | Cause::StartupBudgetExceeded => Some(last),
     }
@@ -405,6 +408,27 @@ pub fn rows() -> Vec<Row> {
             Medium,
         ),
         ("the answer is a 404", vec![web(Cause::StatusUnexpected)], "application/answer", Layer::Application, Medium),
+        (
+            "a WebSocket is refused",
+            vec![ill("chat", Websocket, WEB, Cause::UpgradeRefused)],
+            "application/answer",
+            Layer::Application,
+            Medium,
+        ),
+        (
+            "a WebSocket is closed with an internal error",
+            vec![ill("chat", Websocket, WEB, Cause::WebSocketClosed).telling(Fact::CloseCode, "1011")],
+            "application/answer",
+            Layer::Application,
+            Medium,
+        ),
+        (
+            "the chat accepts and says nothing",
+            vec![ill("chat", Websocket, WEB, Cause::ResponseTimeout)],
+            "server/hangs",
+            Layer::Application,
+            Medium,
+        ),
         (
             "it works, but slowly",
             vec![database(Cause::LatencyExceeded).in_state(ProbeState::Degraded)],

@@ -47,7 +47,7 @@ pub struct GrpcProbe {
     /// The :authority of the call, by which proxies and servers choose who answers. Default: host and port, without the scheme's usual one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]
-    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9._~-]+(:[0-9]{1,5})?$') || self.matches('^[[][0-9A-Fa-f:.]+[]](:[0-9]{1,5})?$')").message("must be a host with an optional port, such as orders.internal or orders.internal:8443"))]
+    #[x_kube(validation = Rule::new("self.matches('^([A-Za-z0-9._~-]+|\\\\[[0-9A-Fa-f:.]+\\\\])(:[0-9]{1,5})?$')").message("must be a host with an optional port, such as orders.internal or orders.internal:8443"))]
     pub authority: Option<String>,
     /// TLS settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,6 +8,7 @@ mod http;
 mod postgres;
 mod tcp;
 mod tls;
+mod websocket;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,7 @@ pub use http::{AUTH_TWICE, HttpHeader, HttpProbe, HttpSecretHeader, HttpTls, Htt
 pub use postgres::PostgresProbe;
 pub use tcp::TcpProbe;
 pub use tls::TlsProbe;
+pub use websocket::{ExpectJson, WebsocketProbe, WebsocketStep};
 
 /// One value of a Secret in the check's namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

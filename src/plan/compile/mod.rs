@@ -9,6 +9,7 @@ mod http;
 mod postgres;
 mod tcp;
 mod tls;
+mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,6 +136,8 @@ fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
         payload,
         request,
         body,
+        upgrade,
+        messages,
         exchange,
     }) = timeouts
     else {
@@ -151,6 +154,8 @@ fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
         (Stage::Payload, payload),
         (Stage::Request, request),
         (Stage::Body, body),
+        (Stage::Upgrade, upgrade),
+        (Stage::Messages, messages),
         (Stage::Exchange, exchange),
     ]
     .into_iter()
@@ -231,6 +236,7 @@ impl Compiler<'_> {
             KindSpec::Tls(spec) => (Kind::Tls, format!("tls://{}", authority(&spec.host, spec.port)), self.tls(spec)),
             KindSpec::Http(spec) => (Kind::Http, http::shown(&spec.url), self.http(spec)),
             KindSpec::Grpc(spec) => (Kind::Grpc, grpc::shown(spec), self.grpc(spec)),
+            KindSpec::Websocket(spec) => (Kind::Websocket, http::shown(&spec.url), self.websocket(spec)),
             KindSpec::Postgres(spec) => (Kind::Postgres, postgres::shown(spec), self.postgres(spec)),
         }
     }

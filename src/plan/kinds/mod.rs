@@ -4,6 +4,7 @@ mod auth;
 mod database;
 mod grpc;
 mod http;
+mod websocket;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,6 +20,7 @@ pub use auth::AuthPlan;
 pub use database::{DatabaseTlsPlan, PostgresAction, Usage};
 pub use grpc::GrpcAction;
 pub use http::HttpAction;
+pub use websocket::{JsonWanted, Wanted, WebsocketAction, WebsocketStep, WebsocketWait};
 
 /// What a probe does.
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ pub enum Action {
     Http(Box<HttpAction>),
     /// Ask a server for its health over gRPC.
     Grpc(Box<GrpcAction>),
+    /// Open a WebSocket.
+    Websocket(Box<WebsocketAction>),
     /// Log in to PostgreSQL.
     Postgres(Box<PostgresAction>),
 }
@@ -52,7 +56,12 @@ impl Action {
     /// How a database is used, if this is a probe of one.
     pub const fn usage(&self) -> Option<&Usage> {
         match self {
-            Action::Dns(_) | Action::Tcp(_) | Action::Tls(_) | Action::Http(_) | Action::Grpc(_) => None,
+            Action::Dns(_)
+            | Action::Tcp(_)
+            | Action::Tls(_)
+            | Action::Http(_)
+            | Action::Grpc(_)
+            | Action::Websocket(_) => None,
             Action::Postgres(action) => Some(&action.usage),
         }
     }

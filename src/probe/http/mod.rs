@@ -2,7 +2,7 @@
 //!
 //! Redirects run the stages again, one after the other, within the probe's one deadline.
 
-mod exchange;
+pub(super) mod exchange;
 mod expect;
 
 use std::borrow::Cow;

@@ -147,6 +147,8 @@ pub fn cause(error: &h2::Error) -> Cause {
             Cause::ProtocolMismatch
         }
         Some(_) if error.is_remote() => Cause::ConnectionClosed,
+        // Our library's own limits: frames without content, a header without end; a header that is too large.
+        Some(h2::Reason::ENHANCE_YOUR_CALM | h2::Reason::REFUSED_STREAM) => Cause::ResponseTooLarge,
         Some(_) | None => Cause::ProtocolMismatch,
     }
 }
@@ -159,7 +161,12 @@ pub fn failure(error: &h2::Error, first: &First, stage: Stage, session: Option<&
         (true, false) => format!("the peer ended the HTTP/2 stream (RST_STREAM: {reason:?}, {reason})"),
         (false, _) => {
             return first.failure(stage, session).unwrap_or_else(|| {
-                Failure::new(cause(error), stage, format!("the peer does not keep to HTTP/2: {error}"))
+                let cause = cause(error);
+                let told = match cause {
+                    Cause::ResponseTooLarge => "the peer sends more than is read over HTTP/2",
+                    _ => "the peer does not keep to HTTP/2",
+                };
+                Failure::new(cause, stage, format!("{told}: {error}"))
             });
         }
     };

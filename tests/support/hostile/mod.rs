@@ -1,11 +1,12 @@
 //! Servers that misbehave on purpose, on real sockets. Takes a script, step by step, and plays it to every connection;
-//! counts what it sent. `tls` plays the same scripts behind a handshake, `dns` answers questions, `postgres` and
-//! `http2` know the bytes of their protocols.
+//! counts what it sent. `tls` plays the same scripts behind a handshake, `dns` answers questions, `postgres`,
+//! `http2` and `websocket` know the bytes of their protocols.
 
 pub mod dns;
 pub mod http2;
 pub mod postgres;
 pub mod tls;
+pub mod websocket;
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
