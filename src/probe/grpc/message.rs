@@ -32,7 +32,7 @@ struct HealthCheckResponse {
 
 /// grpc.health.v1.HealthCheckResponse.ServingStatus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Serving {
+pub enum Health {
     /// The server has not said.
     Unknown,
     /// It serves.
@@ -45,26 +45,26 @@ pub enum Serving {
     Unnamed(i32),
 }
 
-impl fmt::Display for Serving {
+impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Serving::Unknown => f.write_str("UNKNOWN"),
-            Serving::Serving => f.write_str("SERVING"),
-            Serving::NotServing => f.write_str("NOT_SERVING"),
-            Serving::ServiceUnknown => f.write_str("SERVICE_UNKNOWN"),
-            Serving::Unnamed(number) => write!(f, "status {number}"),
+            Health::Unknown => f.write_str("UNKNOWN"),
+            Health::Serving => f.write_str("SERVING"),
+            Health::NotServing => f.write_str("NOT_SERVING"),
+            Health::ServiceUnknown => f.write_str("SERVICE_UNKNOWN"),
+            Health::Unnamed(number) => write!(f, "status {number}"),
         }
     }
 }
 
-impl From<i32> for Serving {
+impl From<i32> for Health {
     fn from(number: i32) -> Self {
         match number {
-            0 => Serving::Unknown,
-            1 => Serving::Serving,
-            2 => Serving::NotServing,
-            3 => Serving::ServiceUnknown,
-            other => Serving::Unnamed(other),
+            0 => Health::Unknown,
+            1 => Health::Serving,
+            2 => Health::NotServing,
+            3 => Health::ServiceUnknown,
+            other => Health::Unnamed(other),
         }
     }
 }
@@ -92,7 +92,7 @@ impl Messages {
     }
 
     /// The health in the next message; None at the end of the messages.
-    pub async fn next(&mut self, broken: impl Fn(&h2::Error) -> Failure) -> Result<Option<Serving>, Failure> {
+    pub async fn next(&mut self, broken: impl Fn(&h2::Error) -> Failure) -> Result<Option<Health>, Failure> {
         loop {
             if let Some(message) = split(&mut self.buffer)? {
                 let response = HealthCheckResponse::decode(message).map_err(|error| {

@@ -15,7 +15,7 @@ use hyper::{Method, Request, Response};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use self::message::{Messages, Serving};
+use self::message::{Health, Messages};
 use self::serving::Told;
 use self::status::{Status, called, judge_head};
 use super::Attempt;
@@ -174,7 +174,7 @@ async fn read(
             GrpcMethod::Check => told.add(serving)?,
             GrpcMethod::Watch => {
                 told.add(serving)?;
-                if serving == Serving::Serving {
+                if serving == Health::Serving {
                     return Ok(None);
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::message::Serving;
+use super::message::Health;
 use super::status::called;
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure, Shown};
@@ -19,9 +19,9 @@ pub struct Told {
     began: Instant,
     before: Duration,
     messages: usize,
-    changes: Vec<(Serving, Duration)>,
+    changes: Vec<(Health, Duration)>,
     left_out: usize,
-    last: Option<Serving>,
+    last: Option<Health>,
 }
 
 impl Told {
@@ -31,7 +31,7 @@ impl Told {
     }
 
     /// Adds what was told just now. A server that goes on for ever is not listened to.
-    pub fn add(&mut self, serving: Serving) -> Result<(), Failure> {
+    pub fn add(&mut self, serving: Health) -> Result<(), Failure> {
         self.messages += 1;
         if self.messages > MAX_MESSAGES {
             let message = format!("more than {MAX_MESSAGES} messages in one call, the last {serving}");
@@ -48,7 +48,7 @@ impl Told {
     }
 
     /// The last that was told.
-    pub const fn last(&self) -> Option<Serving> {
+    pub const fn last(&self) -> Option<Health> {
         self.last
     }
 
@@ -64,9 +64,9 @@ impl Told {
     /// The failure that the last health stands for, unless it is SERVING or there is none.
     pub fn failure(&self, action: &GrpcAction) -> Option<Failure> {
         let (cause, is) = match self.last? {
-            Serving::Serving => return None,
-            Serving::ServiceUnknown => (Cause::GrpcServiceUnknown, "the server does not know this service's health"),
-            Serving::Unknown | Serving::NotServing | Serving::Unnamed(_) => (Cause::NotServing, "it does not serve"),
+            Health::Serving => return None,
+            Health::ServiceUnknown => (Cause::GrpcServiceUnknown, "the server does not know this service's health"),
+            Health::Unknown | Health::NotServing | Health::Unnamed(_) => (Cause::NotServing, "it does not serve"),
         };
         let message = format!("{} was answered with {}: {is}", called(action), self.course());
         Some(Failure::new(cause, Stage::Body, message))
@@ -74,7 +74,7 @@ impl Told {
 
     /// One after the other, each with its time since the probe's start.
     fn course(&self) -> String {
-        let told = |(serving, at): &(Serving, Duration)| format!("{serving} after {}", Shown(*at));
+        let told = |(serving, at): &(Health, Duration)| format!("{serving} after {}", Shown(*at));
         let mut course: Vec<String> = self.changes.iter().map(told).collect();
         if let Some(last) = self.last.filter(|_| self.left_out > 0) {
             course.push(format!("{} more changes, the last to {last}", self.left_out));
@@ -91,19 +91,19 @@ mod tests {
     fn what_is_told_is_bounded_and_the_last_still_stands() {
         let mut told = Told::since(Instant::now(), Duration::ZERO);
         for number in 0..MAX_MESSAGES {
-            told.add(if number % 2 == 0 { Serving::NotServing } else { Serving::Unknown }).expect("room");
+            told.add(if number % 2 == 0 { Health::NotServing } else { Health::Unknown }).expect("room");
         }
-        assert_eq!(told.last(), Some(Serving::Unknown));
+        assert_eq!(told.last(), Some(Health::Unknown));
         let course = told.course();
         assert_eq!(course.matches(" after ").count(), MAX_CHANGES);
         assert!(course.ends_with("984 more changes, the last to UNKNOWN"), "{course}");
-        assert_eq!(told.add(Serving::Unknown).expect_err("no room").cause, Cause::ResponseTooLarge);
+        assert_eq!(told.add(Health::Unknown).expect_err("no room").cause, Cause::ResponseTooLarge);
     }
 
     #[test]
     fn the_same_health_again_is_no_change() {
         let mut told = Told::since(Instant::now(), Duration::from_secs(1));
-        for serving in [Serving::NotServing, Serving::NotServing, Serving::Serving] {
+        for serving in [Health::NotServing, Health::NotServing, Health::Serving] {
             told.add(serving).expect("room");
         }
         let course = told.course();

@@ -147,8 +147,8 @@ pub fn cause(error: &h2::Error) -> Cause {
             Cause::ProtocolMismatch
         }
         Some(_) if error.is_remote() => Cause::ConnectionClosed,
-        // Our library's own limits: frames without content, a header without end; a header that is too large.
-        Some(h2::Reason::ENHANCE_YOUR_CALM | h2::Reason::REFUSED_STREAM) => Cause::ResponseTooLarge,
+        // Our library's own limits: frames without content, a header without end.
+        Some(h2::Reason::ENHANCE_YOUR_CALM) => Cause::ResponseTooLarge,
         Some(_) | None => Cause::ProtocolMismatch,
     }
 }
@@ -164,6 +164,8 @@ pub fn failure(error: &h2::Error, first: &First, stage: Stage, session: Option<&
                 let cause = cause(error);
                 let told = match cause {
                     Cause::ResponseTooLarge => "the peer sends more than is read over HTTP/2",
+                    // The library does not tell the two apart.
+                    _ if error.is_reset() => "the answer is malformed, or its header is larger than is read (64 KiB)",
                     _ => "the peer does not keep to HTTP/2",
                 };
                 Failure::new(cause, stage, format!("{told}: {error}"))
