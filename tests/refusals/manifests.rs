@@ -418,6 +418,12 @@ pub const BAD: &[Bad] = &[
         "auth over plain text shows the credentials to everyone on the way",
     ),
     bad(
+        "an ID token of runready's own for another host, over gRPC",
+        "probes:\n- name: a\n  grpc:\n    host: h.example.com\n    port: 443\n    auth: {googleIdToken: {audience: 'https://victim.run.app'}} # here",
+        "spec.probes[0].grpc.auth",
+        "without serviceAccountKeySecretRef the token is for the host that is asked alone: leave audience out",
+    ),
+    bad(
         "a gRPC call's credentials twice",
         "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    metadata: [{name: authorization, value: v}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
         "spec.probes[0].grpc.auth",
@@ -428,6 +434,30 @@ pub const BAD: &[Bad] = &[
         "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    metadataFromSecret: [{name: authorization, secretRef: {name: s, key: k}}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
         "spec.probes[0].grpc.auth",
         "auth sets authorization: leave it out of metadata and metadataFromSecret",
+    ),
+    bad(
+        "an ID token of runready's own for another host",
+        "probes:\n- name: a\n  http:\n    url: https://h.example.com/\n    auth: {googleIdToken: {audience: 'https://victim.run.app'}} # here",
+        "spec.probes[0].http.auth",
+        "without serviceAccountKeySecretRef the token is for the host that is asked alone: leave audience out",
+    ),
+    bad(
+        "an ID token of runready's own for a host that begins alike",
+        "probes:\n- name: a\n  http:\n    url: https://h.example.com.evil.test/\n    auth: {googleIdToken: {audience: 'https://h.example.com'}} # here",
+        "spec.probes[0].http.auth",
+        "without serviceAccountKeySecretRef the token is for the host that is asked alone: leave audience out",
+    ),
+    bad(
+        "a client's secret in plain text",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    auth:\n      oauth2:\n        clientId: c\n        clientSecretRef: {name: s, key: k}\n        tokenUrl: http://login.example.com/token # here",
+        "spec.probes[0].http.auth.oauth2.tokenUrl",
+        "must be an https:// address: the client's secret is sent there",
+    ),
+    bad(
+        "an unknown way to show a client's secret",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    auth:\n      oauth2:\n        clientId: c\n        tokenUrl: https://h/token\n        clientSecretRef: {name: s, key: k}\n        clientAuth: Header # here",
+        "spec.probes[0].http.auth.oauth2.clientAuth",
+        "supported values: \"Basic\", \"Body\"",
     ),
     bad(
         "a WebSocket's credentials in plain text",
@@ -643,6 +673,10 @@ pub const GOOD: &[(&str, &str)] = &[
     (
         "everything of grpc",
         "probes:\n- name: a\n  grpc:\n    host: h\n    port: 443\n    service: orders.v1.Orders\n    method: Watch\n    metadata: [{name: x-tenant, value: t}, {name: x-trace-bin, value: AP8Q}]\n    metadataFromSecret: [{name: x-api-key, secretRef: {name: s, key: k}}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}}\n    authority: 'orders.internal:8443'\n    tls: {serverName: orders.internal, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    happyEyeballs: true\n  assert: [\"status == 'OK' && serving == 'SERVING'\"]\n- name: b\n  grpc: {host: '::1', port: 50051, plaintext: true, auth: {bearer: {tokenSecretRef: {name: s, key: k}}}, authority: '[::1]:1'}",
+    ),
+    (
+        "tokens that are fetched",
+        "probes:\n- name: a\n  http: {url: 'https://a.run.app/x', auth: {googleIdToken: {}}}\n- name: b\n  http: {url: 'https://a.run.app/x', auth: {googleIdToken: {audience: 'https://a.run.app'}}}\n- name: c\n  http:\n    url: https://h\n    auth:\n      googleIdToken: {audience: any, serviceAccountKeySecretRef: {name: s, key: k}}\n- name: d\n  stageTimeouts: {token: 2s}\n  http:\n    url: https://h\n    auth:\n      oauth2: {tokenUrl: 'https://login.example.com/token', clientId: c, clientSecretRef: {name: s, key: k}, scopes: ['a:b', 'https://x/y'], audience: z, clientAuth: Body, caSecretRef: {name: ca}}",
     ),
     (
         "everything of http",

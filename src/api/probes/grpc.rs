@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AUTH_IN_THE_CLEAR, Auth, HttpTls, SecretKeyRef, auth_is_covered};
+use super::{AUTH_IN_THE_CLEAR, Auth, HttpTls, OWN_AUDIENCE, SecretKeyRef, audience_is_own, auth_is_covered};
 use crate::api::schema;
 
 /// What is wrong with metadata that `auth` sets as well.
@@ -15,6 +15,7 @@ pub const GRPC_AUTH_TWICE: &str = "auth sets authorization: leave it out of meta
 #[x_kube(
     validation = Rule::new("!has(self.tls) || !has(self.plaintext) || !self.plaintext").message("tls is not used with plaintext: set one of the two"),
     validation = Rule::new(auth_is_covered!("((has(self.plaintext) && self.plaintext ? 'http://' : 'https://') + (self.host == '::1' ? '[::1]' : self.host))")).message(AUTH_IN_THE_CLEAR).field_path(".auth"),
+    validation = Rule::new(audience_is_own!("((has(self.plaintext) && self.plaintext ? 'http://' : 'https://') + (self.host == '::1' ? '[::1]' : self.host))")).message(OWN_AUDIENCE).field_path(".auth"),
     validation = Rule::new("!has(self.auth) || !has(self.metadata) || self.metadata.all(m, m.name != 'authorization')").message(GRPC_AUTH_TWICE).field_path(".auth"),
     validation = Rule::new("!has(self.auth) || !has(self.metadataFromSecret) || self.metadataFromSecret.all(m, m.name != 'authorization')").message(GRPC_AUTH_TWICE).field_path(".auth")
 )]

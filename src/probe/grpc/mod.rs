@@ -19,7 +19,7 @@ use self::message::{Health, Messages};
 use self::serving::Told;
 use self::status::{Status, called, judge_head};
 use super::Attempt;
-use super::auth::authorize;
+use super::auth::{authorize, rejected};
 use super::driven::Driven;
 use super::net::connect::connect;
 use super::net::http2::{self, First, Prefaced};
@@ -36,7 +36,18 @@ const LONGEST_TIMEOUT: u128 = 99_999_999;
 
 /// Carries out a `grpc` probe.
 pub async fn probe(action: &GrpcAction, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
-    let action = &*authorized(action, attempt).await?;
+    let authorized = authorized(action, attempt).await?;
+    let result = ask(&authorized, attempt).await;
+    if let (Err(failure), Some(plan)) = (&result, &action.auth)
+        && failure.cause == Cause::AuthenticationFailed
+    {
+        rejected(plan);
+    }
+    result
+}
+
+/// Connects to the server, and calls it.
+async fn ask(action: &GrpcAction, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
     let endpoint = &action.endpoint;
     let Some(settings) = &action.tls else {
         let stream = connect(attempt, endpoint).await?;
