@@ -182,6 +182,12 @@ pub enum Fact {
     HttpStatus,
     /// Bytes of the HTTP body.
     BodyBytes,
+    /// Name of the gRPC status that a call ended with, such as UNIMPLEMENTED.
+    GrpcStatus,
+    /// Health that a gRPC server last told, such as NOT_SERVING.
+    Serving,
+    /// Each health that a gRPC server told in turn, and when.
+    ServingTransitions,
     /// Where the redirects led.
     FinalUrl,
     /// Negotiated TLS version.
@@ -247,6 +253,9 @@ impl Fact {
             Fact::PayloadBytes => "payloadBytes",
             Fact::HttpStatus => "httpStatus",
             Fact::BodyBytes => "bodyBytes",
+            Fact::GrpcStatus => "grpcStatus",
+            Fact::Serving => "serving",
+            Fact::ServingTransitions => "servingTransitions",
             Fact::FinalUrl => "finalUrl",
             Fact::TlsVersion => "tlsVersion",
             Fact::TlsCipher => "tlsCipher",

@@ -8,7 +8,7 @@ use runready::diagnosis::{Diagnosis, RULES, diagnose};
 use runready::evidence::{Evidence, Fact, Failure};
 
 use Confidence::{High, Low, Medium};
-use Kind::{Dns, Http, Postgres, Tcp};
+use Kind::{Dns, Grpc, Http, Postgres, Tcp};
 use cases::{CACHE, DB, POD, Seen, WEB, address, case, ill, record, rows, silences, well};
 
 fn verdict(seen: &[Seen]) -> Diagnosis {
@@ -17,6 +17,20 @@ fn verdict(seen: &[Seen]) -> Diagnosis {
 
 fn ruled_out(diagnosis: &Diagnosis) -> Vec<Layer> {
     diagnosis.ruled_out.iter().map(|(layer, _)| *layer).collect()
+}
+
+#[test]
+fn a_service_that_does_not_serve_beside_a_failing_database_is_its_symptom() {
+    let orders = |cause| ill("orders", Grpc, WEB, cause);
+    for cause in [Cause::NotServing, Cause::GrpcFailed] {
+        let found = verdict(&[orders(cause), ill("database", Postgres, DB, Cause::AuthenticationFailed)]);
+        assert_eq!(found.primary.cause, Cause::AuthenticationFailed);
+        assert!(found.others[0].summary.ends_with("probably a symptom of database, which fails too"), "{found:?}");
+        assert_eq!(found.others[0].confidence, Low);
+    }
+    let found =
+        verdict(&[orders(Cause::GrpcUnimplemented), ill("database", Postgres, DB, Cause::AuthenticationFailed)]);
+    assert!(!found.others[0].summary.contains("symptom"), "no database takes a health service away: {found:?}");
 }
 
 #[test]

@@ -22,6 +22,8 @@ mod probe_auth;
 mod probe_cloudsql;
 mod probe_database;
 mod probe_dns;
+mod probe_grpc;
+mod probe_grpc_hostile;
 mod probe_http;
 mod probe_http_real;
 mod probe_memory;

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::hostile::http2::{
+    CONTINUATION, GRPC, HEADERS, called, data, fields, frame as frame2, header, message,
+};
 use crate::support::hostile::mysql;
 use crate::support::hostile::postgres::{
     announced_2_gib, authentication_ok, data_row, let_in, report, row_description,
@@ -56,6 +59,12 @@ fn high_water(status: &str) -> Option<u64> {
 fn http(answer: &[u8], endless: Vec<u8>) -> (Server, Value) {
     let server = Server::play(vec![Step::AwaitText("\r\n\r\n"), Step::Send(answer.to_vec()), Step::Endless(endless)]);
     let probe = json!({"http": {"url": format!("http://{}/", server.address()), "expectBody": "never"}});
+    (server, probe)
+}
+
+fn grpc(answer: Vec<Step>) -> (Server, Value) {
+    let server = Server::play([called(), vec![Step::Send(header(&GRPC))], answer].concat());
+    let probe = json!({"grpc": {"host": "127.0.0.1", "port": server.port(), "plaintext": true, "method": "Watch"}});
     (server, probe)
 }
 
@@ -122,6 +131,24 @@ fn servers_that_send_without_end_cost_little_memory() {
             "http: a chunk of 2 GiB",
             "ResponseTooLarge",
             own(http(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n80000000\r\n", vec![b'x'; 65536])),
+        ),
+        (
+            "grpc: a message of 2 GiB",
+            "ResponseTooLarge",
+            own(grpc(vec![Step::Send(data(&[0, 0x80, 0, 0, 0])), Step::Endless(data(&[0; 16384]))])),
+        ),
+        (
+            "grpc: endless messages",
+            "ResponseTooLarge",
+            own(grpc(vec![Step::Endless(data(&message(&[8, 2]).repeat(1000)))])),
+        ),
+        (
+            "grpc: an endless header",
+            "ResponseTooLarge",
+            own(grpc(vec![
+                Step::Send(frame2(HEADERS, 0, 1, &fields(&[("x", "y")]))),
+                Step::Endless(frame2(CONTINUATION, 0, 1, &fields(&[("x", "y")]).repeat(3000))),
+            ])),
         ),
         (
             "websocket: 2 GiB announced",

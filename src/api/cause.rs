@@ -172,6 +172,14 @@ causes! {
     BodyMismatch => Application, "Compare the body with expectBody: the service answers, but not what the check expects.";
     /// The answer is larger than allowed.
     ResponseTooLarge => Application, "Raise maxBodyBytes (maxMessageBytes of a websocket), or point the check to a smaller answer.";
+    /// The gRPC server answers, and says that it, or the service asked for, does not serve now.
+    NotServing => Application, "Look at the service's log for why it reports itself unhealthy: a dependency that it waits for, or a start or shutdown that does not end.";
+    /// The server speaks gRPC, but has no health service (UNIMPLEMENTED).
+    GrpcUnimplemented => Application, "Register grpc.health.v1.Health in the server (grpc-go: google.golang.org/grpc/health; Java: HealthStatusManager; Rust: tonic-health), or, if it has one, check port and authority: another server answers.";
+    /// The gRPC server does not know the service whose health is asked for (NOT_FOUND, SERVICE_UNKNOWN).
+    GrpcServiceUnknown => Application, "Set service to the full name under which the server reports its health, such as orders.v1.Orders, or leave it out to ask for the server as a whole.";
+    /// The gRPC call ended with a status that is not OK.
+    GrpcFailed => Application, "Read the status and message, and look at the service's log; UNAVAILABLE comes from a server that is shutting down, or from a proxy without a healthy backend.";
     /// The redirects did not end within followRedirects.
     TooManyRedirects => Application, "Look for a redirect loop, or raise followRedirects.";
     /// The server did not upgrade the connection to a WebSocket (an HTTP status other than 101).

@@ -11,6 +11,8 @@ pub enum Kind {
     Tls,
     /// An HTTP request.
     Http,
+    /// A question for a server's health over gRPC.
+    Grpc,
     /// A WebSocket, and messages over it.
     Websocket,
     /// A PostgreSQL login and query.
@@ -23,8 +25,17 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 8] =
-        [Kind::Dns, Kind::Tcp, Kind::Tls, Kind::Http, Kind::Websocket, Kind::Postgres, Kind::Mysql, Kind::Redis];
+    pub const ALL: [Kind; 9] = [
+        Kind::Dns,
+        Kind::Tcp,
+        Kind::Tls,
+        Kind::Http,
+        Kind::Grpc,
+        Kind::Websocket,
+        Kind::Postgres,
+        Kind::Mysql,
+        Kind::Redis,
+    ];
 
     /// The name of the field in the spec, and of the label in metrics.
     pub const fn as_str(self) -> &'static str {
@@ -33,6 +44,7 @@ impl Kind {
             Kind::Tcp => "tcp",
             Kind::Tls => "tls",
             Kind::Http => "http",
+            Kind::Grpc => "grpc",
             Kind::Websocket => "websocket",
             Kind::Postgres => "postgres",
             Kind::Mysql => "mysql",

@@ -19,7 +19,7 @@ impl ProbeSpec {
 
 impl<'a> KindSpec<'a> {
     /// Name and key of every value that a probe of this kind takes from a Secret.
-    fn secret_keys(self) -> Vec<(&'a str, &'a str)> {
+    pub(crate) fn secret_keys(self) -> Vec<(&'a str, &'a str)> {
         let mut keys = Keys::default();
         match self {
             KindSpec::Dns(_) => {}
@@ -36,6 +36,12 @@ impl<'a> KindSpec<'a> {
                 keys.auth(http.auth.as_ref());
                 keys.authority(http.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()));
                 keys.client(http.tls.as_ref().and_then(|tls| tls.client_cert_secret_ref.as_ref()));
+            }
+            KindSpec::Grpc(grpc) => {
+                grpc.metadata_from_secret.iter().for_each(|metadata| keys.value(Some(&metadata.secret_ref)));
+                keys.auth(grpc.auth.as_ref());
+                keys.authority(grpc.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()));
+                keys.client(grpc.tls.as_ref().and_then(|tls| tls.client_cert_secret_ref.as_ref()));
             }
             KindSpec::Websocket(websocket) => {
                 websocket.headers_from_secret.iter().for_each(|header| keys.value(Some(&header.secret_ref)));

@@ -6,7 +6,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::probes::{DnsProbe, HttpProbe, MysqlProbe, PostgresProbe, RedisProbe, TcpProbe, TlsProbe, WebsocketProbe};
+use super::probes::{
+    DnsProbe, GrpcProbe, HttpProbe, MysqlProbe, PostgresProbe, RedisProbe, TcpProbe, TlsProbe, WebsocketProbe,
+};
 use super::schema;
 use super::status::ConnectivityCheckStatus;
 
@@ -116,7 +118,7 @@ pub struct ConnectivityCheckSpec {
     #[schemars(length(max = 32))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     #[x_kube(
-        validation = Rule::new("self.size() > 0").message("must have at least one probe: an entry with a name and one of dns, tcp, tls, http, websocket, postgres, mysql or redis"),
+        validation = Rule::new("self.size() > 0").message("must have at least one probe: an entry with a name and one of dns, tcp, tls, http, websocket, grpc, postgres, mysql or redis"),
         validation = Rule::new(DEPENDS_ON_KNOWN).message("dependsOn names a probe that this check does not have: use the name of another entry of probes"),
         validation = Rule::new(DEPENDS_ON_EARLIER).message("dependsOn may only name probes listed before its own: move what is depended on up (in a cycle no order fits; break it)")
     )]
@@ -155,7 +157,7 @@ pub struct ServiceRef {
 /// One thing to observe: a name, exactly one kind, and how to judge it.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
-    validation = Rule::new("[has(self.dns), has(self.tcp), has(self.tls), has(self.http), has(self.websocket), has(self.postgres), has(self.mysql), has(self.redis)].filter(x, x).size() == 1").message("exactly one kind per probe: set one of dns, tcp, tls, http, websocket, postgres, mysql or redis (use one entry of probes for each)"),
+    validation = Rule::new("[has(self.dns), has(self.tcp), has(self.tls), has(self.http), has(self.websocket), has(self.grpc), has(self.postgres), has(self.mysql), has(self.redis)].filter(x, x).size() == 1").message("exactly one kind per probe: set one of dns, tcp, tls, http, websocket, grpc, postgres, mysql or redis (use one entry of probes for each)"),
     validation = Rule::new("!has(self.dependsOn) || !(self.name in self.dependsOn)").message("a probe can't depend on itself: name probes listed before it").field_path(".dependsOn")
 )]
 #[serde(rename_all = "camelCase")]
@@ -176,6 +178,9 @@ pub struct ProbeSpec {
     /// Sends an HTTP request, and compares status, headers and body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpProbe>,
+    /// Asks a server for its health over gRPC (grpc.health.v1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<GrpcProbe>,
     /// Opens a WebSocket, and sends and expects messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub websocket: Option<WebsocketProbe>,
@@ -225,6 +230,8 @@ pub enum KindSpec<'a> {
     Tls(&'a TlsProbe),
     /// See [`ProbeSpec::http`].
     Http(&'a HttpProbe),
+    /// See [`ProbeSpec::grpc`].
+    Grpc(&'a GrpcProbe),
     /// See [`ProbeSpec::websocket`].
     Websocket(&'a WebsocketProbe),
     /// See [`ProbeSpec::postgres`].
@@ -245,6 +252,7 @@ impl ProbeSpec {
             tcp,
             tls,
             http,
+            grpc,
             websocket,
             postgres,
             mysql,
@@ -260,6 +268,7 @@ impl ProbeSpec {
             tcp.as_ref().map(KindSpec::Tcp),
             tls.as_ref().map(KindSpec::Tls),
             http.as_ref().map(KindSpec::Http),
+            grpc.as_ref().map(KindSpec::Grpc),
             websocket.as_ref().map(KindSpec::Websocket),
             postgres.as_ref().map(KindSpec::Postgres),
             mysql.as_ref().map(KindSpec::Mysql),

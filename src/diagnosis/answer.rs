@@ -113,6 +113,10 @@ pub(super) fn unexpected(case: &Case<'_>) -> Vec<Finding> {
                 | Cause::StatusUnexpected
                 | Cause::BodyMismatch
                 | Cause::ResponseTooLarge
+                | Cause::NotServing
+                | Cause::GrpcUnimplemented
+                | Cause::GrpcServiceUnknown
+                | Cause::GrpcFailed
                 | Cause::TooManyRedirects
                 | Cause::UpgradeRefused
                 | Cause::WebSocketClosed
@@ -121,8 +125,9 @@ pub(super) fn unexpected(case: &Case<'_>) -> Vec<Finding> {
     case.faults(is)
         .map(|(index, observation, failure)| {
             let layer = if observation.kind == Kind::Dns { Layer::Network } else { Layer::Application };
-            let mut finding = Finding::about(UNEXPECTED, index, observation, failure, layer, Confidence::Medium);
-            if let Some(database) = failing_database(case).filter(|_| server_error(observation)) {
+            let mut finding = Finding::about(UNEXPECTED, index, observation, failure, layer, certainty(failure.cause));
+            let symptom = server_error(observation) || matches!(failure.cause, Cause::NotServing | Cause::GrpcFailed);
+            if let Some(database) = failing_database(case).filter(|_| symptom) {
                 finding.summary =
                     format!("{}; probably a symptom of {}, which fails too", finding.summary, database.name);
                 finding.remedy = format!("Mend {} first, then look again.", database.name);
@@ -131,6 +136,15 @@ pub(super) fn unexpected(case: &Case<'_>) -> Vec<Finding> {
             finding
         })
         .collect()
+}
+
+/// How surely an answer of this cause speaks of the application: one that the server gives of itself can't be mistaken.
+const fn certainty(cause: Cause) -> Confidence {
+    if matches!(cause, Cause::NotServing | Cause::GrpcUnimplemented | Cause::GrpcServiceUnknown) {
+        Confidence::High
+    } else {
+        Confidence::Medium
+    }
 }
 
 fn server_error(observation: &Observation<'_>) -> bool {

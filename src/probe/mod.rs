@@ -10,6 +10,7 @@ pub mod cloudsql;
 mod database;
 mod dns;
 mod driven;
+mod grpc;
 mod http;
 mod mysql;
 pub mod net;
@@ -138,6 +139,7 @@ async fn carry_out(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Fai
         Action::Dns(action) => Box::pin(dns::probe(action, attempt)).await,
         Action::Tls(action) => Box::pin(tls::probe(action, attempt)).await,
         Action::Http(action) => Box::pin(http::probe(action, attempt)).await,
+        Action::Grpc(action) => Box::pin(grpc::probe(action, attempt)).await,
         Action::Websocket(action) => Box::pin(websocket::probe(action, attempt)).await,
         Action::Postgres(action) => Box::pin(postgres::probe(action, attempt)).await,
         Action::Mysql(action) => Box::pin(mysql::probe(action, attempt)).await,

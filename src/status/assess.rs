@@ -246,7 +246,7 @@ const fn concern_of(kind: Kind) -> ConditionType {
     match kind {
         Kind::Postgres | Kind::Mysql | Kind::Redis => ConditionType::DatabaseReachable,
         Kind::Dns | Kind::Tcp | Kind::Tls => ConditionType::NetworkReachable,
-        Kind::Http | Kind::Websocket => ConditionType::EndpointsServing,
+        Kind::Http | Kind::Grpc | Kind::Websocket => ConditionType::EndpointsServing,
     }
 }
 

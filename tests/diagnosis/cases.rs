@@ -9,7 +9,7 @@ use runready::diagnosis::{Case, Observation};
 use runready::evidence::{AddressRecord, Evidence, Fact, Failure, Outcome, StageRecord};
 
 use Confidence::{High, Low, Medium};
-use Kind::{Dns, Http, Mysql, Postgres, Redis, Tcp, Tls, Websocket};
+use Kind::{Dns, Grpc, Http, Mysql, Postgres, Redis, Tcp, Tls, Websocket};
 
 /// A vantage in a cluster.
 pub const POD: &str = "pod/runready/runready-0";
@@ -131,8 +131,10 @@ const fn stages_of(kind: Kind) -> &'static [Stage] {
         Tcp => &[Stage::Connect, Stage::Exchange],
         Tls => &[Stage::Connect, Stage::Tls],
         Http => &[Stage::Connect, Stage::Tls, Stage::Request, Stage::Body],
+        Grpc => &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Request, Stage::Body],
         Websocket => &[Stage::Connect, Stage::Tls, Stage::Upgrade, Stage::Messages],
-        Mysql | Postgres | Redis => &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Authenticate, Stage::Query],
+        Mysql => &[Stage::Connect, Stage::Handshake, Stage::Tls, Stage::Authenticate, Stage::Query],
+        Postgres | Redis => &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Authenticate, Stage::Query],
     }
 }
 
@@ -205,6 +207,10 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::ResponseTimeout
         | Cause::BodyMismatch
         | Cause::ResponseTooLarge
+        | Cause::NotServing
+        | Cause::GrpcUnimplemented
+        | Cause::GrpcServiceUnknown
+        | Cause::GrpcFailed
         | Cause::TooManyRedirects
         | Cause::WebSocketClosed
         | Cause::LatencyExceeded
@@ -492,6 +498,34 @@ pub fn rows() -> Vec<Row> {
             Medium,
         ),
         ("the connection is cut", vec![database(Cause::ConnectionClosed)], "server/cuts", Layer::Database, Medium),
+        (
+            "the server says that it does not serve",
+            vec![ill("orders", Grpc, WEB, Cause::NotServing)],
+            "application/answer",
+            Layer::Application,
+            High,
+        ),
+        (
+            "the server has no health service",
+            vec![ill("orders", Grpc, WEB, Cause::GrpcUnimplemented)],
+            "application/answer",
+            Layer::Application,
+            High,
+        ),
+        (
+            "the server does not know the service",
+            vec![ill("orders", Grpc, WEB, Cause::GrpcServiceUnknown)],
+            "application/answer",
+            Layer::Application,
+            High,
+        ),
+        (
+            "the call fails",
+            vec![ill("orders", Grpc, WEB, Cause::GrpcFailed)],
+            "application/answer",
+            Layer::Application,
+            Medium,
+        ),
         ("the answer is a 404", vec![web(Cause::StatusUnexpected)], "application/answer", Layer::Application, Medium),
         (
             "a WebSocket is refused",

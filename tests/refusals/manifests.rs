@@ -16,7 +16,8 @@ const fn bad(what: &'static str, spec: &'static str, field: &'static str, says: 
     Bad { what, spec, field, says }
 }
 
-const KINDS: &str = "exactly one kind per probe: set one of dns, tcp, tls, http, websocket, postgres, mysql or redis";
+const KINDS: &str =
+    "exactly one kind per probe: set one of dns, tcp, tls, http, websocket, grpc, postgres, mysql or redis";
 const GO_STYLE: &str = "must be a Go-style duration with a unit, such as 500ms, 30s or 1m30s";
 const ONE_WAY: &str = "set exactly one way to the database: host (with port); socket, such as";
 const WITHIN: &str = "timeout must not be longer than the interval (default 30s)";
@@ -442,6 +443,72 @@ pub const BAD: &[Bad] = &[
         "auth sets the header Authorization: leave it out of headers and headersFromSecret",
     ),
     bad(
+        "TLS settings for plain text",
+        "probes:\n- name: a\n  grpc: {host: h, port: 1, plaintext: true, tls: {}} # here",
+        "spec.probes[0].grpc",
+        "tls is not used with plaintext: set one of the two",
+    ),
+    bad(
+        "a gRPC target as a URL",
+        "probes:\n- name: a\n  grpc:\n    host: https://h # here\n    port: 1",
+        "spec.probes[0].grpc.host",
+        BARE_HOST,
+    ),
+    bad(
+        "a method that the health service does not have",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    method: List # here",
+        "spec.probes[0].grpc.method",
+        "supported values: \"Check\", \"Watch\"",
+    ),
+    bad(
+        "metadata in capital letters",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    metadata:\n    - name: X-Tenant # here\n      value: v",
+        "spec.probes[0].grpc.metadata[0].name",
+        "must be a metadata name of lower-case letters",
+    ),
+    bad(
+        "metadata of the protocol itself",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    metadata:\n    - name: grpc-timeout # here\n      value: 1S",
+        "spec.probes[0].grpc.metadata[0].name",
+        "is a name of the protocol itself: metadata can't set it",
+    ),
+    bad(
+        "metadata of the protocol itself, from a Secret",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    metadataFromSecret:\n    - name: te # here\n      secretRef: {name: s, key: k}",
+        "spec.probes[0].grpc.metadataFromSecret[0].name",
+        "is a name of the protocol itself: metadata can't set it",
+    ),
+    bad(
+        "an authority with a path",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    authority: orders.internal/health # here",
+        "spec.probes[0].grpc.authority",
+        "must be a host with an optional port, such as orders.internal",
+    ),
+    bad(
+        "a gRPC call's credentials in plain text",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    plaintext: true\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].grpc.auth",
+        "auth over plain text shows the credentials to everyone on the way",
+    ),
+    bad(
+        "an ID token of runready's own for another host, over gRPC",
+        "probes:\n- name: a\n  grpc:\n    host: h.example.com\n    port: 443\n    auth: {googleIdToken: {audience: 'https://victim.run.app'}} # here",
+        "spec.probes[0].grpc.auth",
+        "without serviceAccountKeySecretRef the token is for the host that is asked alone: leave audience out",
+    ),
+    bad(
+        "a gRPC call's credentials twice",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    metadata: [{name: authorization, value: v}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].grpc.auth",
+        "auth sets authorization: leave it out of metadata and metadataFromSecret",
+    ),
+    bad(
+        "a gRPC call's credentials twice, from Secrets",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    metadataFromSecret: [{name: authorization, secretRef: {name: s, key: k}}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].grpc.auth",
+        "auth sets authorization: leave it out of metadata and metadataFromSecret",
+    ),
+    bad(
         "an ID token of runready's own for another host",
         "probes:\n- name: a\n  http:\n    url: https://h.example.com/\n    auth: {googleIdToken: {audience: 'https://victim.run.app'}} # here",
         "spec.probes[0].http.auth",
@@ -735,6 +802,10 @@ pub const GOOD: &[(&str, &str)] = &[
     (
         "credentials in plain text to the own host, and where that is allowed",
         "probes:\n- name: a\n  http: {url: 'http://127.0.0.1:8080/x', auth: {bearer: {tokenSecretRef: {name: s, key: k}}}}\n- name: d\n  websocket: {url: 'ws://localhost:8080/x', auth: {bearer: {tokenSecretRef: {name: s, key: k}}}}\n- name: b\n  http: {url: 'http://h.mesh.internal/', auth: {allowPlainText: true, basic: {username: u, passwordSecretRef: {name: s, key: k}}}}\n- name: c\n  http: {url: 'http://[::1]', auth: {bearer: {tokenSecretRef: {name: s, key: k}}}}",
+    ),
+    (
+        "everything of grpc",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 443\n    service: orders.v1.Orders\n    method: Watch\n    metadata: [{name: x-tenant, value: t}, {name: x-trace-bin, value: AP8Q}]\n    metadataFromSecret: [{name: x-api-key, secretRef: {name: s, key: k}}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}}\n    authority: 'orders.internal:8443'\n    tls: {serverName: orders.internal, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    happyEyeballs: true\n  assert: [\"status == 'OK' && serving == 'SERVING'\"]\n- name: b\n  grpc: {host: '::1', port: 50051, plaintext: true, auth: {bearer: {tokenSecretRef: {name: s, key: k}}}, authority: '[::1]:1'}",
     ),
     (
         "tokens that are fetched",

@@ -8,6 +8,7 @@ pub mod chat;
 pub mod checks;
 pub mod cloudsql;
 pub mod cluster;
+pub mod grpc;
 pub mod helm;
 pub mod hostile;
 pub mod kstatus;

@@ -3,6 +3,7 @@
 mod auth;
 mod database;
 mod dns;
+mod grpc;
 mod http;
 mod mysql;
 mod postgres;
@@ -26,6 +27,7 @@ pub use database::{
     NO_TLS_OVER_SOCKET_SAYS, ONE_LOGIN_SAYS, ONE_WAY_SAYS,
 };
 pub use dns::{DnsProbe, RecordType};
+pub use grpc::{GRPC_AUTH_TWICE, GrpcMetadata, GrpcMethod, GrpcProbe, GrpcSecretMetadata};
 pub use http::{AUTH_TWICE, HttpHeader, HttpProbe, HttpSecretHeader, HttpTls, HttpVersion};
 pub use mysql::MysqlProbe;
 pub use postgres::PostgresProbe;

@@ -4,6 +4,7 @@ mod assertions;
 mod auth;
 mod database;
 mod dns;
+mod grpc;
 mod http;
 mod mysql;
 mod postgres;
@@ -244,6 +245,7 @@ impl Compiler<'_> {
             KindSpec::Tcp(spec) => (Kind::Tcp, format!("tcp://{}", authority(&spec.host, spec.port)), self.tcp(spec)),
             KindSpec::Tls(spec) => (Kind::Tls, format!("tls://{}", authority(&spec.host, spec.port)), self.tls(spec)),
             KindSpec::Http(spec) => (Kind::Http, http::shown(&spec.url), self.http(spec)),
+            KindSpec::Grpc(spec) => (Kind::Grpc, grpc::shown(spec), self.grpc(spec)),
             KindSpec::Websocket(spec) => (Kind::Websocket, http::shown(&spec.url), self.websocket(spec)),
             KindSpec::Postgres(spec) => (Kind::Postgres, postgres::shown(spec), self.postgres(spec)),
             KindSpec::Mysql(spec) => (Kind::Mysql, mysql::shown(spec), self.mysql(spec)),

@@ -2,6 +2,7 @@
 
 mod auth;
 mod database;
+mod grpc;
 mod http;
 mod redis;
 mod tcp;
@@ -19,6 +20,7 @@ use crate::api::probes::{CloudSqlIpType, RecordType};
 
 pub use auth::{AuthPlan, Issuer, TokenPlan, token_request};
 pub use database::{DatabaseTlsPlan, MysqlAction, PostgresAction, Usage};
+pub use grpc::GrpcAction;
 pub use http::HttpAction;
 pub use redis::RedisAction;
 pub use tcp::{TcpAction, TcpStep, TcpWait};
@@ -35,6 +37,8 @@ pub enum Action {
     Tls(TlsAction),
     /// Send an HTTP request.
     Http(Box<HttpAction>),
+    /// Ask a server for its health over gRPC.
+    Grpc(Box<GrpcAction>),
     /// Open a WebSocket.
     Websocket(Box<WebsocketAction>),
     /// Log in to PostgreSQL.
@@ -60,7 +64,12 @@ impl Action {
     /// How a database is used, if this is a probe of one.
     pub const fn usage(&self) -> Option<&Usage> {
         match self {
-            Action::Dns(_) | Action::Tcp(_) | Action::Tls(_) | Action::Http(_) | Action::Websocket(_) => None,
+            Action::Dns(_)
+            | Action::Tcp(_)
+            | Action::Tls(_)
+            | Action::Http(_)
+            | Action::Grpc(_)
+            | Action::Websocket(_) => None,
             Action::Postgres(action) => Some(&action.usage),
             Action::Mysql(action) => Some(&action.usage),
             Action::Redis(action) => Some(&action.usage),

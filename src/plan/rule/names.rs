@@ -48,6 +48,7 @@ pub fn variables(kind: Kind) -> Vec<&'static str> {
         Kind::Http => &["status", "headers", "body", "json"],
         Kind::Postgres | Kind::Mysql => &["rows", "row"],
         Kind::Redis => &["role", "replicas", "version"],
+        Kind::Grpc => &["status", "serving"],
     };
     [LATENCY, STAGES].into_iter().chain(answer.iter().copied()).collect()
 }

@@ -6,7 +6,6 @@ mod encoding;
 pub(super) mod exchange;
 mod expect;
 mod frontend;
-mod preface;
 
 use std::borrow::Cow;
 
@@ -18,8 +17,8 @@ use url::Url;
 use self::exchange::round_trip;
 pub use self::exchange::{Answer, Request};
 use super::auth::{authorize, rejected};
-use super::net::connect;
 use super::net::tls::{Session, tls};
+use super::net::{connect, http2};
 use super::{Attempt, MAX_ANSWER};
 use crate::api::probes::HttpVersion;
 use crate::api::{Cause, Stage};
@@ -99,9 +98,8 @@ pub async fn visit(action: &HttpAction, request: &Request, attempt: &mut Attempt
     let session = Session::new(&settings(action, request), host, alpn)?;
     let stream = connect::connect(attempt, &endpoint).await?;
     let stream = tls(attempt, &session, host, stream).await?;
-    if action.version == HttpVersion::Http2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
-        let message = format!("{host} does not offer HTTP/2 (ALPN h2) on port {port}");
-        return Err(Failure::new(Cause::ProtocolMismatch, Stage::Tls, message));
+    if action.version == HttpVersion::Http2 {
+        http2::agreed(&stream, &endpoint)?;
     }
     round_trip(action, request, attempt, stream, Some(&session)).await
 }

@@ -1,8 +1,9 @@
 //! Servers that misbehave on purpose, on real sockets. Takes a script, step by step, and plays it to every connection;
-//! counts what it sent. `tls` plays the same scripts behind a handshake, `dns` answers questions, `postgres`, `mysql` and `websocket` know
-//! the bytes of their protocols.
+//! counts what it sent. `tls` plays the same scripts behind a handshake, `dns` answers questions, the others know the bytes
+//! of their protocols.
 
 pub mod dns;
+pub mod http2;
 pub mod mysql;
 pub mod postgres;
 pub mod tls;
