@@ -21,6 +21,7 @@ mod planner;
 mod probe_database;
 mod probe_dns;
 mod probe_http;
+mod probe_load;
 mod probe_memory;
 mod probe_netns;
 mod probe_postgres;

@@ -13,11 +13,13 @@ pub enum Kind {
     Http,
     /// A PostgreSQL login and query.
     Postgres,
+    /// Another probe, repeated.
+    Load,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 5] = [Kind::Dns, Kind::Tcp, Kind::Tls, Kind::Http, Kind::Postgres];
+    pub const ALL: [Kind; 6] = [Kind::Dns, Kind::Tcp, Kind::Tls, Kind::Http, Kind::Postgres, Kind::Load];
 
     /// The name of the field in the spec, and of the label in metrics.
     pub const fn as_str(self) -> &'static str {
@@ -27,6 +29,7 @@ impl Kind {
             Kind::Tls => "tls",
             Kind::Http => "http",
             Kind::Postgres => "postgres",
+            Kind::Load => "load",
         }
     }
 }

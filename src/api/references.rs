@@ -22,7 +22,8 @@ impl<'a> KindSpec<'a> {
     fn secret_keys(self) -> Vec<(&'a str, &'a str)> {
         let mut keys = Keys::default();
         match self {
-            KindSpec::Dns(_) | KindSpec::Tcp(_) => {}
+            // A load repeats a probe that is listed itself.
+            KindSpec::Dns(_) | KindSpec::Tcp(_) | KindSpec::Load(_) => {}
             KindSpec::Tls(tls) => {
                 keys.authority(tls.ca_secret_ref.as_ref());
                 keys.client(tls.client_cert_secret_ref.as_ref());

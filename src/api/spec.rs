@@ -6,7 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::probes::{DnsProbe, HttpProbe, PostgresProbe, TcpProbe, TlsProbe};
+use super::probes::{DnsProbe, HttpProbe, LoadProbe, PostgresProbe, TcpProbe, TlsProbe};
 use super::schema;
 use super::status::ConnectivityCheckStatus;
 
@@ -116,9 +116,10 @@ pub struct ConnectivityCheckSpec {
     #[schemars(length(max = 32))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     #[x_kube(
-        validation = Rule::new("self.size() > 0").message("must have at least one probe: an entry with a name and one of dns, tcp, tls, http or postgres"),
+        validation = Rule::new("self.size() > 0").message("must have at least one probe: an entry with a name and one of dns, tcp, tls, http, postgres or load"),
         validation = Rule::new(DEPENDS_ON_KNOWN).message("dependsOn names a probe that this check does not have: use the name of another entry of probes"),
-        validation = Rule::new(DEPENDS_ON_EARLIER).message("dependsOn may only name probes listed before its own: move what is depended on up (in a cycle no order fits; break it)")
+        validation = Rule::new(DEPENDS_ON_EARLIER).message("dependsOn may only name probes listed before its own: move what is depended on up (in a cycle no order fits; break it)"),
+        validation = Rule::new(LOAD_OF_EARLIER).message("load.probe must name another probe of this check, listed before the load")
     )]
     pub probes: Vec<ProbeSpec>,
 }
@@ -138,6 +139,9 @@ const DEPENDS_ON_KNOWN: &str = "[self.map(q, q.name)].all(names, \
 const DEPENDS_ON_EARLIER: &str = "[self.map(q, q.name)].all(names, \
     self.all(p, !has(p.dependsOn) || p.dependsOn.all(d, !(d in names) || names.indexOf(d) <= names.indexOf(p.name))))";
 
+const LOAD_OF_EARLIER: &str = "[self.map(q, q.name)].all(names, \
+    self.all(p, !has(p.load) || (p.load.probe in names && names.indexOf(p.load.probe) < names.indexOf(p.name))))";
+
 /// A Cloud Run service, named as Google Cloud names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceRef {
@@ -155,8 +159,9 @@ pub struct ServiceRef {
 /// One thing to observe: a name, exactly one kind, and how to judge it.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
-    validation = Rule::new("[has(self.dns), has(self.tcp), has(self.tls), has(self.http), has(self.postgres)].filter(x, x).size() == 1").message("exactly one kind per probe: set one of dns, tcp, tls, http or postgres (use one entry of probes for each)"),
-    validation = Rule::new("!has(self.dependsOn) || !(self.name in self.dependsOn)").message("a probe can't depend on itself: name probes listed before it").field_path(".dependsOn")
+    validation = Rule::new("[has(self.dns), has(self.tcp), has(self.tls), has(self.http), has(self.postgres), has(self.load)].filter(x, x).size() == 1").message("exactly one kind per probe: set one of dns, tcp, tls, http, postgres or load (use one entry of probes for each)"),
+    validation = Rule::new("!has(self.dependsOn) || !(self.name in self.dependsOn)").message("a probe can't depend on itself: name probes listed before it").field_path(".dependsOn"),
+    validation = Rule::new("!has(self.load) || (!has(self.maxLatency) && (!has(self.assert) || self.assert.size() == 0))").message("a load has bounds of its own: set load.latency, and put assert and maxLatency at the probe that it repeats")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ProbeSpec {
@@ -179,6 +184,9 @@ pub struct ProbeSpec {
     /// Logs in to a PostgreSQL server, such as Cloud SQL for PostgreSQL, and runs a query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<PostgresProbe>,
+    /// Repeats another probe of the check at a steady pace for a while: does it hold, or did it answer once?
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadProbe>,
 
     /// Rules in CEL that must hold once the probe has passed, such as `latency < duration('300ms')` or `json.version == '2'`; otherwise AssertionFailed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -218,6 +226,8 @@ pub enum KindSpec<'a> {
     Http(&'a HttpProbe),
     /// See [`ProbeSpec::postgres`].
     Postgres(&'a PostgresProbe),
+    /// See [`ProbeSpec::load`].
+    Load(&'a LoadProbe),
 }
 
 impl ProbeSpec {
@@ -231,6 +241,7 @@ impl ProbeSpec {
             tls,
             http,
             postgres,
+            load,
             assert: _,
             max_latency: _,
             stage_timeouts: _,
@@ -243,6 +254,7 @@ impl ProbeSpec {
             tls.as_ref().map(KindSpec::Tls),
             http.as_ref().map(KindSpec::Http),
             postgres.as_ref().map(KindSpec::Postgres),
+            load.as_ref().map(KindSpec::Load),
         ]
         .into_iter()
         .flatten()

@@ -30,13 +30,15 @@ pub enum Stage {
     Body,
     /// Bytes sent and bytes expected over a plain connection.
     Exchange,
+    /// Many requests, up to the answer of the last.
+    Load,
     /// What was asserted of the answer, and what is captured from it.
     Assert,
 }
 
 impl Stage {
     /// Every stage.
-    pub const ALL: [Stage; 12] = [
+    pub const ALL: [Stage; 13] = [
         Stage::Resolve,
         Stage::Connect,
         Stage::Tls,
@@ -48,6 +50,7 @@ impl Stage {
         Stage::Request,
         Stage::Body,
         Stage::Exchange,
+        Stage::Load,
         Stage::Assert,
     ];
 
@@ -65,6 +68,7 @@ impl Stage {
             Stage::Request => "request",
             Stage::Body => "body",
             Stage::Exchange => "exchange",
+            Stage::Load => "load",
             Stage::Assert => "assert",
         }
     }

@@ -6,6 +6,7 @@ pub mod crds;
 pub mod demo;
 pub mod get;
 mod input;
+mod limits;
 pub mod output;
 mod place;
 pub mod run;

@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::limits::LoadArgs;
 use super::safety::TargetArgs;
 use super::{output, place};
 use crate::controller::{Common, Controller};
@@ -92,6 +93,10 @@ pub struct Args {
     /// What checks may reach, whatever they say.
     #[command(flatten)]
     pub targets: TargetArgs,
+
+    /// How much checks may ask for, whatever they say.
+    #[command(flatten)]
+    pub loads: LoadArgs,
 }
 
 impl Args {
@@ -133,6 +138,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         traces: Traces::from_env().context("traces")?,
         most_in_flight: descriptors::raise(),
         heartbeat: args.heartbeat.into(),
+        limits: args.loads.limits(),
     };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -325,8 +331,8 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::plan::CheckId;
     use crate::plan::secrets::Lookup;
+    use crate::plan::{CheckId, Limits};
     use crate::probe::Targets;
     use crate::source::{Backend, Declared, Notice, SourceEvent, StatusUpdate, WriteError};
 
@@ -365,6 +371,7 @@ mod tests {
             traces: None,
             most_in_flight: 16,
             heartbeat: Duration::from_secs(300),
+            limits: Limits::default(),
         };
         let controller = Controller::start(receiver, Arc::new(Broken), &common).expect("it starts");
         let (phase, phases) = watch::channel(Phase::Starting);

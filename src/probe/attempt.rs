@@ -38,6 +38,8 @@ pub struct Attempt<'a> {
     answers: Option<Box<Answers>>,
     flaw: Option<Failure>,
     stragglers: Option<Stragglers>,
+    /// The latency, where it is not that of the stages.
+    took: Option<Duration>,
 }
 
 impl<'a> Attempt<'a> {
@@ -58,6 +60,7 @@ impl<'a> Attempt<'a> {
             answers,
             flaw: None,
             stragglers: None,
+            took: None,
         }
     }
 
@@ -79,6 +82,7 @@ impl<'a> Attempt<'a> {
             answers: self.answers.as_ref().map(|_| Box::default()),
             flaw: None,
             stragglers: None,
+            took: None,
         }
     }
 
@@ -196,8 +200,16 @@ impl<'a> Attempt<'a> {
 
     /// From the start of the first stage to the end of the last that the peer had a part in.
     pub fn latency(&self) -> Duration {
+        if let Some(took) = self.took {
+            return took;
+        }
         let last = self.stages.iter().rev().find(|record| record.stage != Stage::Assert);
         last.map_or_else(|| self.started.elapsed(), |record| record.start + record.duration)
+    }
+
+    /// Says what the latency is, where many requests were made.
+    pub fn took(&mut self, latency: Duration) {
+        self.took = Some(latency);
     }
 
     /// The stages so far, and how long each took.
@@ -268,6 +280,8 @@ const fn timeout_cause(stage: Stage) -> Cause {
         Stage::Authenticate => Cause::AuthenticationTimeout,
         Stage::Initialize | Stage::Query | Stage::Payload => Cause::QueryTimeout,
         Stage::Request | Stage::Body | Stage::Exchange => Cause::ResponseTimeout,
+        // Everything that it waits for has its own clock.
+        Stage::Load => Cause::LoadNotGenerated,
         // Not the peer's time that is up, but what it left of ours.
         Stage::Assert => Cause::AssertionFailed,
     }

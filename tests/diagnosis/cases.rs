@@ -9,7 +9,7 @@ use runready::diagnosis::{Case, Observation};
 use runready::evidence::{AddressRecord, Evidence, Fact, Failure, Outcome, StageRecord};
 
 use Confidence::{High, Low, Medium};
-use Kind::{Dns, Http, Postgres, Tcp, Tls};
+use Kind::{Dns, Http, Load, Postgres, Tcp, Tls};
 
 /// A vantage in a cluster.
 pub const POD: &str = "pod/runready/runready-0";
@@ -131,6 +131,7 @@ const fn stages_of(kind: Kind) -> &'static [Stage] {
         Tcp => &[Stage::Connect, Stage::Exchange],
         Tls => &[Stage::Connect, Stage::Tls],
         Http => &[Stage::Connect, Stage::Tls, Stage::Request, Stage::Body],
+        Load => &[Stage::Load],
         Postgres => &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Authenticate, Stage::Query],
     }
 }
@@ -169,7 +170,12 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::AccessDenied
         | Cause::DatabaseNotFound => Some(Stage::Authenticate),
         Cause::AssertionFailed => Some(Stage::Assert),
-        Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec | Cause::ProberError => None,
+        Cause::SecretNotFound
+        | Cause::SecretKeyMissing
+        | Cause::InvalidSpec
+        | Cause::LimitExceeded
+        | Cause::ProberError => None,
+        Cause::LoadNotSustained | Cause::LoadLatencyExceeded | Cause::LoadNotGenerated => Some(Stage::Load),
         Cause::ConnectionReset
         | Cause::ConnectionClosed
         | Cause::ProtocolMismatch
@@ -390,6 +396,34 @@ pub fn rows() -> Vec<Row> {
             "the operator's rules keep it from being tried",
             vec![database(Cause::TargetNotAllowed).in_state(ProbeState::Unknown)],
             "check/not-allowed",
+            Layer::Prober,
+            High,
+        ),
+        (
+            "the check asks for a larger load than the operator allows",
+            vec![ill("load", Load, WEB, Cause::LimitExceeded).in_state(ProbeState::Unknown)],
+            "check/not-allowed",
+            Layer::Prober,
+            High,
+        ),
+        (
+            "it answers once, but not under load",
+            vec![well("web", Http, WEB), ill("load", Load, WEB, Cause::LoadNotSustained)],
+            "load/not-sustained",
+            Layer::Application,
+            Medium,
+        ),
+        (
+            "it answers under load, but too slowly",
+            vec![well("web", Http, WEB), ill("load", Load, WEB, Cause::LoadLatencyExceeded)],
+            "load/not-sustained",
+            Layer::Application,
+            Medium,
+        ),
+        (
+            "we were too slow to load it",
+            vec![well("web", Http, WEB), ill("load", Load, WEB, Cause::LoadNotGenerated).in_state(ProbeState::Unknown)],
+            "check/prober",
             Layer::Prober,
             High,
         ),

@@ -16,7 +16,7 @@ const fn bad(what: &'static str, spec: &'static str, field: &'static str, says: 
     Bad { what, spec, field, says }
 }
 
-const KINDS: &str = "exactly one kind per probe: set one of dns, tcp, tls, http or postgres";
+const KINDS: &str = "exactly one kind per probe: set one of dns, tcp, tls, http, postgres or load";
 const GO_STYLE: &str = "must be a Go-style duration with a unit, such as 500ms, 30s or 1m30s";
 const ONE_WAY: &str = "set exactly one way to the database: host (with port), or socket";
 const WITHIN: &str = "timeout must not be longer than the interval (default 30s)";
@@ -38,6 +38,48 @@ pub const BAD: &[Bad] = &[
         "probes:\n- name: a\n  tcp: {host: fe80::1%eth0, port: 1} # here",
         "spec.probes[0].tcp.host",
         BARE_HOST,
+    ),
+    bad(
+        "a load without a pace",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n- name: b\n  load: {probe: a, every: 1h} # here",
+        "spec.probes[1].load",
+        "set exactly one pace: ratePerSecond",
+    ),
+    bad(
+        "a load that never runs",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n- name: b\n  load: {probe: a, concurrency: 1} # here",
+        "spec.probes[1].load",
+        "say when the load runs: every (such as 1h), schedule",
+    ),
+    bad(
+        "a load with two times",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n- name: b\n  load:\n    probe: a\n    concurrency: 1\n    every: 1h\n    schedule: 0 * * * * # here",
+        "spec.probes[1].load.schedule",
+        "every and schedule exclude each other",
+    ),
+    bad(
+        "a load that follows upon itself",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n- name: b\n  load:\n    probe: a\n    concurrency: 1\n    every: 30s # here",
+        "spec.probes[1].load.every",
+        "every must be longer than the load's window",
+    ),
+    bad(
+        "a load of a probe listed later",
+        "probes: # here\n- name: b\n  load: {probe: a, concurrency: 1, every: 1h}\n- name: a\n  tcp: {host: h, port: 1}",
+        "spec.probes",
+        "load.probe must name another probe of this check, listed before the load",
+    ),
+    bad(
+        "a ratio without its sign",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n- name: b\n  load:\n    probe: a\n    concurrency: 1\n    every: 1h\n    successRatio: '0.99' # here",
+        "spec.probes[1].load.successRatio",
+        "must be a percentage with its sign, such as 99.9%",
+    ),
+    bad(
+        "a load with assertions",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n- name: b # here\n  load: {probe: a, concurrency: 1, every: 1h}\n  maxLatency: 1s",
+        "spec.probes[1]",
+        "a load has bounds of its own: set load.latency",
     ),
     bad(
         "a database without a way to it",
@@ -427,6 +469,10 @@ pub const GOOD: &[(&str, &str)] = &[
     (
         "a postgres socket",
         "probes:\n- name: a\n  postgres: {socket: '/cloudsql/p:r:i', database: d, user: u}\n- name: b\n  postgres: {socket: /run/postgresql/.s.PGSQL.5433, database: d, user: u}",
+    ),
+    (
+        "everything of load",
+        "timeZone: Europe/Berlin\nschedule: '*/5 * * * *'\nprobes:\n- name: a\n  tcp: {host: h, port: 1}\n- name: b\n  load:\n    probe: a\n    ratePerSecond: 50\n    window: 1m\n    successRatio: 99.9%\n    latency: {p50: 1ms, p95: 2ms, p99: 3ms, max: 4ms}\n    every: 61s\n    afterRecovery: true\n    reuseConnections: false\n- name: c\n  load: {probe: a, concurrency: 5, schedule: '0 3 * * *', successRatio: 100%}",
     ),
     (
         "everything of http",

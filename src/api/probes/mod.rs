@@ -3,6 +3,7 @@
 mod database;
 mod dns;
 mod http;
+mod load;
 mod postgres;
 mod tcp;
 mod tls;
@@ -15,6 +16,7 @@ use super::schema;
 pub use database::{CA_UNUSED, DatabaseTls, DatabaseTlsMode, LONGEST_SOCKET, NO_TLS_OVER_SOCKET_SAYS, ONE_WAY_SAYS};
 pub use dns::{DnsProbe, RecordType};
 pub use http::{HttpHeader, HttpProbe, HttpSecretHeader, HttpTls, HttpVersion};
+pub use load::{LoadLatency, LoadProbe, ONE_PACE_SAYS, REST_SAYS, WHEN_SAYS};
 pub use postgres::PostgresProbe;
 pub use tcp::TcpProbe;
 pub use tls::TlsProbe;

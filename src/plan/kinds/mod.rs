@@ -2,8 +2,10 @@
 
 mod database;
 mod http;
+mod load;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
@@ -15,6 +17,7 @@ use crate::api::probes::RecordType;
 
 pub use database::{DatabaseTlsPlan, PostgresAction, Usage};
 pub use http::HttpAction;
+pub use load::{DEFAULT_IN_FLIGHT, DEFAULT_RATE, DEFAULT_WINDOW, LoadAction, Pace, Percentile};
 
 /// What a probe does.
 #[derive(Clone, Debug)]
@@ -29,6 +32,8 @@ pub enum Action {
     Http(Box<HttpAction>),
     /// Log in to PostgreSQL.
     Postgres(Box<PostgresAction>),
+    /// Repeat another probe.
+    Load(Arc<LoadAction>),
 }
 
 /// Where to connect to.
@@ -46,7 +51,7 @@ impl Action {
     /// How a database is used, if this is a probe of one.
     pub const fn usage(&self) -> Option<&Usage> {
         match self {
-            Action::Dns(_) | Action::Tcp(_) | Action::Tls(_) | Action::Http(_) => None,
+            Action::Dns(_) | Action::Tcp(_) | Action::Tls(_) | Action::Http(_) | Action::Load(_) => None,
             Action::Postgres(action) => Some(&action.usage),
         }
     }

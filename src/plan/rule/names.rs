@@ -42,6 +42,8 @@ pub fn variables(kind: Kind) -> Vec<&'static str> {
         Kind::Tcp => &["received"],
         Kind::Tls => &["certificate"],
         Kind::Http => &["status", "headers", "body", "json"],
+        // Assertions belong to what is repeated.
+        Kind::Load => &[],
         Kind::Postgres => &["rows", "row"],
     };
     [LATENCY, STAGES].into_iter().chain(answer.iter().copied()).collect()

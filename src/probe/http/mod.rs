@@ -4,6 +4,7 @@
 
 mod exchange;
 mod expect;
+mod kept;
 mod preface;
 
 use std::borrow::Cow;
@@ -12,6 +13,8 @@ use hyper::Method;
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, LOCATION, PROXY_AUTHORIZATION};
 use serde_json::{Value, json};
 use url::Url;
+
+pub use self::kept::Kept;
 
 use self::exchange::{Answer, Request, round_trip};
 use super::net::connect;
