@@ -210,6 +210,16 @@ pub enum Fact {
     LoadRate,
     /// 99 of 100 requests were sent no later than this after they were due, as far as it lay with runready itself.
     LoadOwnLateness,
+    /// Subprotocol that the server chose (RFC 6455).
+    Subprotocol,
+    /// From the last message sent, or from the upgrade, to the first message received.
+    TimeToFirstMessage,
+    /// Number of messages received.
+    MessagesReceived,
+    /// What each step of the conversation took.
+    StepTimes,
+    /// Code with which the peer closed the WebSocket (RFC 6455, section 7.4).
+    CloseCode,
     /// Number of resolved addresses that were not tried, because there are too many.
     AddressesLeftOut,
 }
@@ -249,6 +259,11 @@ impl Fact {
             Fact::LoadMax => "loadMax",
             Fact::LoadRate => "loadRate",
             Fact::LoadOwnLateness => "loadOwnLateness",
+            Fact::Subprotocol => "subprotocol",
+            Fact::TimeToFirstMessage => "timeToFirstMessage",
+            Fact::MessagesReceived => "messagesReceived",
+            Fact::StepTimes => "stepTimes",
+            Fact::CloseCode => "closeCode",
             Fact::AddressesLeftOut => "addressesLeftOut",
         }
     }

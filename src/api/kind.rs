@@ -11,6 +11,8 @@ pub enum Kind {
     Tls,
     /// An HTTP request.
     Http,
+    /// A WebSocket, and messages over it.
+    Websocket,
     /// A PostgreSQL login and query.
     Postgres,
     /// Another probe, repeated.
@@ -19,7 +21,8 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 6] = [Kind::Dns, Kind::Tcp, Kind::Tls, Kind::Http, Kind::Postgres, Kind::Load];
+    pub const ALL: [Kind; 7] =
+        [Kind::Dns, Kind::Tcp, Kind::Tls, Kind::Http, Kind::Websocket, Kind::Postgres, Kind::Load];
 
     /// The name of the field in the spec, and of the label in metrics.
     pub const fn as_str(self) -> &'static str {
@@ -28,6 +31,7 @@ impl Kind {
             Kind::Tcp => "tcp",
             Kind::Tls => "tls",
             Kind::Http => "http",
+            Kind::Websocket => "websocket",
             Kind::Postgres => "postgres",
             Kind::Load => "load",
         }

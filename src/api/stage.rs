@@ -28,6 +28,10 @@ pub enum Stage {
     Request,
     /// The response's body.
     Body,
+    /// The request to turn an HTTP connection into one of another protocol, up to the answer.
+    Upgrade,
+    /// Messages sent and messages expected.
+    Messages,
     /// Bytes sent and bytes expected over a plain connection.
     Exchange,
     /// Many requests, up to the answer of the last.
@@ -38,7 +42,7 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage.
-    pub const ALL: [Stage; 13] = [
+    pub const ALL: [Stage; 15] = [
         Stage::Resolve,
         Stage::Connect,
         Stage::Tls,
@@ -49,6 +53,8 @@ impl Stage {
         Stage::Payload,
         Stage::Request,
         Stage::Body,
+        Stage::Upgrade,
+        Stage::Messages,
         Stage::Exchange,
         Stage::Load,
         Stage::Assert,
@@ -67,6 +73,8 @@ impl Stage {
             Stage::Payload => "payload",
             Stage::Request => "request",
             Stage::Body => "body",
+            Stage::Upgrade => "upgrade",
+            Stage::Messages => "messages",
             Stage::Exchange => "exchange",
             Stage::Load => "load",
             Stage::Assert => "assert",

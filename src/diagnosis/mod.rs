@@ -111,7 +111,7 @@ impl Observation<'_> {
         match self.kind {
             Kind::Postgres => Layer::Database,
             Kind::Dns => Layer::Network,
-            Kind::Tcp | Kind::Tls | Kind::Http | Kind::Load => Layer::Application,
+            Kind::Tcp | Kind::Tls | Kind::Http | Kind::Websocket | Kind::Load => Layer::Application,
         }
     }
 

@@ -23,6 +23,8 @@ pub(super) fn too_slow(case: &Case<'_>) -> Vec<Finding> {
                     | Stage::Payload
                     | Stage::Request
                     | Stage::Body
+                    | Stage::Upgrade
+                    | Stage::Messages
                     | Stage::Exchange
                     | Stage::Load
                     | Stage::Assert,

@@ -279,7 +279,7 @@ const fn timeout_cause(stage: Stage) -> Cause {
         Stage::Handshake => Cause::HandshakeTimeout,
         Stage::Authenticate => Cause::AuthenticationTimeout,
         Stage::Initialize | Stage::Query | Stage::Payload => Cause::QueryTimeout,
-        Stage::Request | Stage::Body | Stage::Exchange => Cause::ResponseTimeout,
+        Stage::Request | Stage::Body | Stage::Upgrade | Stage::Messages | Stage::Exchange => Cause::ResponseTimeout,
         // Everything that it waits for has its own clock.
         Stage::Load => Cause::LoadNotGenerated,
         // Not the peer's time that is up, but what it left of ours.

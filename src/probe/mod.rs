@@ -5,6 +5,7 @@
 
 mod assertion;
 mod attempt;
+mod auth;
 mod database;
 mod dns;
 mod driven;
@@ -14,6 +15,7 @@ pub mod net;
 mod postgres;
 mod tcp;
 mod tls;
+mod websocket;
 
 use std::panic::AssertUnwindSafe;
 
@@ -137,6 +139,7 @@ async fn carry_out(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Fai
         Action::Dns(action) => Box::pin(dns::probe(action, attempt)).await,
         Action::Tls(action) => Box::pin(tls::probe(action, attempt)).await,
         Action::Http(action) => Box::pin(http::probe(action, attempt)).await,
+        Action::Websocket(action) => Box::pin(websocket::probe(action, attempt)).await,
         Action::Postgres(action) => Box::pin(postgres::probe(action, attempt)).await,
         Action::Load(action) => Box::pin(load::probe(action, attempt)).await,
     }

@@ -271,7 +271,7 @@ const fn concern_of(kind: Kind) -> ConditionType {
     match kind {
         Kind::Postgres => ConditionType::DatabaseReachable,
         Kind::Dns | Kind::Tcp | Kind::Tls => ConditionType::NetworkReachable,
-        Kind::Http => ConditionType::EndpointsServing,
+        Kind::Http | Kind::Websocket => ConditionType::EndpointsServing,
         Kind::Load => ConditionType::SustainsLoad,
     }
 }

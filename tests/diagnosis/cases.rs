@@ -9,7 +9,7 @@ use runready::diagnosis::{Case, Observation};
 use runready::evidence::{AddressRecord, Evidence, Fact, Failure, Outcome, StageRecord};
 
 use Confidence::{High, Low, Medium};
-use Kind::{Dns, Http, Load, Postgres, Tcp, Tls};
+use Kind::{Dns, Http, Load, Postgres, Tcp, Tls, Websocket};
 
 /// A vantage in a cluster.
 pub const POD: &str = "pod/runready/runready-0";
@@ -132,6 +132,7 @@ const fn stages_of(kind: Kind) -> &'static [Stage] {
         Tls => &[Stage::Connect, Stage::Tls],
         Http => &[Stage::Connect, Stage::Tls, Stage::Request, Stage::Body],
         Load => &[Stage::Load],
+        Websocket => &[Stage::Connect, Stage::Tls, Stage::Upgrade, Stage::Messages],
         Postgres => &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Authenticate, Stage::Query],
     }
 }
@@ -169,6 +170,7 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::AuthenticationTimeout
         | Cause::AccessDenied
         | Cause::DatabaseNotFound => Some(Stage::Authenticate),
+        Cause::UpgradeRefused => Some(Stage::Upgrade),
         Cause::AssertionFailed => Some(Stage::Assert),
         Cause::SecretNotFound
         | Cause::SecretKeyMissing
@@ -190,6 +192,7 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::BodyMismatch
         | Cause::ResponseTooLarge
         | Cause::TooManyRedirects
+        | Cause::WebSocketClosed
         | Cause::LatencyExceeded
         | Cause::StartupBudgetExceeded => Some(last),
     }
@@ -379,6 +382,27 @@ pub fn rows() -> Vec<Row> {
         ("the connection is cut", vec![database(Cause::ConnectionClosed)], "server/cuts", Layer::Database, Medium),
         ("the answer is a 404", vec![web(Cause::StatusUnexpected)], "application/answer", Layer::Application, Medium),
         (
+            "a WebSocket is refused",
+            vec![ill("chat", Websocket, WEB, Cause::UpgradeRefused)],
+            "application/answer",
+            Layer::Application,
+            Medium,
+        ),
+        (
+            "a WebSocket is closed with an internal error",
+            vec![ill("chat", Websocket, WEB, Cause::WebSocketClosed).telling(Fact::CloseCode, "1011")],
+            "application/answer",
+            Layer::Application,
+            Medium,
+        ),
+        (
+            "the chat accepts and says nothing",
+            vec![ill("chat", Websocket, WEB, Cause::ResponseTimeout)],
+            "server/hangs",
+            Layer::Application,
+            Medium,
+        ),
+        (
             "it works, but slowly",
             vec![database(Cause::LatencyExceeded).in_state(ProbeState::Degraded)],
             "latency/too-slow",
@@ -500,6 +524,7 @@ pub fn silences() -> Vec<(&'static str, &'static str, Vec<Seen>)> {
         ("server/hangs", "nothing was accepted", vec![web(Cause::ConnectTimeout)]),
         ("server/cuts", "it was refused to begin with", vec![web(Cause::ConnectionRefused)]),
         ("application/answer", "there was no answer", vec![web(Cause::ResponseTimeout)]),
+        ("load/not-sustained", "nobody answers at all", vec![ill("load", Load, WEB, Cause::LimitExceeded)]),
         ("latency/too-slow", "it fails", vec![web(Cause::ResponseTimeout)]),
         ("check/spec", "the path fails", vec![database(Cause::ConnectTimeout)]),
         ("check/not-allowed", "nobody answers", vec![database(Cause::ConnectTimeout)]),

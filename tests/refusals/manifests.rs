@@ -16,7 +16,7 @@ const fn bad(what: &'static str, spec: &'static str, field: &'static str, says: 
     Bad { what, spec, field, says }
 }
 
-const KINDS: &str = "exactly one kind per probe: set one of dns, tcp, tls, http, postgres or load";
+const KINDS: &str = "exactly one kind per probe: set one of dns, tcp, tls, http, websocket, postgres or load";
 const GO_STYLE: &str = "must be a Go-style duration with a unit, such as 500ms, 30s or 1m30s";
 const ONE_WAY: &str = "set exactly one way to the database: host (with port), or socket";
 const WITHIN: &str = "timeout must not be longer than the interval (default 30s)";
@@ -370,6 +370,60 @@ pub const BAD: &[Bad] = &[
         "supported values: \"Http1\", \"Http2\"",
     ),
     bad(
+        "two ways to authenticate",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    auth: {basic: {username: u, passwordSecretRef: {name: s, key: k}}, bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].http.auth",
+        "exactly one way to authenticate: set one of basic",
+    ),
+    bad(
+        "no way to authenticate",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    auth: {} # here",
+        "spec.probes[0].http.auth",
+        "exactly one way to authenticate: set one of basic",
+    ),
+    bad(
+        "a user name with a colon",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    auth:\n      basic:\n        username: 'a:b' # here\n        passwordSecretRef: {name: s, key: k}",
+        "spec.probes[0].http.auth.basic.username",
+        "must be a user name without a colon",
+    ),
+    bad(
+        "credentials in plain text",
+        "probes:\n- name: a\n  http:\n    url: http://h.example.com/\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].http.auth",
+        "auth over plain text shows the credentials to everyone on the way: use https://",
+    ),
+    bad(
+        "credentials in plain text to a name that looks like the own host",
+        "probes:\n- name: a\n  http:\n    url: http://127.0.0.1.example.com/\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].http.auth",
+        "auth over plain text shows the credentials to everyone on the way: use https://",
+    ),
+    bad(
+        "credentials twice",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    headers: [{name: authorization, value: v}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].http.auth",
+        "auth sets the header Authorization: leave it out of headers and headersFromSecret",
+    ),
+    bad(
+        "credentials twice, from Secrets",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    headersFromSecret: [{name: Authorization, secretRef: {name: s, key: k}}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].http.auth",
+        "auth sets the header Authorization: leave it out of headers and headersFromSecret",
+    ),
+    bad(
+        "a WebSocket's credentials in plain text",
+        "probes:\n- name: a\n  websocket:\n    url: ws://h.example.com/\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].websocket.auth",
+        "auth over plain text shows the credentials to everyone on the way: use https:// (or wss://)",
+    ),
+    bad(
+        "a WebSocket's credentials twice, from Secrets",
+        "probes:\n- name: a\n  websocket:\n    url: wss://h\n    headersFromSecret: [{name: Authorization, secretRef: {name: s, key: k}}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
+        "spec.probes[0].websocket.auth",
+        "auth sets the header Authorization: leave it out of headers and headersFromSecret",
+    ),
+    bad(
         "a TLS mode in libpq's spelling",
         "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    tls:\n      mode: verify-full # here",
         "spec.probes[0].postgres.tls.mode",
@@ -398,6 +452,78 @@ pub const BAD: &[Bad] = &[
         "probes:\n- name: a\n  tcp: {host: h, port: 1}\n  assert:\n  - '' # here",
         "spec.probes[0].assert[0]",
         "should be at least 1 chars long",
+    ),
+    bad(
+        "a WebSocket by an HTTP URL",
+        "probes:\n- name: a\n  websocket:\n    url: https://h/chat # here",
+        "spec.probes[0].websocket.url",
+        "must be an absolute ws:// or wss:// URL with a host and without user, password or fragment",
+    ),
+    bad(
+        "a WebSocket's URL with a fragment",
+        "probes:\n- name: a\n  websocket:\n    url: wss://h/chat#room # here",
+        "spec.probes[0].websocket.url",
+        "must be an absolute ws:// or wss:// URL with a host and without user, password or fragment",
+    ),
+    bad(
+        "a subprotocol with a space",
+        "probes:\n- name: a\n  websocket:\n    url: wss://h/chat\n    subprotocols:\n    - chat v1 # here",
+        "spec.probes[0].websocket.subprotocols[0]",
+        "must be the name of a subprotocol, such as chat.v1: one token, without spaces or commas",
+    ),
+    bad(
+        "a subprotocol expected that is not offered",
+        "probes:\n- name: a\n  websocket:\n    url: wss://h/chat\n    expectSubprotocol: chat.v2 # here\n    subprotocols: [chat.v1]",
+        "spec.probes[0].websocket.expectSubprotocol",
+        "expectSubprotocol must be one of subprotocols",
+    ),
+    bad(
+        "a time to the first message without one",
+        "probes:\n- name: a\n  websocket:\n    url: wss://h/chat\n    maxTimeToFirstMessage: 2s # here\n    steps: [{send: x}]",
+        "spec.probes[0].websocket.maxTimeToFirstMessage",
+        "add a step with expect or expectJson",
+    ),
+    bad(
+        "a step of two actions",
+        "probes:\n- name: a\n  websocket:\n    url: wss://h/chat\n    steps:\n    - {send: x, expect: hello} # here",
+        "spec.probes[0].websocket.steps[0]",
+        "exactly one action per step: set one of send, sendBase64, expect, expectJson or ping",
+    ),
+    bad(
+        "a step without an action",
+        "probes:\n- name: a\n  websocket:\n    url: wss://h/chat\n    steps:\n    - {} # here",
+        "spec.probes[0].websocket.steps[0]",
+        "exactly one action per step",
+    ),
+    bad(
+        "a limit to sending",
+        "probes:\n- name: a\n  websocket:\n    url: wss://h/chat\n    steps:\n    - send: x\n      within: 1s # here",
+        "spec.probes[0].websocket.steps[0].within",
+        "within limits a wait",
+    ),
+    bad(
+        "a number of messages to wait for a pong",
+        "probes:\n- name: a\n  websocket:\n    url: wss://h/chat\n    steps:\n    - ping: true\n      maxMessages: 5 # here",
+        "spec.probes[0].websocket.steps[0].maxMessages",
+        "maxMessages has a meaning only together with expect or expectJson",
+    ),
+    bad(
+        "a ping that is none",
+        "probes:\n- name: a\n  websocket:\n    url: wss://h/chat\n    steps:\n    - ping: false # here",
+        "spec.probes[0].websocket.steps[0].ping",
+        "must be true: leave the step out instead",
+    ),
+    bad(
+        "a JSONPath with descendants",
+        "probes:\n- name: a\n  websocket:\n    url: wss://h/chat\n    steps:\n    - expectJson:\n        path: $..type # here",
+        "spec.probes[0].websocket.steps[0].expectJson.path",
+        "must be a JSONPath of names, indexes and *",
+    ),
+    bad(
+        "a JSONPath with a filter",
+        "probes:\n- name: a\n  websocket:\n    url: wss://h/chat\n    steps:\n    - expectJson:\n        path: $[?@.a] # here",
+        "spec.probes[0].websocket.steps[0].expectJson.path",
+        "must be a JSONPath of names, indexes and *",
     ),
     bad("suspend in words", "suspend: 'later' # here", "spec.suspend", "must be of type boolean: \"string\""),
 ];
@@ -434,6 +560,24 @@ pub const ONLY_WE_CAN_TELL: &[Bad] = &[
         "probes:\n- name: a\n  tcp: {host: 127.0.0.1, port: 1}\n  assert:\n  - latency < duration('1s')\n  - status == 200 # here",
         "spec.probes[0].assert[1]",
         "column 1: `status` is not known here; a probe of kind tcp has latency, stages, received",
+    ),
+    bad(
+        "a header that is the WebSocket handshake's own",
+        "probes:\n- name: a\n  websocket:\n    url: ws://127.0.0.1:1/\n    headers: [{name: Sec-WebSocket-Protocol, value: chat}] # here",
+        "spec.probes[0].websocket.headers",
+        "sec-websocket-protocol is the handshake's own header: use subprotocols",
+    ),
+    bad(
+        "a regular expression for a message that is none",
+        "probes:\n- name: a\n  websocket:\n    url: ws://127.0.0.1:1/\n    steps:\n    - expect: '(' # here",
+        "spec.probes[0].websocket.steps[0].expect",
+        "is not a regular expression (RE2 syntax)",
+    ),
+    bad(
+        "a message that is not base64",
+        "probes:\n- name: a\n  websocket:\n    url: ws://127.0.0.1:1/\n    steps:\n    - sendBase64: a-b # here",
+        "spec.probes[0].websocket.steps[0].sendBase64",
+        "is not base64 with padding, such as AAEC",
     ),
     bad(
         "a resolver that is no address",
@@ -473,6 +617,14 @@ pub const GOOD: &[(&str, &str)] = &[
     (
         "everything of load",
         "timeZone: Europe/Berlin\nschedule: '*/5 * * * *'\nprobes:\n- name: a\n  tcp: {host: h, port: 1}\n- name: b\n  load:\n    probe: a\n    ratePerSecond: 50\n    window: 1m\n    successRatio: 99.9%\n    latency: {p50: 1ms, p95: 2ms, p99: 3ms, max: 4ms}\n    every: 61s\n    afterRecovery: true\n    reuseConnections: false\n- name: c\n  load: {probe: a, concurrency: 5, schedule: '0 3 * * *', successRatio: 100%}",
+    ),
+    (
+        "everything of websocket",
+        "probes:\n- name: a\n  websocket:\n    url: wss://h/x?y=z\n    headers: [{name: Origin, value: 'https://h'}]\n    headersFromSecret: [{name: Authorization, secretRef: {name: s, key: k}}]\n    subprotocols: [chat.v1, chat.v2]\n    expectSubprotocol: chat.v2\n    tls: {serverName: h, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    steps:\n    - {send: x}\n    - {sendBase64: AAEC}\n    - {expect: '^x$', within: 5s, maxMessages: 10}\n    - {expectJson: {path: $}}\n    - {expectJson: {path: '$.choices[-1][*].*[\"first name\"]', matches: x}}\n    - {ping: true, within: 1s}\n    maxTimeToFirstMessage: 2s\n    maxMessageBytes: 1024\n    happyEyeballs: true",
+    ),
+    (
+        "credentials in plain text to the own host, and where that is allowed",
+        "probes:\n- name: a\n  http: {url: 'http://127.0.0.1:8080/x', auth: {bearer: {tokenSecretRef: {name: s, key: k}}}}\n- name: d\n  websocket: {url: 'ws://localhost:8080/x', auth: {bearer: {tokenSecretRef: {name: s, key: k}}}}\n- name: b\n  http: {url: 'http://h.mesh.internal/', auth: {allowPlainText: true, basic: {username: u, passwordSecretRef: {name: s, key: k}}}}\n- name: c\n  http: {url: 'http://[::1]', auth: {bearer: {tokenSecretRef: {name: s, key: k}}}}",
     ),
     (
         "everything of http",

@@ -4,6 +4,7 @@
 pub mod apiserver;
 pub mod backend;
 pub mod cert;
+pub mod chat;
 pub mod checks;
 pub mod cluster;
 pub mod helm;

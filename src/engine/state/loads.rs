@@ -132,7 +132,14 @@ impl Loads {
 
 impl CheckState {
     /// Takes in what came of a load. It is the sum of many requests: it needs no second one to confirm it.
-    pub(super) fn take_in_load(&mut self, run: u64, evidence: Evidence, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
+    pub(super) fn take_in_load(
+        &mut self,
+        run: u64,
+        evidence: Evidence,
+        now: Now,
+        settings: &Settings,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(probe) = self.loads.ended(run) else { return };
         if let Some(track) = self.tracks.get_mut(probe) {
             track.observe(evidence, Thresholds { failure: 1, success: 1 }, now.wall);

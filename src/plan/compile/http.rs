@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 use hyper::Method;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use super::{Compiler, invalid};
-use crate::api::probes::HttpProbe;
+use crate::api::probes::{AUTH_TWICE, Auth, HttpHeader, HttpProbe, HttpSecretHeader, HttpTls};
 use crate::plan::Fault;
-use crate::plan::kinds::{Action, HttpAction, shown_url};
-use crate::plan::trust::Verification;
+use crate::plan::kinds::{Action, AuthPlan, HttpAction, shown_url};
+use crate::plan::trust::{TlsPlan, Verification};
 
 const DEFAULT_MAX_BODY_BYTES: u32 = 1 << 20;
 
@@ -26,17 +26,10 @@ impl Compiler<'_> {
         let method = spec.method.as_deref().unwrap_or("GET");
         let method = Method::from_bytes(method.as_bytes())
             .map_err(|_| invalid(self.at("http.method"), format!("{method:?} is not an HTTP method")))?;
-        let settings = spec.tls.clone().unwrap_or_default();
-        let verification =
-            if settings.insecure_skip_verify { Verification::Nothing } else { Verification::ChainAndName };
         let plain = url.scheme() == "http" && spec.follow_redirects.unwrap_or(0) == 0;
-        let tls = self.trust(
-            "http.tls",
-            settings.server_name.as_deref(),
-            if plain { Verification::Nothing } else { verification },
-            settings.ca_secret_ref.as_ref(),
-            settings.client_cert_secret_ref.as_ref(),
-        )?;
+        let tls = self.http_tls("http.tls", spec.tls.as_ref(), plain)?;
+        let headers = self.headers("http", &spec.headers, &spec.headers_from_secret)?;
+        let auth = self.only_auth("http", spec.auth.as_ref(), &url, &headers)?;
         let expect_headers = spec
             .expect_headers
             .iter()
@@ -49,7 +42,8 @@ impl Compiler<'_> {
         Ok(Action::Http(Box::new(HttpAction {
             url,
             method,
-            headers: self.headers(spec)?,
+            headers,
+            auth,
             body: Bytes::from(spec.body.clone().unwrap_or_default()),
             expect_status: spec.expect_status.iter().filter_map(|status| u16::try_from(*status).ok()).collect(),
             expect_body: spec
@@ -71,17 +65,53 @@ impl Compiler<'_> {
             .map_err(|_| invalid(self.at(&format!("{path}.name")), format!("{name:?} is not a header name")))
     }
 
-    fn headers(&self, spec: &HttpProbe) -> Result<HeaderMap, Fault> {
+    /// The TLS settings at `path` of a client of HTTP; `plain` if no TLS connection will be opened.
+    pub(super) fn http_tls(&self, path: &str, spec: Option<&HttpTls>, plain: bool) -> Result<TlsPlan, Fault> {
+        let settings = spec.cloned().unwrap_or_default();
+        let verification =
+            if plain || settings.insecure_skip_verify { Verification::Nothing } else { Verification::ChainAndName };
+        self.trust(
+            path,
+            settings.server_name.as_deref(),
+            verification,
+            settings.ca_secret_ref.as_ref(),
+            settings.client_cert_secret_ref.as_ref(),
+        )
+    }
+
+    /// The credentials of a probe of that kind, which has no others in its headers.
+    pub(super) fn only_auth(
+        &self,
+        kind: &str,
+        spec: Option<&Auth>,
+        url: &Url,
+        headers: &HeaderMap,
+    ) -> Result<Option<AuthPlan>, Fault> {
+        let path = format!("{kind}.auth");
+        let auth = self.auth(&path, spec, url)?;
+        if auth.is_some() && headers.contains_key(AUTHORIZATION) {
+            return Err(invalid(self.at(&path), AUTH_TWICE));
+        }
+        Ok(auth)
+    }
+
+    /// The headers of a probe of that kind; those from Secrets are marked sensitive.
+    pub(super) fn headers(
+        &self,
+        kind: &str,
+        written: &[HttpHeader],
+        from_secret: &[HttpSecretHeader],
+    ) -> Result<HeaderMap, Fault> {
         let mut headers = HeaderMap::new();
-        for (index, header) in spec.headers.iter().enumerate() {
-            let path = format!("http.headers[{index}]");
+        for (index, header) in written.iter().enumerate() {
+            let path = format!("{kind}.headers[{index}]");
             let value = HeaderValue::from_str(&header.value).map_err(|_| {
                 invalid(self.at(&format!("{path}.value")), "holds characters that a header can't carry")
             })?;
             headers.append(self.header_name(&path, &header.name)?, value);
         }
-        for (index, header) in spec.headers_from_secret.iter().enumerate() {
-            let path = format!("http.headersFromSecret[{index}]");
+        for (index, header) in from_secret.iter().enumerate() {
+            let path = format!("{kind}.headersFromSecret[{index}]");
             let field = self.at(&format!("{path}.secretRef"));
             let text = self.secrets.text(&field, &header.secret_ref.name, &header.secret_ref.key)?;
             let mut value = HeaderValue::from_str(text)
@@ -94,11 +124,11 @@ impl Compiler<'_> {
 }
 
 /// Whether the URL holds a user or a password.
-fn has_user(url: &Url) -> bool {
+pub(super) fn has_user(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }
 
 /// What is written as a URL, as it may be shown. What is none may hold anything, and is not.
 pub(super) fn shown(text: &str) -> String {
-    Url::parse(text).map_or_else(|_| "http: not a URL".to_owned(), |url| shown_url(&url))
+    Url::parse(text).map_or_else(|_| "not a URL".to_owned(), |url| shown_url(&url))
 }

@@ -1,6 +1,7 @@
 //! Compiles a spec and its secrets into a plan. Pure but for the system's CA certificates, which are read once.
 
 mod assertions;
+mod auth;
 mod database;
 mod dns;
 mod http;
@@ -8,6 +9,7 @@ mod load;
 mod postgres;
 mod tcp;
 mod tls;
+mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,6 +140,8 @@ fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
         payload,
         request,
         body,
+        upgrade,
+        messages,
         exchange,
     }) = timeouts
     else {
@@ -154,6 +158,8 @@ fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
         (Stage::Payload, payload),
         (Stage::Request, request),
         (Stage::Body, body),
+        (Stage::Upgrade, upgrade),
+        (Stage::Messages, messages),
         (Stage::Exchange, exchange),
     ]
     .into_iter()
@@ -252,6 +258,7 @@ impl Compiler<'_> {
             KindSpec::Tcp(spec) => (Kind::Tcp, format!("tcp://{}", authority(&spec.host, spec.port)), self.tcp(spec)),
             KindSpec::Tls(spec) => (Kind::Tls, format!("tls://{}", authority(&spec.host, spec.port)), self.tls(spec)),
             KindSpec::Http(spec) => (Kind::Http, http::shown(&spec.url), self.http(spec)),
+            KindSpec::Websocket(spec) => (Kind::Websocket, http::shown(&spec.url), self.websocket(spec)),
             KindSpec::Postgres(spec) => (Kind::Postgres, postgres::shown(spec), self.postgres(spec)),
             KindSpec::Load(spec) => (Kind::Load, self.shown_load(spec), self.load(spec)),
         }

@@ -1,8 +1,10 @@
 //! What each kind of probe does, with names parsed, expressions compiled and secrets in place. Data only.
 
+mod auth;
 mod database;
 mod http;
 mod load;
+mod websocket;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,9 +17,11 @@ pub use crate::api::Kind;
 use super::trust::TlsPlan;
 use crate::api::probes::RecordType;
 
+pub use auth::AuthPlan;
 pub use database::{DatabaseTlsPlan, PostgresAction, Usage};
 pub use http::HttpAction;
 pub use load::{DEFAULT_IN_FLIGHT, DEFAULT_RATE, DEFAULT_WINDOW, LoadAction, Pace, Percentile};
+pub use websocket::{JsonWanted, Wanted, WebsocketAction, WebsocketStep, WebsocketWait};
 
 /// What a probe does.
 #[derive(Clone, Debug)]
@@ -30,6 +34,8 @@ pub enum Action {
     Tls(TlsAction),
     /// Send an HTTP request.
     Http(Box<HttpAction>),
+    /// Open a WebSocket.
+    Websocket(Box<WebsocketAction>),
     /// Log in to PostgreSQL.
     Postgres(Box<PostgresAction>),
     /// Repeat another probe.
@@ -51,7 +57,12 @@ impl Action {
     /// How a database is used, if this is a probe of one.
     pub const fn usage(&self) -> Option<&Usage> {
         match self {
-            Action::Dns(_) | Action::Tcp(_) | Action::Tls(_) | Action::Http(_) | Action::Load(_) => None,
+            Action::Dns(_)
+            | Action::Tcp(_)
+            | Action::Tls(_)
+            | Action::Http(_)
+            | Action::Websocket(_)
+            | Action::Load(_) => None,
             Action::Postgres(action) => Some(&action.usage),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Redirects run the stages again, one after the other, within the probe's one deadline.
 
-mod exchange;
+pub(super) mod exchange;
 mod expect;
 mod kept;
 mod preface;
@@ -17,6 +17,7 @@ use url::Url;
 pub use self::kept::Kept;
 
 use self::exchange::{Answer, Request, round_trip};
+use super::auth::authorize;
 use super::net::connect;
 use super::net::tls::{Session, tls};
 use super::{Attempt, MAX_ANSWER};
@@ -34,6 +35,9 @@ pub async fn probe(action: &HttpAction, attempt: &mut Attempt<'_>) -> Result<(),
         headers: action.headers.clone(),
         body: action.body.clone(),
     };
+    if let Some(plan) = &action.auth {
+        request.headers.insert(AUTHORIZATION, authorize(attempt, plan).await?);
+    }
     let mut hops = 0;
     loop {
         let answer = visit(action, &request, attempt).await?;
