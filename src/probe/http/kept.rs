@@ -6,12 +6,12 @@
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
-use hyper::header::CONNECTION;
+use hyper::header::{AUTHORIZATION, CONNECTION};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::exchange::{Answer, MAX_HEADER, Request, failure, outgoing};
-use super::{connect, expect, settings, tls};
+use super::{authorize, connect, expect, settings, tls};
 use crate::api::probes::HttpVersion;
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
@@ -24,6 +24,8 @@ use crate::probe::net::tls::Session;
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
+type Connection = http1::Connection<TokioIo<Box<dyn Stream>>, Full<Bytes>>;
+
 /// The same request, again and again, over one connection at a time.
 pub struct Kept<'a> {
     action: &'a HttpAction,
@@ -34,7 +36,7 @@ pub struct Kept<'a> {
 
 struct Line {
     sender: http1::SendRequest<Full<Bytes>>,
-    connection: Driven<http1::Connection<TokioIo<Box<dyn Stream>>, Full<Bytes>>>,
+    connection: Driven<Connection>,
     session: Option<Session>,
 }
 
@@ -78,7 +80,10 @@ impl<'a> Kept<'a> {
         (ready.is_ok() && line.connection.end().is_none()).then_some(line)
     }
 
-    async fn open(&self, attempt: &mut Attempt<'_>) -> Result<Line, Failure> {
+    async fn open(&mut self, attempt: &mut Attempt<'_>) -> Result<Line, Failure> {
+        if let Some(plan) = &self.action.auth {
+            self.template.headers_mut().insert(AUTHORIZATION, authorize(attempt, plan).await?);
+        }
         let url = &self.request.url;
         let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let port = url.port_or_known_default().unwrap_or(80);

@@ -55,7 +55,9 @@ fn start(action: Arc<LoadAction>, vantage: Vantage) -> std::io::Result<oneshot::
         // The connections go first: they belong to the runtime.
         drop(tasks);
         // Nobody may wait for it any longer.
-        ended.map(|tally| done.send(tally));
+        if let Some(tally) = ended {
+            let _ = done.send(tally);
+        }
     })?;
     Ok(counted)
 }
