@@ -11,7 +11,7 @@ use super::Vantage;
 use super::net::connect::Stragglers;
 use crate::api::{Cause, Stage};
 use crate::evidence::{AddressRecord, Evidence, Fact, Failure, MAX_TEXT, Outcome, Shown, StageRecord, clip};
-use crate::plan::ProbePlan;
+use crate::plan::{ProbePlan, Scrub};
 
 /// The most that is kept of one text or body for assertions and captures, in bytes.
 pub const MAX_ANSWER: usize = 256 * 1024;
@@ -36,6 +36,7 @@ pub struct Attempt<'a> {
     addresses: Vec<AddressRecord>,
     facts: Vec<(Fact, Box<str>)>,
     answers: Option<Box<Answers>>,
+    hidden: Option<Box<Scrub>>,
     flaw: Option<Failure>,
     stragglers: Option<Stragglers>,
     /// The latency, where it is not that of the stages.
@@ -58,6 +59,7 @@ impl<'a> Attempt<'a> {
             addresses: Vec::with_capacity(1),
             facts: Vec::new(),
             answers,
+            hidden: None,
             flaw: None,
             stragglers: None,
             took: None,
@@ -80,6 +82,7 @@ impl<'a> Attempt<'a> {
             addresses: Vec::with_capacity(1),
             facts: Vec::new(),
             answers: self.answers.as_ref().map(|_| Box::default()),
+            hidden: None,
             flaw: None,
             stragglers: None,
             took: None,
@@ -94,6 +97,7 @@ impl<'a> Attempt<'a> {
         if let (Some(answers), Some(more)) = (&mut self.answers, part.answers) {
             answers.extend(*more);
         }
+        self.hidden = self.hidden.take().or(part.hidden);
         if let Some(flaw) = part.flaw {
             self.flaw(flaw);
         }
@@ -178,6 +182,19 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// Keeps a value out of sight that was sent to the peer, which may have answered with it. Nothing is kept unless somebody
+    /// will ask for the answer.
+    pub fn hide(&mut self, value: &str) {
+        if self.is_asked() {
+            self.hidden.get_or_insert_default().hide(value);
+        }
+    }
+
+    /// What must be kept out of sight, besides the values of Secrets.
+    pub fn hidden(&self) -> Scrub {
+        self.hidden.as_deref().cloned().unwrap_or_default()
+    }
+
     /// What the peer has answered, as far as it was asked for.
     pub fn answers(&self) -> &[(&'static str, Value)] {
         self.answers.as_deref().map_or(&[], Vec::as_slice)
@@ -198,13 +215,16 @@ impl<'a> Attempt<'a> {
         &self.addresses
     }
 
-    /// From the start of the first stage to the end of the last that the peer had a part in.
+    /// From the start of the first stage to the end of the last that the peer had a part in, without the time for a token: that
+    /// is not spent on this path, and most attempts hold one already.
     pub fn latency(&self) -> Duration {
         if let Some(took) = self.took {
             return took;
         }
         let last = self.stages.iter().rev().find(|record| record.stage != Stage::Assert);
-        last.map_or_else(|| self.started.elapsed(), |record| record.start + record.duration)
+        let whole = last.map_or_else(|| self.started.elapsed(), |record| record.start + record.duration);
+        let tokens = self.stages.iter().filter(|record| record.stage == Stage::Token).map(|record| record.duration);
+        whole.saturating_sub(tokens.sum())
     }
 
     /// Says what the latency is, where many requests were made.
@@ -258,7 +278,8 @@ impl<'a> Attempt<'a> {
 
     fn too_slow(&self, latency: Duration) -> Option<Failure> {
         let most = self.plan.max_latency.filter(|most| latency > *most)?;
-        let slowest = self.stages.iter().max_by_key(|stage| stage.duration)?;
+        let of_the_path = self.stages.iter().filter(|stage| stage.stage != Stage::Token);
+        let slowest = of_the_path.max_by_key(|stage| stage.duration)?;
         let message = format!(
             "answered after {}, slower than maxLatency {}; the slowest stage was {} with {}",
             Shown(latency),
@@ -273,6 +294,7 @@ impl<'a> Attempt<'a> {
 /// The cause of a stage that ran out of time.
 const fn timeout_cause(stage: Stage) -> Cause {
     match stage {
+        Stage::Token => Cause::TokenFailed,
         Stage::Resolve => Cause::ResolverTimeout,
         Stage::Connect => Cause::ConnectTimeout,
         Stage::Tls => Cause::TlsTimeout,

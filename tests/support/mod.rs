@@ -22,3 +22,4 @@ pub mod relay;
 pub mod scratch;
 pub mod skip;
 pub mod wait;
+pub mod web;

@@ -67,7 +67,7 @@ pub struct LoadProbe {
     /// Also run once the check's required probes, of which one was failing, all work again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub after_recovery: bool,
-    /// Whether requests share connections, as a service's do. Default true. Of use to `http` probes over HTTP/1.1 without `assert` and redirects; any other probe opens a connection for each.
+    /// Whether requests share connections, as a service's do. Default true. Of use to `http` probes over HTTP/1.1 without `assert`, `expectBody` and redirects; any other probe opens a connection for each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reuse_connections: Option<bool>,
 }

@@ -41,10 +41,14 @@ struct Line {
 }
 
 impl<'a> Kept<'a> {
-    /// A connection for that probe; none if a request of it is more than one exchange over HTTP/1.1.
+    /// A connection for that probe; none if it is more than one exchange over HTTP/1.1, or looks into bodies.
     pub fn new(plan: &'a ProbePlan) -> Option<Self> {
         let Ok(Action::Http(action)) = plan.action.as_deref() else { return None };
-        if plan.assertions.is_some() || action.follow_redirects > 0 || action.version != HttpVersion::Http1 {
+        if plan.assertions.is_some()
+            || action.expect_body.is_some()
+            || action.follow_redirects > 0
+            || action.version != HttpVersion::Http1
+        {
             return None;
         }
         let request = Request {
@@ -52,6 +56,7 @@ impl<'a> Kept<'a> {
             method: action.method.clone(),
             headers: action.headers.clone(),
             body: action.body.clone(),
+            whole: false,
         };
         let mut template = outgoing(&request, action.version).ok()?;
         if !request.headers.contains_key(CONNECTION) {
@@ -116,7 +121,8 @@ impl<'a> Kept<'a> {
             connection.beside(sent).await.map_err(|error| broken(Stage::Request, &error))
         };
         let (head, mut incoming) = attempt.stage(Stage::Request, waiting, work).await?.into_parts();
-        let mut answer = Answer { status: head.status, headers: head.headers, body: Vec::new(), body_bytes: 0 };
+        let mut answer =
+            Answer { status: head.status, headers: head.headers, body: Vec::new(), complete: true, body_bytes: 0 };
         let most = self.action.max_body_bytes;
         let work = async {
             while let Some(frame) = incoming.frame().await {
@@ -130,9 +136,6 @@ impl<'a> Kept<'a> {
                         answer.body_bytes
                     );
                     return Err(Failure::new(Cause::ResponseTooLarge, Stage::Body, message));
-                }
-                if self.action.expect_body.is_some() {
-                    answer.body.extend_from_slice(data);
                 }
             }
             Ok(())
