@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::engine::{Engine, Inbox, Parts, Settings};
 use crate::metrics::Metrics;
+use crate::plan::Limits;
 use crate::probe::Vantage;
 use crate::resolve;
 use crate::source::{Backend, SourceEvent, Term};
@@ -31,6 +32,8 @@ pub struct Common {
     pub most_in_flight: usize,
     /// A status whose meaning does not change is written no more often than this.
     pub heartbeat: Duration,
+    /// Limits that no check can lift.
+    pub limits: Limits,
 }
 
 /// A running controller.
@@ -71,9 +74,10 @@ impl Controller {
             traces: common.traces.clone(),
             term,
             most_in_flight: common.most_in_flight,
+            loads_at_once: common.limits.loads_at_once,
         })?;
         let (known, synced) = watch::channel(false);
-        let planner = tokio::spawn(resolve::run(events, backend, engine.inbox(), known));
+        let planner = tokio::spawn(resolve::run(events, backend, engine.inbox(), known, common.limits.clone()));
         Ok(Controller { engine, outbox, planner, synced })
     }
 

@@ -218,6 +218,24 @@ pub enum Fact {
     Records,
     /// DNS server that was asked.
     Resolver,
+    /// Requests of a load that were sent.
+    LoadSent,
+    /// Requests of a load that succeeded.
+    LoadSucceeded,
+    /// The share of a load's requests that succeeded.
+    LoadRatio,
+    /// Half of a load's requests took no longer, counted from when each was due.
+    LoadP50,
+    /// 95 of 100 took no longer.
+    LoadP95,
+    /// 99 of 100 took no longer.
+    LoadP99,
+    /// None took longer.
+    LoadMax,
+    /// Requests that ended, for each second of the window.
+    LoadRate,
+    /// 99 of 100 requests were sent no later than this after they were due, as far as it lay with runready itself.
+    LoadOwnLateness,
     /// Subprotocol that the server chose (RFC 6455).
     Subprotocol,
     /// From the last message sent, or from the upgrade, to the first message received.
@@ -271,6 +289,15 @@ impl Fact {
             Fact::ResponseCode => "responseCode",
             Fact::Records => "records",
             Fact::Resolver => "resolver",
+            Fact::LoadSent => "loadSent",
+            Fact::LoadSucceeded => "loadSucceeded",
+            Fact::LoadRatio => "loadRatio",
+            Fact::LoadP50 => "loadP50",
+            Fact::LoadP95 => "loadP95",
+            Fact::LoadP99 => "loadP99",
+            Fact::LoadMax => "loadMax",
+            Fact::LoadRate => "loadRate",
+            Fact::LoadOwnLateness => "loadOwnLateness",
             Fact::Subprotocol => "subprotocol",
             Fact::TimeToFirstMessage => "timeToFirstMessage",
             Fact::MessagesReceived => "messagesReceived",

@@ -17,7 +17,7 @@ use crate::api::ConnectivityCheckStatus;
 use crate::api::spec::ConnectivityCheckSpec;
 use crate::engine::{Inbox, Start};
 use crate::plan::secrets::Lookup;
-use crate::plan::{self, CheckId, CheckPlan, Secrets};
+use crate::plan::{self, CheckId, CheckPlan, Limits, Secrets};
 use crate::source::{Backend, Declared, SourceEvent};
 
 use reads::Reads;
@@ -67,6 +67,7 @@ pub async fn run(
     backend: Arc<dyn Backend>,
     inbox: Inbox,
     synced: watch::Sender<bool>,
+    limits: Limits,
 ) {
     let mut planner = Planner {
         reads: Reads::new(backend),
@@ -77,6 +78,7 @@ pub async fn run(
         under_way: FuturesUnordered::new(),
         listed: false,
         held: Some(HashMap::new()),
+        limits,
     };
     loop {
         tokio::select! {
@@ -110,6 +112,7 @@ struct Planner {
     listed: bool,
     /// Plans of the first listing, until it is complete and resolved. None afterwards.
     held: Option<HashMap<CheckId, Arc<CheckPlan>>>,
+    limits: Limits,
 }
 
 /// What is kept of a check.
@@ -200,7 +203,9 @@ impl Planner {
         let digest = digest(&self.key, &declared, &secrets);
         // The same plan again is no news: it would only disturb the run in flight.
         if known.planned.replace(digest) != Some(digest) {
-            let plan = Arc::new(compile(&declared, &secrets));
+            let mut plan = compile(&declared, &secrets);
+            self.limits.hold(&mut plan);
+            let plan = Arc::new(plan);
             match &mut self.held {
                 Some(held) => _ = held.insert(declared.id.clone(), plan),
                 None => self.inbox.apply(plan, known.resume.take(), Start::AtOnce),

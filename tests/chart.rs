@@ -166,7 +166,19 @@ fn the_pod_is_confined_and_is_told_who_it_is() {
     );
     let named: Vec<_> = container["env"].as_array().expect("a list").iter().map(|env| env["name"].clone()).collect();
     assert_eq!(named, ["POD_NAME", "POD_NAMESPACE"]);
-    assert_eq!(arguments(&objects), ["run", "--listen=0.0.0.0:8080", "--log-format=json", "--heartbeat=5m"]);
+    assert_eq!(
+        arguments(&objects),
+        [
+            "run",
+            "--listen=0.0.0.0:8080",
+            "--log-format=json",
+            "--heartbeat=5m",
+            "--max-load-rate=1000",
+            "--max-load-concurrency=100",
+            "--max-load-window=5m",
+            "--max-loads-at-once=2"
+        ]
+    );
     assert_eq!(container["image"], concat!("runready:", env!("CARGO_PKG_VERSION")));
     assert!(container["resources"]["requests"]["memory"].is_string());
 }

@@ -1,5 +1,6 @@
 //! The state machine of a check, event by event: no I/O, and time is an argument.
 
+mod loads;
 mod restart;
 mod secrets;
 mod startup;
@@ -25,6 +26,9 @@ struct World {
     now: Now,
     runs: Vec<u64>,
     cancelled: usize,
+    /// The loads that were started: run and probe.
+    loads: Vec<(u64, usize)>,
+    loads_cancelled: usize,
     overruns: usize,
     wake: Option<Duration>,
     written: Vec<StatusUpdate>,
@@ -68,6 +72,8 @@ impl World {
             now,
             runs: Vec::new(),
             cancelled: 0,
+            loads: Vec::new(),
+            loads_cancelled: 0,
             overruns: 0,
             wake: None,
             written: Vec::new(),
@@ -82,6 +88,8 @@ impl World {
             match effect {
                 Effect::Observe { run, .. } => self.runs.push(run),
                 Effect::Cancel => self.cancelled += 1,
+                Effect::Load { run, probe } => self.loads.push((run, probe)),
+                Effect::CancelLoad => self.loads_cancelled += 1,
                 Effect::Overrun => self.overruns += 1,
                 Effect::WriteStatus(update) => self.written.push(*update),
                 Effect::Publish(notice) => self.told.push(notice),

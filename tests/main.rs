@@ -26,6 +26,7 @@ mod probe_grpc;
 mod probe_grpc_hostile;
 mod probe_http;
 mod probe_http_real;
+mod probe_load;
 mod probe_memory;
 mod probe_mysql;
 mod probe_mysql_hostile;

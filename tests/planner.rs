@@ -81,6 +81,7 @@ impl World {
             traces: None,
             most_in_flight: 1000,
             heartbeat: Duration::from_secs(300),
+            limits: runready::plan::Limits::default(),
         };
         let controller = Controller::start(queue, source.clone(), &common).expect("starts");
         World { source, events, written, controller }

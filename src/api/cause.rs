@@ -80,6 +80,8 @@ causes! {
     ResolverFailed => Network, "Look at the DNS server's own logs and forwarding targets; a private zone's forwarder may be unreachable.";
     /// The target may not be probed from here: whoever runs runready does not allow its address, port, name or socket.
     TargetNotAllowed => Prober, "Point the check to another target, or ask whoever runs runready to allow this one; the message names the rule. Nothing is known about the path.";
+    /// The check asks for more than whoever runs runready allows.
+    LimitExceeded => Prober, "Ask for less, or have whoever runs runready raise the limit that the message names. Nothing is known about the path.";
     /// The host answered that nothing listens on the port (TCP RST).
     ConnectionRefused => Application, "Check that the server process runs and listens on this address and port.";
     /// Nothing answered the connection attempt.
@@ -190,6 +192,12 @@ causes! {
     LatencyExceeded => Network, "See in the stages where the time went: connect speaks of the path, query or request of the server.";
     /// The path answers, but takes longer than the service grants itself to come up.
     StartupBudgetExceeded => Application, "Raise the service's start-up limit, or make the slow stage faster: until then the service fails to start.";
+    /// Under load, fewer requests succeeded than successRatio demands.
+    LoadNotSustained => Application, "Look at the causes by share in the message, and at what the service runs out of under load: instances, connections, CPU.";
+    /// Under load, requests took longer than load.latency allows.
+    LoadLatencyExceeded => Application, "Find what queues under load: too few instances, a pool that is too small, a lock; or raise the bound if the service may be that slow.";
+    /// runready could not send the load at the pace that it should have.
+    LoadNotGenerated => Prober, "Give the operator more CPU, or lower the load: it was itself too late, so nothing is known of the peer.";
     /// The Secret that the probe needs does not exist.
     SecretNotFound => Application, "Create the Secret in the check's namespace; it is picked up at once.";
     /// The Secret exists, but lacks the key.
@@ -203,7 +211,14 @@ causes! {
 impl Cause {
     /// Whether the check can't be carried out as it is written: no further observation is needed to be sure.
     pub const fn is_of_the_spec(self) -> bool {
-        matches!(self, Cause::TargetNotAllowed | Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec)
+        matches!(
+            self,
+            Cause::TargetNotAllowed
+                | Cause::LimitExceeded
+                | Cause::SecretNotFound
+                | Cause::SecretKeyMissing
+                | Cause::InvalidSpec
+        )
     }
 
     /// Whether the cause says that *we* could not tell, which is Unknown: never healthy, never guilty.
@@ -212,6 +227,8 @@ impl Cause {
             self,
             Cause::CredentialsFailed
                 | Cause::TargetNotAllowed
+                | Cause::LimitExceeded
+                | Cause::LoadNotGenerated
                 | Cause::SecretNotFound
                 | Cause::SecretKeyMissing
                 | Cause::InvalidSpec

@@ -21,11 +21,13 @@ pub enum Kind {
     Mysql,
     /// A Redis login and ping.
     Redis,
+    /// Another probe, repeated.
+    Load,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Dns,
         Kind::Tcp,
         Kind::Tls,
@@ -35,6 +37,7 @@ impl Kind {
         Kind::Postgres,
         Kind::Mysql,
         Kind::Redis,
+        Kind::Load,
     ];
 
     /// The name of the field in the spec, and of the label in metrics.
@@ -49,6 +52,7 @@ impl Kind {
             Kind::Postgres => "postgres",
             Kind::Mysql => "mysql",
             Kind::Redis => "redis",
+            Kind::Load => "load",
         }
     }
 }

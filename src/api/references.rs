@@ -22,7 +22,8 @@ impl<'a> KindSpec<'a> {
     pub(crate) fn secret_keys(self) -> Vec<(&'a str, &'a str)> {
         let mut keys = Keys::default();
         match self {
-            KindSpec::Dns(_) => {}
+            // A load repeats a probe that is listed itself.
+            KindSpec::Dns(_) | KindSpec::Load(_) => {}
             KindSpec::Tcp(tcp) => {
                 keys.authority(tcp.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()));
                 keys.client(tcp.tls.as_ref().and_then(|tls| tls.client_cert_secret_ref.as_ref()));

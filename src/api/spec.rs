@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::probes::{
-    DnsProbe, GrpcProbe, HttpProbe, MysqlProbe, PostgresProbe, RedisProbe, TcpProbe, TlsProbe, WebsocketProbe,
+    DnsProbe, GrpcProbe, HttpProbe, LoadProbe, MysqlProbe, PostgresProbe, RedisProbe, TcpProbe, TlsProbe,
+    WebsocketProbe,
 };
 use super::schema;
 use super::status::ConnectivityCheckStatus;
@@ -118,9 +119,10 @@ pub struct ConnectivityCheckSpec {
     #[schemars(length(max = 32))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     #[x_kube(
-        validation = Rule::new("self.size() > 0").message("must have at least one probe: an entry with a name and one of dns, tcp, tls, http, websocket, grpc, postgres, mysql or redis"),
+        validation = Rule::new("self.size() > 0").message("must have at least one probe: an entry with a name and one of dns, tcp, tls, http, websocket, grpc, postgres, mysql, redis or load"),
         validation = Rule::new(DEPENDS_ON_KNOWN).message("dependsOn names a probe that this check does not have: use the name of another entry of probes"),
-        validation = Rule::new(DEPENDS_ON_EARLIER).message("dependsOn may only name probes listed before its own: move what is depended on up (in a cycle no order fits; break it)")
+        validation = Rule::new(DEPENDS_ON_EARLIER).message("dependsOn may only name probes listed before its own: move what is depended on up (in a cycle no order fits; break it)"),
+        validation = Rule::new(LOAD_OF_EARLIER).message("load.probe must name another probe of this check, listed before the load")
     )]
     pub probes: Vec<ProbeSpec>,
 }
@@ -140,6 +142,9 @@ const DEPENDS_ON_KNOWN: &str = "[self.map(q, q.name)].all(names, \
 const DEPENDS_ON_EARLIER: &str = "[self.map(q, q.name)].all(names, \
     self.all(p, !has(p.dependsOn) || p.dependsOn.all(d, !(d in names) || names.indexOf(d) <= names.indexOf(p.name))))";
 
+const LOAD_OF_EARLIER: &str = "[self.map(q, q.name)].all(names, \
+    self.all(p, !has(p.load) || (p.load.probe in names && names.indexOf(p.load.probe) < names.indexOf(p.name))))";
+
 /// A Cloud Run service, named as Google Cloud names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceRef {
@@ -157,8 +162,9 @@ pub struct ServiceRef {
 /// One thing to observe: a name, exactly one kind, and how to judge it.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
-    validation = Rule::new("[has(self.dns), has(self.tcp), has(self.tls), has(self.http), has(self.websocket), has(self.grpc), has(self.postgres), has(self.mysql), has(self.redis)].filter(x, x).size() == 1").message("exactly one kind per probe: set one of dns, tcp, tls, http, websocket, grpc, postgres, mysql or redis (use one entry of probes for each)"),
-    validation = Rule::new("!has(self.dependsOn) || !(self.name in self.dependsOn)").message("a probe can't depend on itself: name probes listed before it").field_path(".dependsOn")
+    validation = Rule::new("[has(self.dns), has(self.tcp), has(self.tls), has(self.http), has(self.websocket), has(self.grpc), has(self.postgres), has(self.mysql), has(self.redis), has(self.load)].filter(x, x).size() == 1").message("exactly one kind per probe: set one of dns, tcp, tls, http, websocket, grpc, postgres, mysql, redis or load (use one entry of probes for each)"),
+    validation = Rule::new("!has(self.dependsOn) || !(self.name in self.dependsOn)").message("a probe can't depend on itself: name probes listed before it").field_path(".dependsOn"),
+    validation = Rule::new("!has(self.load) || (!has(self.maxLatency) && (!has(self.assert) || self.assert.size() == 0))").message("a load has bounds of its own: set load.latency, and put assert and maxLatency at the probe that it repeats")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ProbeSpec {
@@ -193,6 +199,9 @@ pub struct ProbeSpec {
     /// Logs in to a Redis or Valkey server, such as Memorystore, and asks whether it serves, and in which role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redis: Option<RedisProbe>,
+    /// Repeats another probe of the check at a steady pace for a while: does it hold, or did it answer once?
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadProbe>,
 
     /// Rules in CEL that must hold once the probe has passed, such as `latency < duration('300ms')` or `json.version == '2'`; otherwise AssertionFailed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -240,6 +249,8 @@ pub enum KindSpec<'a> {
     Mysql(&'a MysqlProbe),
     /// See [`ProbeSpec::redis`].
     Redis(&'a RedisProbe),
+    /// See [`ProbeSpec::load`].
+    Load(&'a LoadProbe),
 }
 
 impl ProbeSpec {
@@ -257,6 +268,7 @@ impl ProbeSpec {
             postgres,
             mysql,
             redis,
+            load,
             assert: _,
             max_latency: _,
             stage_timeouts: _,
@@ -273,6 +285,7 @@ impl ProbeSpec {
             postgres.as_ref().map(KindSpec::Postgres),
             mysql.as_ref().map(KindSpec::Mysql),
             redis.as_ref().map(KindSpec::Redis),
+            load.as_ref().map(KindSpec::Load),
         ]
         .into_iter()
         .flatten()

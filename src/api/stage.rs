@@ -42,13 +42,15 @@ pub enum Stage {
     Messages,
     /// Bytes sent and bytes expected over a connection.
     Exchange,
+    /// Many requests, up to the answer of the last.
+    Load,
     /// What was asserted of the answer, and what is captured from it.
     Assert,
 }
 
 impl Stage {
     /// Every stage.
-    pub const ALL: [Stage; 18] = [
+    pub const ALL: [Stage; 19] = [
         Stage::Token,
         Stage::Settings,
         Stage::Certificate,
@@ -66,6 +68,7 @@ impl Stage {
         Stage::Upgrade,
         Stage::Messages,
         Stage::Exchange,
+        Stage::Load,
         Stage::Assert,
     ];
 
@@ -89,6 +92,7 @@ impl Stage {
             Stage::Upgrade => "upgrade",
             Stage::Messages => "messages",
             Stage::Exchange => "exchange",
+            Stage::Load => "load",
             Stage::Assert => "assert",
         }
     }

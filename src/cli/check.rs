@@ -11,11 +11,12 @@ use clap::ValueHint;
 use futures::stream::{self, StreamExt};
 use jiff::{RoundMode, TimestampRound, Unit};
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use self::drive::{Decided, Driver};
 use self::progress::Progress;
 use super::google::GoogleArgs;
+use super::limits::LoadArgs;
 use super::output::{self, Format};
 use super::safety::TargetArgs;
 use super::{INTERRUPTED, NOT_READY, UNUSABLE, input, place};
@@ -33,6 +34,7 @@ const AT_ONCE: usize = 64;
   runready check -f check.yaml               One table, once
   runready check -f checks/ -o wide          All below checks/, with messages
   runready check -f checks/ --watch          Again and again, until Ctrl-C
+  runready check -f checks/ --load           With the loads that the checks declare
   kustomize build . | runready check -f -    What is about to be applied
   runready check -f check.yaml -o junit > out.xml
   RUNREADY_SECRET_DB_PASSWORD=... runready check -f check.yaml
@@ -65,6 +67,11 @@ pub struct Args {
     targets: TargetArgs,
     #[command(flatten)]
     google: GoogleArgs,
+    /// Run the loads of the checks, too, each once; without it, nothing is known of them
+    #[arg(long)]
+    load: bool,
+    #[command(flatten)]
+    loads: LoadArgs,
 }
 
 /// Runs checks and prints what came of them.
@@ -76,7 +83,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         !(args.watch && args.output == Format::Junit),
         "a JUnit report has one end, so it can't go with --watch: leave one of the two out"
     );
-    let planned = match input::plans(&args.filename, &args.namespace, args.secrets_dir.clone()) {
+    let limits = args.loads.limits();
+    let planned = match input::plans(&args.filename, &args.namespace, args.secrets_dir.clone(), &limits) {
         Ok(planned) => planned,
         Err(faults) => {
             faults.iter().for_each(|fault| eprintln!("{fault}"));
@@ -96,9 +104,10 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let created = jiff::Timestamp::now().round(whole_seconds)?.to_string();
     let mut results: Vec<Option<Value>> = planned.iter().map(|_| None).collect();
     let mut progress = Progress::new(planned.iter().map(|planned| planned.plan.id.to_string()));
+    let loads = args.load.then(|| Semaphore::new(limits.loads_at_once));
     let (decided, mut decisions) = mpsc::channel(AT_ONCE);
     let drivers = planned.iter().enumerate().map(|(index, planned)| {
-        Driver { index, settings: &settings, vantage: &vantage, decided: decided.clone() }
+        Driver { index, settings: &settings, vantage: &vantage, decided: decided.clone(), loads: loads.as_ref() }
             .run(planned.plan.clone(), args.watch)
     });
     // Those that go on for ever must all have their turn.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::api::Cause;
 use crate::manifest::{Contents, DeclaredCheck, Fault, declared_twice, manifests_in, read};
-use crate::plan::{self, CheckPlan, Secrets};
+use crate::plan::{self, CheckPlan, Limits, Secrets};
 use crate::resolve::secret_names;
 use crate::source::folder::secrets::Store;
 use crate::source::folder::state::uid;
@@ -35,13 +35,19 @@ pub fn contents(paths: &[PathBuf], namespace: &str) -> (Contents, Vec<Fault>) {
 /// # Errors
 /// Every fault of the manifests, those included that only show when a plan is made: a schedule or a regular expression that
 /// is none. A missing Secret is no such fault.
-pub fn plans(paths: &[PathBuf], namespace: &str, secrets: Option<PathBuf>) -> Result<Vec<Planned>, Vec<Fault>> {
+pub fn plans(
+    paths: &[PathBuf],
+    namespace: &str,
+    secrets: Option<PathBuf>,
+    limits: &Limits,
+) -> Result<Vec<Planned>, Vec<Fault>> {
     let (contents, mut faults) = contents(paths, namespace);
     let mut store = Store::new(secrets);
     let specs = contents.checks.iter().filter_map(|check| Some((&check.id, check.spec.as_ref()?)));
     specs.for_each(|(id, spec)| store.note_keys(&id.namespace, spec));
     store.set_manifests(contents.secrets);
-    let planned: Vec<Planned> = contents.checks.into_iter().filter_map(|check| planned(check, &store)).collect();
+    let planned: Vec<Planned> =
+        contents.checks.into_iter().filter_map(|check| planned(check, &store, limits)).collect();
     for Planned { check, plan } in &planned {
         let invalid = plan.faults.iter().filter(|fault| fault.cause == Cause::InvalidSpec);
         faults.extend(invalid.map(|fault| check.fault(&fault.field, format!("Invalid value: {}", fault.message))));
@@ -52,13 +58,14 @@ pub fn plans(paths: &[PathBuf], namespace: &str, secrets: Option<PathBuf>) -> Re
     if faults.is_empty() { Ok(planned) } else { Err(faults) }
 }
 
-fn planned(check: DeclaredCheck, store: &Store) -> Option<Planned> {
+fn planned(check: DeclaredCheck, store: &Store, limits: &Limits) -> Option<Planned> {
     let spec = check.spec.as_ref()?;
     let mut secrets = Secrets::default();
     for name in secret_names(spec) {
         secrets.insert(name.to_owned(), store.lookup(&check.id.namespace, name));
     }
-    let plan = plan::compile(check.id.clone(), uid(&check.id).into(), 1, spec, &secrets);
+    let mut plan = plan::compile(check.id.clone(), uid(&check.id).into(), 1, spec, &secrets);
+    limits.hold(&mut plan);
     Some(Planned { check, plan })
 }
 

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod get;
 pub mod google;
 mod input;
+mod limits;
 pub mod output;
 mod place;
 pub mod run;

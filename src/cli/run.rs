@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::google::GoogleArgs;
+use super::limits::LoadArgs;
 use super::safety::TargetArgs;
 use super::{output, place};
 use crate::controller::{Common, Controller};
@@ -97,6 +98,9 @@ pub struct Args {
     /// How Google's APIs are asked.
     #[command(flatten)]
     pub google: GoogleArgs,
+    /// How much checks may ask for, whatever they say.
+    #[command(flatten)]
+    pub loads: LoadArgs,
 }
 
 impl Args {
@@ -139,6 +143,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         traces: Traces::from_env().context("traces")?,
         most_in_flight: descriptors::raise(),
         heartbeat: args.heartbeat.into(),
+        limits: args.loads.limits(),
     };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -331,8 +336,8 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::plan::CheckId;
     use crate::plan::secrets::Lookup;
+    use crate::plan::{CheckId, Limits};
     use crate::probe::{Connector, Targets};
     use crate::source::{Backend, Declared, Notice, SourceEvent, StatusUpdate, WriteError};
 
@@ -376,6 +381,7 @@ mod tests {
             traces: None,
             most_in_flight: 16,
             heartbeat: Duration::from_secs(300),
+            limits: Limits::default(),
         };
         let controller = Controller::start(receiver, Arc::new(Broken), &common).expect("it starts");
         let (phase, phases) = watch::channel(Phase::Starting);

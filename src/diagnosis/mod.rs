@@ -112,7 +112,7 @@ impl Observation<'_> {
         match self.kind {
             Kind::Postgres | Kind::Mysql | Kind::Redis => Layer::Database,
             Kind::Dns => Layer::Network,
-            Kind::Tcp | Kind::Tls | Kind::Http | Kind::Grpc | Kind::Websocket => Layer::Application,
+            Kind::Tcp | Kind::Tls | Kind::Http | Kind::Grpc | Kind::Websocket | Kind::Load => Layer::Application,
         }
     }
 

@@ -4,6 +4,7 @@ use super::{Case, Finding};
 use crate::api::{Cause, Confidence, Layer, Stage};
 
 pub(super) const TOO_SLOW: &str = "latency/too-slow";
+pub(super) const UNDER_LOAD: &str = "load/not-sustained";
 pub(super) const SPEC: &str = "check/spec";
 pub(super) const NOT_ALLOWED: &str = "check/not-allowed";
 pub(super) const PROBER: &str = "check/prober";
@@ -28,11 +29,20 @@ pub(super) fn too_slow(case: &Case<'_>) -> Vec<Finding> {
                     | Stage::Upgrade
                     | Stage::Messages
                     | Stage::Exchange
+                    | Stage::Load
                     | Stage::Assert,
                 ) => observation.peer_layer(),
                 None => failure.cause.usual_layer(),
             };
             Finding::about(TOO_SLOW, index, observation, failure, layer, Confidence::Medium)
+        })
+        .collect()
+}
+
+pub(super) fn under_load(case: &Case<'_>) -> Vec<Finding> {
+    case.faults(|cause| matches!(cause, Cause::LoadNotSustained | Cause::LoadLatencyExceeded))
+        .map(|(index, observation, failure)| {
+            Finding::about(UNDER_LOAD, index, observation, failure, observation.peer_layer(), Confidence::Medium)
         })
         .collect()
 }
@@ -46,7 +56,7 @@ pub(super) fn spec(case: &Case<'_>) -> Vec<Finding> {
 }
 
 pub(super) fn not_allowed(case: &Case<'_>) -> Vec<Finding> {
-    case.faults(|cause| cause == Cause::TargetNotAllowed)
+    case.faults(|cause| matches!(cause, Cause::TargetNotAllowed | Cause::LimitExceeded))
         .map(|(index, observation, failure)| {
             Finding::about(NOT_ALLOWED, index, observation, failure, Layer::Prober, Confidence::High)
         })
@@ -54,7 +64,7 @@ pub(super) fn not_allowed(case: &Case<'_>) -> Vec<Finding> {
 }
 
 pub(super) fn prober(case: &Case<'_>) -> Vec<Finding> {
-    case.faults(|cause| matches!(cause, Cause::ProberError | Cause::CredentialsFailed))
+    case.faults(|cause| matches!(cause, Cause::ProberError | Cause::CredentialsFailed | Cause::LoadNotGenerated))
         .map(|(index, observation, failure)| {
             Finding::about(PROBER, index, observation, failure, Layer::Prober, Confidence::High)
         })

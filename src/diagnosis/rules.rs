@@ -111,6 +111,11 @@ pub const RULES: &[Rule] = &[
         look: answer::unexpected,
     },
     Rule {
+        id: own::UNDER_LOAD,
+        says: "It answers one request, but not the many of a load, or not fast enough: what serves it, the Application.",
+        look: own::under_load,
+    },
+    Rule {
         id: own::TOO_SLOW,
         says: "It works, but slower than allowed (maxLatency, startupBudget).",
         look: own::too_slow,

@@ -34,6 +34,8 @@ pub struct Parts {
     pub term: Term,
     /// Most probes in flight at once; each holds a socket or two.
     pub most_in_flight: usize,
+    /// Most loads at once, each on a thread of its own.
+    pub loads_at_once: usize,
 }
 
 /// Tells an engine what has changed. Returns at once; the engine acts within a tick.

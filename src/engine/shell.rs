@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 
 use super::handle::{Command, Parts};
@@ -16,7 +16,7 @@ use crate::api::ConnectivityCheckStatus;
 use crate::evidence::Evidence;
 use crate::metrics::{CheckSeries, ready_of};
 use crate::plan::{CheckId, CheckPlan};
-use crate::probe::{Vantage, observe_check};
+use crate::probe::{Vantage, observe, observe_check};
 use crate::source::Notice;
 
 struct Slot {
@@ -25,6 +25,8 @@ struct Slot {
     /// The tick of its timer, while one is set.
     wake: Option<u64>,
     running: Option<Running>,
+    /// The load under way: the serial number of its run, and its task.
+    loading: Option<(u64, AbortHandle)>,
 }
 
 /// A run under way. The serial number is unique in the engine, so that a late result finds no other check's run.
@@ -46,6 +48,7 @@ struct Finished {
     run: u64,
     started: Timestamp,
     evidence: Vec<Evidence>,
+    of_load: bool,
 }
 
 struct Waiting {
@@ -65,6 +68,8 @@ pub(super) struct Shell {
     wheel: Wheel<u32>,
     finished: mpsc::UnboundedReceiver<Finished>,
     finish: mpsc::UnboundedSender<Finished>,
+    /// How many more loads may run at once.
+    loads: Arc<Semaphore>,
     in_flight: usize,
     serial: u64,
     waiting: VecDeque<Waiting>,
@@ -76,8 +81,10 @@ impl Shell {
     pub(super) fn new(parts: Parts) -> Self {
         let (finish, finished) = mpsc::unbounded_channel();
         let vantage = Arc::new(parts.vantage.clone());
+        let loads = Arc::new(Semaphore::new(parts.loads_at_once.max(1)));
         Shell {
             parts,
+            loads,
             vantage,
             epoch: Instant::now(),
             slots: Vec::new(),
@@ -161,7 +168,7 @@ impl Shell {
         let series = self.parts.metrics.add(&plan);
         let mut effects = std::mem::take(&mut self.effects);
         let state = CheckState::start(plan, resume.as_deref(), start, now, &self.parts.settings, &mut effects);
-        let slot = Slot { state, series, wake: None, running: None };
+        let slot = Slot { state, series, wake: None, running: None, loading: None };
         let index = match self.free.pop() {
             Some(index) => {
                 self.slots[index as usize] = Some(slot);
@@ -186,6 +193,7 @@ impl Shell {
     fn forget(&mut self, id: &CheckId) {
         let Some(index) = self.by_id.remove(id) else { return };
         self.cancel(index);
+        self.cancel_load(index);
         if let Some(tick) = self.slot(index).and_then(|slot| slot.wake) {
             self.wheel.unset(tick, &index);
         }
@@ -197,6 +205,7 @@ impl Shell {
         let now = self.now();
         for index in 0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX) {
             self.cancel(index);
+            self.cancel_load(index);
             if flush {
                 self.step(index, Event::Flush, now);
             }
@@ -222,6 +231,8 @@ impl Shell {
                 // A run that has to wait takes the plan that is in force when it starts.
                 Effect::Observe { run, plan: _, lag } => self.observe(index, run, now.mono.saturating_sub(lag)),
                 Effect::Cancel => self.cancel(index),
+                Effect::Load { run, probe } => self.load(index, run, probe),
+                Effect::CancelLoad => self.cancel_load(index),
                 Effect::Overrun => self.parts.metrics.overrun(),
                 Effect::WriteStatus(update) => self.parts.outbox.status(update),
                 Effect::Publish(notice) => self.publish(notice),
@@ -280,10 +291,38 @@ impl Shell {
         let (finish, vantage, started) = (self.finish.clone(), self.vantage.clone(), Timestamp::now());
         let task = tokio::spawn(async move {
             let evidence = observe_check(&plan, &vantage).await;
-            let _ = finish.send(Finished { slot, serial, run, started, evidence });
+            let _ = finish.send(Finished { slot, serial, run, started, evidence, of_load: false });
         });
         if let Some(entry) = self.slot(slot) {
             entry.running = Some(Running::Started { serial, sockets, task: task.abort_handle() });
+        }
+    }
+
+    /// Starts a load, once few enough others run. It runs on a thread of its own; the task here only waits for it.
+    fn load(&mut self, slot: u32, run: u64, probe: usize) {
+        if !self.parts.term.holds() {
+            let now = self.now();
+            return self.step(slot, Event::NotLoaded { run }, now);
+        }
+        self.serial += 1;
+        let serial = self.serial;
+        let Some(plan) = self.slot(slot).map(|entry| entry.state.plan().clone()) else { return };
+        let (finish, vantage, loads) = (self.finish.clone(), self.vantage.clone(), self.loads.clone());
+        let task = tokio::spawn(async move {
+            // It is never closed.
+            let _turn = loads.acquire().await;
+            let started = Timestamp::now();
+            let evidence = vec![observe(probe, &plan.probes[probe], &vantage).await];
+            let _ = finish.send(Finished { slot, serial, run, started, evidence, of_load: true });
+        });
+        if let Some(entry) = self.slot(slot) {
+            entry.loading = Some((serial, task.abort_handle()));
+        }
+    }
+
+    fn cancel_load(&mut self, index: u32) {
+        if let Some((_, task)) = self.slot(index).and_then(|slot| slot.loading.take()) {
+            task.abort();
         }
     }
 
@@ -315,11 +354,17 @@ impl Shell {
     }
 
     fn take_in(&mut self, finished: Finished) {
-        let Finished { slot: index, serial, run, started, evidence } = finished;
+        let Finished { slot: index, serial, run, started, evidence, of_load } = finished;
         let Some(slot) = self.slot(index) else { return };
         // A run that was cancelled, or that belongs to an earlier owner of the slot, says nothing.
-        let Some(Running::Started { sockets, .. }) = slot.running.take_if(|running| running.is(serial)) else { return };
-        self.ended(sockets);
+        if of_load {
+            let Some(_) = slot.loading.take_if(|(loading, _)| *loading == serial) else { return };
+        } else {
+            let Some(Running::Started { sockets, .. }) = slot.running.take_if(|running| running.is(serial)) else {
+                return;
+            };
+            self.ended(sockets);
+        }
         let now = self.now();
         if let Some(slot) = self.slots.get(index as usize).and_then(Option::as_ref) {
             let plan = slot.state.plan();
@@ -331,7 +376,13 @@ impl Shell {
                 traces.record(plan, started, &evidence);
             }
         }
-        self.step(index, Event::Observed { run, evidence }, now);
+        let event = if of_load {
+            let Some(evidence) = evidence.into_iter().next() else { return };
+            Event::Loaded { run, evidence: Box::new(evidence) }
+        } else {
+            Event::Observed { run, evidence }
+        };
+        self.step(index, event, now);
         self.show(index);
     }
 

@@ -1,6 +1,7 @@
 //! The state machine of one check: `step(state, event, now) -> effects`. Pure: no I/O, no clock, no randomness.
 
 mod budget;
+mod loads;
 mod resume;
 
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use xxhash_rust::xxh3::xxh3_64;
 
+use self::loads::Loads;
 use super::track::{Thresholds, Track};
 use super::wheel::{SLACK, TICK};
 use crate::api::{ConnectivityCheckStatus, ProbeState};
@@ -70,6 +72,20 @@ pub enum Event {
         /// One entry for each probe.
         evidence: Vec<Evidence>,
     },
+    /// A load has ended.
+    Loaded {
+        /// Which run of a load.
+        run: u64,
+        /// What came of it.
+        evidence: Box<Evidence>,
+    },
+    /// A load was asked for, but may not be carried out at the moment.
+    NotLoaded {
+        /// Which run of a load.
+        run: u64,
+    },
+    /// Somebody wants every load now.
+    LoadsAsked,
     /// A run was asked for, but may not be carried out at the moment.
     NotCarriedOut {
         /// Which run.
@@ -91,6 +107,15 @@ pub enum Effect {
         /// How much later than due it starts.
         lag: Duration,
     },
+    /// Carry out one load, beside the ordinary runs.
+    Load {
+        /// Number of the run; comes back in [`Event::Loaded`].
+        run: u64,
+        /// Which probe of the plan.
+        probe: usize,
+    },
+    /// Abandon the load under way.
+    CancelLoad,
     /// Abandon the run in flight.
     Cancel,
     /// A run was due, but the one before has not ended.
@@ -111,6 +136,7 @@ pub struct CheckState {
     hash: u64,
     tracks: Box<[Track]>,
     memory: Memory,
+    loads: Loads,
     run: u64,
     in_flight: bool,
     due: Option<Duration>,
@@ -140,6 +166,7 @@ impl CheckState {
             hash,
             tracks: resume::tracks(&plan, resume, &settings.vantage),
             memory: resume.map(Memory::resume).unwrap_or_default(),
+            loads: Loads::default(),
             run: 0,
             in_flight: false,
             due: None,
@@ -183,6 +210,12 @@ impl CheckState {
             }
             // A run of a plan that is no longer in force says nothing about this one.
             Event::Observed { .. } => {}
+            Event::Loaded { run, evidence } => self.take_in_load(run, *evidence, now, settings, effects),
+            Event::NotLoaded { run } => _ = self.loads.ended(run),
+            Event::LoadsAsked => {
+                self.loads.ask(now);
+                self.start_load(now, effects);
+            }
             Event::NotCarriedOut { run } => self.in_flight &= run != self.run,
             Event::Flush => self.flush(now, settings, effects),
         }
@@ -195,6 +228,9 @@ impl CheckState {
 
     fn begin(&mut self, start: Start, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
         self.appointed = None;
+        if self.loads.clear() {
+            effects.push(Effect::CancelLoad);
+        }
         if self.plan.suspend || matches!(self.plan.cadence, Cadence::Never) {
             self.block(now);
             self.due = None;
@@ -202,6 +238,7 @@ impl CheckState {
             self.observed_generation = Some(self.plan.generation);
             return self.report(now, settings, effects);
         }
+        self.loads.plan(&self.plan, &self.tracks, now);
         self.due = Some(match start {
             Start::AtOnce => now.mono,
             Start::Spread(spread) => self.first_in_spread(now, spread),
@@ -283,6 +320,7 @@ impl CheckState {
                 effects.push(Effect::Observe { run: self.run, plan: self.plan.clone(), lag });
             }
         }
+        self.start_load(now, effects);
         if self.announce_at.is_some_and(|at| at <= now.mono) {
             self.announce_at = None;
             self.report(now, settings, effects);
@@ -292,7 +330,8 @@ impl CheckState {
 
     fn ask_to_be_woken(&self, now: Now, effects: &mut Vec<Effect>) {
         let look_again = self.appointed.map(|_| now.mono + LOOK_AGAIN);
-        if let Some(at) = [self.due, self.announce_at, look_again].into_iter().flatten().min() {
+        let load = self.loads.next(&self.plan, &self.tracks, now);
+        if let Some(at) = [self.due, self.announce_at, look_again, load].into_iter().flatten().min() {
             effects.push(Effect::WakeAt(at));
         }
     }
@@ -300,6 +339,7 @@ impl CheckState {
     fn take_in(&mut self, evidence: Vec<Evidence>, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
         let thresholds = Thresholds { failure: self.plan.failure_threshold, success: self.plan.success_threshold };
         let mut changed = self.observed_generation != Some(self.plan.generation) || self.written.is_none();
+        let failing = self.fails();
         for mut observation in budget::judged(&self.plan, evidence) {
             // It may have become impossible while the run was in flight.
             let blocked = self.plan.probes.get(observation.probe).and_then(|probe| probe.action.as_ref().err());
@@ -310,6 +350,11 @@ impl CheckState {
                 changed |= track.observe(observation, thresholds, now.wall);
             }
         }
+        if failing && !self.fails() {
+            self.loads.recovered(&self.plan, now);
+        }
+        self.start_load(now, effects);
+        self.ask_to_be_woken(now, effects);
         self.last_probe = Some(now.wall);
         self.observed_generation = Some(self.plan.generation);
         self.announce_at = None;

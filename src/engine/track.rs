@@ -21,6 +21,8 @@ pub struct Track {
     since: Option<Timestamp>,
     /// The last observation, and when it was made.
     last: Option<(Evidence, Timestamp)>,
+    /// When an earlier process made its last observation.
+    before: Option<Timestamp>,
 }
 
 /// How many observations in a row it takes.
@@ -44,7 +46,15 @@ const fn severity(state: ProbeState) -> u8 {
 
 impl Default for Track {
     fn default() -> Self {
-        Track { established: None, streak: 0, pending: ProbeState::Unknown, failure: None, since: None, last: None }
+        Track {
+            established: None,
+            streak: 0,
+            pending: ProbeState::Unknown,
+            failure: None,
+            since: None,
+            last: None,
+            before: None,
+        }
     }
 }
 
@@ -71,6 +81,7 @@ impl Track {
             failure: if established.is_some() { failure } else { None },
             since: status.last_transition_time.as_ref().map(|time| time.0),
             last: None,
+            before: status.last_probe_time.as_ref().map(|time| time.0),
         }
     }
 
@@ -118,7 +129,7 @@ impl Track {
 
     /// When the last observation was made.
     pub fn observed_at(&self) -> Option<Timestamp> {
-        self.last.as_ref().map(|(_, at)| *at)
+        self.last.as_ref().map(|(_, at)| *at).or(self.before)
     }
 
     /// Takes in that the plan keeps the probe from being carried out.

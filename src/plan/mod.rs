@@ -7,6 +7,7 @@ pub mod account;
 pub mod cadence;
 mod compile;
 pub mod kinds;
+pub mod limits;
 pub mod rule;
 pub mod scrub;
 pub mod secrets;
@@ -23,6 +24,7 @@ use crate::evidence::Failure;
 pub use cadence::Cadence;
 pub use compile::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, compile, unreadable};
 pub use kinds::{Action, Kind};
+pub use limits::Limits;
 pub use rule::Rule;
 pub use scrub::Scrub;
 pub use secrets::{SecretData, Secrets};
@@ -114,11 +116,13 @@ impl CheckPlan {
 
     /// How many sockets a run of it may have open at once.
     pub fn sockets(&self) -> usize {
+        // A load runs beside, with limits of its own.
+        let of_run = |probe: &&ProbePlan| probe.kind != Kind::Load;
         let of_probe = |probe: &ProbePlan| {
             let usage = probe.action.as_ref().ok().and_then(|action| action.usage());
             usage.map_or(1, |usage| usize::from(usage.connections))
         };
-        self.probes.iter().map(of_probe).sum()
+        self.probes.iter().filter(of_run).map(of_probe).sum()
     }
 }
 
@@ -143,7 +147,7 @@ impl ProbePlan {
 pub struct Fault {
     /// The field, such as spec.probes\[0\].postgres.passwordSecretRef.
     pub field: String,
-    /// InvalidSpec, SecretNotFound, SecretKeyMissing or ProberError.
+    /// InvalidSpec, SecretNotFound, SecretKeyMissing, LimitExceeded or ProberError.
     pub cause: Cause,
     /// What is wrong with it, and what to do.
     pub message: String,

@@ -41,6 +41,8 @@ pub struct Attempt<'a> {
     flaw: Option<Failure>,
     stragglers: Option<Stragglers>,
     tunnels: Vec<Refused>,
+    /// The latency, where it is not that of the stages.
+    took: Option<Duration>,
 }
 
 impl<'a> Attempt<'a> {
@@ -63,6 +65,7 @@ impl<'a> Attempt<'a> {
             flaw: None,
             stragglers: None,
             tunnels: Vec::new(),
+            took: None,
         }
     }
 
@@ -86,6 +89,7 @@ impl<'a> Attempt<'a> {
             flaw: None,
             stragglers: None,
             tunnels: Vec::new(),
+            took: None,
         }
     }
 
@@ -219,10 +223,18 @@ impl<'a> Attempt<'a> {
     /// From the start of the first stage to the end of the last that the peer had a part in, without the time for a token: that
     /// is not spent on this path, and most attempts hold one already.
     pub fn latency(&self) -> Duration {
+        if let Some(took) = self.took {
+            return took;
+        }
         let last = self.stages.iter().rev().find(|record| record.stage != Stage::Assert);
         let whole = last.map_or_else(|| self.started.elapsed(), |record| record.start + record.duration);
         let tokens = self.stages.iter().filter(|record| record.stage == Stage::Token).map(|record| record.duration);
         whole.saturating_sub(tokens.sum())
+    }
+
+    /// Says what the latency is, where many requests were made.
+    pub fn took(&mut self, latency: Duration) {
+        self.took = Some(latency);
     }
 
     /// The stages so far, and how long each took.
@@ -303,6 +315,8 @@ const fn timeout_cause(stage: Stage) -> Cause {
         Stage::Authenticate => Cause::AuthenticationTimeout,
         Stage::Initialize | Stage::Query | Stage::Payload => Cause::QueryTimeout,
         Stage::Request | Stage::Body | Stage::Upgrade | Stage::Messages | Stage::Exchange => Cause::ResponseTimeout,
+        // Everything that it waits for has its own clock.
+        Stage::Load => Cause::LoadNotGenerated,
         // Not the peer's time that is up, but what it left of ours.
         Stage::Assert => Cause::AssertionFailed,
     }

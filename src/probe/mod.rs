@@ -12,6 +12,7 @@ mod dns;
 mod driven;
 mod grpc;
 mod http;
+mod load;
 mod mysql;
 pub mod net;
 mod postgres;
@@ -29,7 +30,7 @@ use std::time::Instant;
 
 use crate::api::{Cause, ProbeState};
 use crate::evidence::{Evidence, Failure, Outcome};
-use crate::plan::{Action, CheckPlan, ProbePlan};
+use crate::plan::{Action, CheckPlan, Kind, ProbePlan};
 
 pub use attempt::{Answers, Attempt, MAX_ANSWER};
 pub use cloudsql::Connector;
@@ -52,21 +53,23 @@ pub struct Vantage {
 /// Observes every probe of a check, side by side, and returns the evidence in the plan's order.
 ///
 /// A probe with dependencies starts when they have ended, and is skipped unless all of them passed.
-/// Always one entry for each probe, whatever breaks on the way.
+/// Always one entry for each probe, whatever breaks on the way; none for loads, which run apart, by [`observe`].
 pub async fn observe_check(plan: &CheckPlan, vantage: &Vantage) -> Vec<Evidence> {
     AssertUnwindSafe(observe_all(plan, vantage)).catch_unwind().await.unwrap_or_else(|_| {
         let defect = |index| untried(index, vantage, Outcome::Unknown(panicked()));
-        (0..plan.probes.len()).map(defect).collect()
+        (0..plan.probes.len()).filter(|index| !is_load(&plan.probes[*index])).map(defect).collect()
     })
 }
 
 async fn observe_all(plan: &CheckPlan, vantage: &Vantage) -> Vec<Evidence> {
-    if let [only] = &*plan.probes {
+    if let [only] = &*plan.probes
+        && !is_load(only)
+    {
         return vec![observe(0, only, vantage).await];
     }
     let began = Instant::now();
     let mut evidence: Vec<Option<Evidence>> = plan.probes.iter().map(|_| None).collect();
-    let mut started = vec![false; plan.probes.len()];
+    let mut started: Vec<bool> = plan.probes.iter().map(is_load).collect();
     let mut running = FuturesUnordered::new();
     loop {
         for (index, probe) in plan.probes.iter().enumerate() {
@@ -93,6 +96,10 @@ async fn observe_all(plan: &CheckPlan, vantage: &Vantage) -> Vec<Evidence> {
         }
     }
     evidence.into_iter().flatten().collect()
+}
+
+const fn is_load(probe: &ProbePlan) -> bool {
+    matches!(probe.kind, Kind::Load)
 }
 
 /// Whether a dependency with this evidence keeps the probes that depend on it from starting.
@@ -144,6 +151,7 @@ async fn carry_out(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Fai
         Action::Postgres(action) => Box::pin(postgres::probe(action, attempt)).await,
         Action::Mysql(action) => Box::pin(mysql::probe(action, attempt)).await,
         Action::Redis(action) => Box::pin(redis::probe(action, attempt)).await,
+        Action::Load(action) => Box::pin(load::probe(action, attempt)).await,
     }
 }
 
@@ -163,7 +171,6 @@ fn untried(probe: usize, vantage: &Vantage, outcome: Outcome) -> Evidence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Kind;
     use crate::plan::kinds::{Endpoint, TcpAction};
     use std::time::Duration;
 

@@ -52,7 +52,12 @@ pub fn assess(view: &View<'_>) -> Assessment {
     let mut conditions = vec![ready(view, diagnosis.as_ref())];
     conditions.extend(reconciling(view));
     conditions.extend(stalled(view));
-    for kind in [ConditionType::DatabaseReachable, ConditionType::NetworkReachable, ConditionType::EndpointsServing] {
+    for kind in [
+        ConditionType::DatabaseReachable,
+        ConditionType::NetworkReachable,
+        ConditionType::EndpointsServing,
+        ConditionType::SustainsLoad,
+    ] {
         conditions.extend(concern(view, kind));
     }
     conditions.extend(startup(view));
@@ -94,6 +99,10 @@ fn standing<'a>(view: &View<'a>, plan: &'a ProbePlan, track: &'a Track) -> Stand
             return Standing::Waiting(view.plan.probes.get(*because_of).map_or("", |probe| &probe.name));
         }
     }
+    if let Some(on) = plan.depends_on.iter().copied().find(|on| plan.kind == Kind::Load && fails(view, *on)) {
+        // What was seen under load is not so any more while what is loaded fails.
+        return Standing::Waiting(&view.plan.probes[on].name);
+    }
     let cause = track.failure().map(|failure| failure.cause);
     match (track.established(), cause) {
         (Some(ProbeState::Healthy), _) => Standing::Well,
@@ -109,6 +118,10 @@ fn standing<'a>(view: &View<'a>, plan: &'a ProbePlan, track: &'a Track) -> Stand
             (Some(_), _) => Standing::Confirming(confirming(view, plan, track)),
         },
     }
+}
+
+fn fails(view: &View<'_>, probe: usize) -> bool {
+    view.tracks.get(probe).and_then(Track::established) == Some(ProbeState::Failing)
 }
 
 fn confirming(view: &View<'_>, plan: &ProbePlan, track: &Track) -> String {
@@ -144,7 +157,17 @@ fn fold(kind: ConditionType, standings: &[(&ProbePlan, Standing<'_>)], well: Str
             }
             Standing::Confirming(message) => unknown_is(Reason::Confirming, message.clone()),
             Standing::Waiting(on) => {
-                unknown_is(Reason::DependencyFailing, format!("{} was skipped, because {on} fails", plan.name));
+                unknown_is(
+                    Reason::DependencyFailing,
+                    format!(
+                        "{} {}, because {on} fails",
+                        plan.name,
+                        if plan.kind == Kind::Load { "waits" } else { "was skipped" }
+                    ),
+                );
+            }
+            Standing::Unobserved if plan.kind == Kind::Load => {
+                unknown_is(Reason::Probing, format!("{} has not run to its end yet", named(plan)));
             }
             Standing::Unobserved => unknown_is(Reason::Probing, format!("{} is being observed", named(plan))),
             Standing::Flawed(cause) => {
@@ -171,7 +194,9 @@ fn ready(view: &View<'_>, diagnosis: Option<&Diagnosis>) -> Judged {
     }
     // A check of which no probe is required is judged by all of them.
     let any_required = view.plan.probes.iter().any(|probe| probe.required);
-    let standings = standings(view, |probe| probe.required || !any_required);
+    let mut standings = standings(view, |probe| probe.required || !any_required);
+    // A load that is yet to run, on a schedule of its own, keeps nobody waiting.
+    standings.retain(|(plan, standing)| plan.kind != Kind::Load || !matches!(standing, Standing::Unobserved));
     let mut judged = fold(kind, &standings, well(view));
     let Some(diagnosis) = diagnosis else { return judged };
     let explained = match (judged.status, judged.reason) {
@@ -247,6 +272,7 @@ const fn concern_of(kind: Kind) -> ConditionType {
         Kind::Postgres | Kind::Mysql | Kind::Redis => ConditionType::DatabaseReachable,
         Kind::Dns | Kind::Tcp | Kind::Tls => ConditionType::NetworkReachable,
         Kind::Http | Kind::Grpc | Kind::Websocket => ConditionType::EndpointsServing,
+        Kind::Load => ConditionType::SustainsLoad,
     }
 }
 
@@ -274,7 +300,7 @@ fn startup(view: &View<'_>) -> Option<Judged> {
         let message = "spec.suspend is set: not probed".to_owned();
         return Some(Judged { kind, status: ConditionStatus::Unknown, reason: Reason::Suspended, message });
     }
-    let standings = standings(view, |_| true);
+    let standings = standings(view, |probe| probe.kind != Kind::Load);
     let exceeded = |(_, standing): &(&ProbePlan, Standing<'_>)| {
         matches!(standing, Standing::Failing(Cause::StartupBudgetExceeded))
     };
@@ -291,8 +317,11 @@ fn startup(view: &View<'_>) -> Option<Judged> {
 /// The longest chain of probes, and how much of the budget it took.
 fn within(view: &View<'_>, budget: Duration) -> String {
     let evidence = |index: usize| view.tracks.get(index).and_then(Track::evidence);
-    let chains = view.plan.chains(|index| evidence(index).map(Evidence::until_usable).unwrap_or_default());
-    let longest = chains.iter().enumerate().max_by_key(|(_, took)| **took);
+    let is_load = |index: usize| view.plan.probes[index].kind == Kind::Load;
+    let chains = view
+        .plan
+        .chains(|index| evidence(index).filter(|_| !is_load(index)).map(Evidence::until_usable).unwrap_or_default());
+    let longest = chains.iter().enumerate().filter(|(index, _)| !is_load(*index)).max_by_key(|(_, took)| **took);
     let Some((index, took)) = longest else { return String::new() };
     let what = evidence(index).map_or_else(String::new, Evidence::usable);
     format!("{}: {what} after {} of {}", view.plan.probes[index].name, Shown(*took), Shown(budget))

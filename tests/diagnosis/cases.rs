@@ -9,7 +9,7 @@ use runready::diagnosis::{Case, Observation};
 use runready::evidence::{AddressRecord, Evidence, Fact, Failure, Outcome, StageRecord};
 
 use Confidence::{High, Low, Medium};
-use Kind::{Dns, Grpc, Http, Mysql, Postgres, Redis, Tcp, Tls, Websocket};
+use Kind::{Dns, Grpc, Http, Load, Mysql, Postgres, Redis, Tcp, Tls, Websocket};
 
 /// A vantage in a cluster.
 pub const POD: &str = "pod/runready/runready-0";
@@ -132,6 +132,7 @@ const fn stages_of(kind: Kind) -> &'static [Stage] {
         Tls => &[Stage::Connect, Stage::Tls],
         Http => &[Stage::Connect, Stage::Tls, Stage::Request, Stage::Body],
         Grpc => &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Request, Stage::Body],
+        Load => &[Stage::Load],
         Websocket => &[Stage::Connect, Stage::Tls, Stage::Upgrade, Stage::Messages],
         Mysql => &[Stage::Connect, Stage::Handshake, Stage::Tls, Stage::Authenticate, Stage::Query],
         Postgres | Redis => &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Authenticate, Stage::Query],
@@ -189,7 +190,12 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::DatabaseNotFound => Some(Stage::Authenticate),
         Cause::UpgradeRefused => Some(Stage::Upgrade),
         Cause::AssertionFailed => Some(Stage::Assert),
-        Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec | Cause::ProberError => None,
+        Cause::SecretNotFound
+        | Cause::SecretKeyMissing
+        | Cause::InvalidSpec
+        | Cause::LimitExceeded
+        | Cause::ProberError => None,
+        Cause::LoadNotSustained | Cause::LoadLatencyExceeded | Cause::LoadNotGenerated => Some(Stage::Load),
         Cause::ConnectionReset
         | Cause::ConnectionClosed
         | Cause::ProtocolMismatch
@@ -570,6 +576,34 @@ pub fn rows() -> Vec<Row> {
             High,
         ),
         (
+            "the check asks for a larger load than the operator allows",
+            vec![ill("load", Load, WEB, Cause::LimitExceeded).in_state(ProbeState::Unknown)],
+            "check/not-allowed",
+            Layer::Prober,
+            High,
+        ),
+        (
+            "it answers once, but not under load",
+            vec![well("web", Http, WEB), ill("load", Load, WEB, Cause::LoadNotSustained)],
+            "load/not-sustained",
+            Layer::Application,
+            Medium,
+        ),
+        (
+            "it answers under load, but too slowly",
+            vec![well("web", Http, WEB), ill("load", Load, WEB, Cause::LoadLatencyExceeded)],
+            "load/not-sustained",
+            Layer::Application,
+            Medium,
+        ),
+        (
+            "we were too slow to load it",
+            vec![well("web", Http, WEB), ill("load", Load, WEB, Cause::LoadNotGenerated).in_state(ProbeState::Unknown)],
+            "check/prober",
+            Layer::Prober,
+            High,
+        ),
+        (
             "we have no sockets left",
             vec![database(Cause::ProberError).in_state(ProbeState::Unknown)],
             "check/prober",
@@ -647,6 +681,7 @@ pub fn silences() -> Vec<(&'static str, &'static str, Vec<Seen>)> {
         ("server/hangs", "nothing was accepted", vec![web(Cause::ConnectTimeout)]),
         ("server/cuts", "it was refused to begin with", vec![web(Cause::ConnectionRefused)]),
         ("application/answer", "there was no answer", vec![web(Cause::ResponseTimeout)]),
+        ("load/not-sustained", "nobody answers at all", vec![ill("load", Load, WEB, Cause::LimitExceeded)]),
         ("latency/too-slow", "it fails", vec![web(Cause::ResponseTimeout)]),
         ("check/spec", "the path fails", vec![database(Cause::ConnectTimeout)]),
         ("check/not-allowed", "nobody answers", vec![database(Cause::ConnectTimeout)]),

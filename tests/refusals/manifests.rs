@@ -17,7 +17,7 @@ const fn bad(what: &'static str, spec: &'static str, field: &'static str, says: 
 }
 
 const KINDS: &str =
-    "exactly one kind per probe: set one of dns, tcp, tls, http, websocket, grpc, postgres, mysql or redis";
+    "exactly one kind per probe: set one of dns, tcp, tls, http, websocket, grpc, postgres, mysql, redis or load";
 const GO_STYLE: &str = "must be a Go-style duration with a unit, such as 500ms, 30s or 1m30s";
 const ONE_WAY: &str = "set exactly one way to the database: host (with port); socket, such as";
 const WITHIN: &str = "timeout must not be longer than the interval (default 30s)";
@@ -39,6 +39,48 @@ pub const BAD: &[Bad] = &[
         "probes:\n- name: a\n  tcp: {host: fe80::1%eth0, port: 1} # here",
         "spec.probes[0].tcp.host",
         BARE_HOST,
+    ),
+    bad(
+        "a load without a pace",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n- name: b\n  load: {probe: a, every: 1h} # here",
+        "spec.probes[1].load",
+        "set exactly one pace: ratePerSecond",
+    ),
+    bad(
+        "a load that never runs",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n- name: b\n  load: {probe: a, concurrency: 1} # here",
+        "spec.probes[1].load",
+        "say when the load runs: every (such as 1h), schedule",
+    ),
+    bad(
+        "a load with two times",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n- name: b\n  load:\n    probe: a\n    concurrency: 1\n    every: 1h\n    schedule: 0 * * * * # here",
+        "spec.probes[1].load.schedule",
+        "every and schedule exclude each other",
+    ),
+    bad(
+        "a load that follows upon itself",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n- name: b\n  load:\n    probe: a\n    concurrency: 1\n    every: 30s # here",
+        "spec.probes[1].load.every",
+        "every must be longer than the load's window",
+    ),
+    bad(
+        "a load of a probe listed later",
+        "probes: # here\n- name: b\n  load: {probe: a, concurrency: 1, every: 1h}\n- name: a\n  tcp: {host: h, port: 1}",
+        "spec.probes",
+        "load.probe must name another probe of this check, listed before the load",
+    ),
+    bad(
+        "a ratio without its sign",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n- name: b\n  load:\n    probe: a\n    concurrency: 1\n    every: 1h\n    successRatio: '0.99' # here",
+        "spec.probes[1].load.successRatio",
+        "must be a percentage with its sign, such as 99.9%",
+    ),
+    bad(
+        "a load with assertions",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n- name: b # here\n  load: {probe: a, concurrency: 1, every: 1h}\n  maxLatency: 1s",
+        "spec.probes[1]",
+        "a load has bounds of its own: set load.latency",
     ),
     bad(
         "a database without a way to it",
@@ -794,6 +836,10 @@ pub const GOOD: &[(&str, &str)] = &[
     (
         "everything of redis",
         "probes:\n- name: a\n  redis:\n    host: h\n    port: 6378\n    happyEyeballs: true\n    user: app\n    passwordSecretRef: {name: s, key: k}\n    tls: {mode: VerifyCa, serverName: h, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    database: 3\n    role: Master\n    roundTrip: true\n    connections: 5\n    initQueries: [CLIENT SETNAME app]\n    payloadBytes: 65536\n  assert: [\"role == 'Master' && replicas >= 1\"]\n- name: b\n  redis: {host: h, tls: {caSecretRef: {name: ca}}}",
+    ),
+    (
+        "everything of load",
+        "timeZone: Europe/Berlin\nschedule: '*/5 * * * *'\nprobes:\n- name: a\n  tcp: {host: h, port: 1}\n- name: b\n  load:\n    probe: a\n    ratePerSecond: 50\n    window: 1m\n    successRatio: 99.9%\n    latency: {p50: 1ms, p95: 2ms, p99: 3ms, max: 4ms}\n    every: 61s\n    afterRecovery: true\n    reuseConnections: false\n- name: c\n  load: {probe: a, concurrency: 5, schedule: '0 3 * * *', successRatio: 100%}",
     ),
     (
         "everything of websocket",

@@ -5,6 +5,7 @@ mod database;
 mod dns;
 mod grpc;
 mod http;
+mod load;
 mod mysql;
 mod postgres;
 mod redis;
@@ -29,6 +30,7 @@ pub use database::{
 pub use dns::{DnsProbe, RecordType};
 pub use grpc::{GRPC_AUTH_TWICE, GrpcMetadata, GrpcMethod, GrpcProbe, GrpcSecretMetadata};
 pub use http::{AUTH_TWICE, HttpHeader, HttpProbe, HttpSecretHeader, HttpTls, HttpVersion};
+pub use load::{LoadLatency, LoadProbe, ONE_PACE_SAYS, REST_SAYS, WHEN_SAYS};
 pub use mysql::MysqlProbe;
 pub use postgres::PostgresProbe;
 pub use redis::{REDIS_CA_UNUSED, RedisProbe, RedisRole, RedisTls, RedisTlsMode};

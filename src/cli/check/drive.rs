@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until};
 
 use crate::api::ConnectivityCheckStatus;
 use crate::engine::{CheckState, Effect, Event, Now, Settings, Start};
 use crate::plan::CheckPlan;
-use crate::probe::{Vantage, observe_check};
+use crate::probe::{Vantage, observe, observe_check};
 
 /// The decision on one check.
 pub struct Decided {
@@ -29,6 +29,8 @@ pub struct Driver<'a> {
     pub vantage: &'a Vantage,
     /// Takes the decisions.
     pub decided: mpsc::Sender<Decided>,
+    /// How many loads may run at once; none if nobody asked for loads.
+    pub loads: Option<&'a Semaphore>,
 }
 
 impl Driver<'_> {
@@ -41,8 +43,14 @@ impl Driver<'_> {
         let mut effects = Vec::new();
         let mut state = CheckState::start(Arc::new(plan), None, Start::AtOnce, now(), self.settings, &mut effects);
         let mut first = true;
+        // Each load runs when the check works for the first time; later, when it is due.
+        let mut loads = self.loads.is_some();
         loop {
-            let (observed, wake) = self.carry_out(&mut state, &mut effects, &now).await;
+            let (observed, mut wake) = self.carry_out(&mut state, &mut effects, &now).await;
+            if observed && std::mem::take(&mut loads) {
+                state.step(Event::LoadsAsked, now(), self.settings, &mut effects);
+                wake = self.carry_out(&mut state, &mut effects, &now).await.1.or(wake);
+            }
             // A suspended check is decided on without an observation, once.
             if observed || std::mem::take(&mut first) {
                 let decided = Decided { index: self.index, status: state.status(now(), self.settings) };
@@ -74,9 +82,21 @@ impl Driver<'_> {
                         observed = true;
                         state.step(Event::Observed { run, evidence }, now(), self.settings, effects);
                     }
+                    Effect::Load { run, probe } => {
+                        let Some(loads) = self.loads else { continue };
+                        // It is never closed.
+                        let _turn = loads.acquire().await;
+                        let evidence =
+                            Box::new(observe(probe, &state.plan().clone().probes[probe], self.vantage).await);
+                        state.step(Event::Loaded { run, evidence }, now(), self.settings, effects);
+                    }
                     Effect::WakeAt(at) => wake = Some(at),
                     // Nothing runs beside this, and there is nobody to write to: the status is asked for when it is decided.
-                    Effect::Cancel | Effect::Overrun | Effect::WriteStatus(_) | Effect::Publish(_) => {}
+                    Effect::Cancel
+                    | Effect::CancelLoad
+                    | Effect::Overrun
+                    | Effect::WriteStatus(_)
+                    | Effect::Publish(_) => {}
                 }
             }
         }

@@ -30,6 +30,7 @@ use self::witness::Witness;
 use super::{INTERRUPTED, NOT_READY, output};
 use crate::controller::{Common, Controller};
 use crate::metrics::Metrics;
+use crate::plan::Limits;
 use crate::probe::{Connector, Resolver, Targets, Vantage};
 use crate::source::folder::{self, Folder, FolderBackend};
 use crate::telemetry::{LogFormat, start_logging};
@@ -154,6 +155,7 @@ fn start(place: &Place) -> anyhow::Result<(Controller, mpsc::UnboundedReceiver<w
         traces: None,
         most_in_flight: MOST_IN_FLIGHT,
         heartbeat: HEARTBEAT,
+        limits: Limits::default(),
     };
     Ok((Controller::start(events, backend, &common).context("the engine can't start")?, seen))
 }

@@ -6,6 +6,7 @@ mod database;
 mod dns;
 mod grpc;
 mod http;
+mod load;
 mod mysql;
 mod postgres;
 mod redis;
@@ -29,6 +30,9 @@ pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
 /// `spec.timeout` when it is not set and the interval allows it.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// What a load may take beyond its window and the timeout of its last request.
+const LAST_OF_A_LOAD: Duration = Duration::from_secs(10);
+
 const DEFAULT_FAILURE_THRESHOLD: u32 = 2;
 const DEFAULT_SUCCESS_THRESHOLD: u32 = 1;
 
@@ -51,17 +55,18 @@ pub fn compile(
         }
     };
     let timeout = timeout(spec, &cadence);
-    let names: Vec<&str> = spec.probes.iter().map(|probe| probe.name.as_str()).collect();
-    let mut probes: Box<[ProbePlan]> = spec
-        .probes
-        .iter()
-        .enumerate()
-        .map(|(index, probe)| {
-            let startup_budget = spec.startup_budget.map(Duration::from);
-            let compiler = Compiler { field: format!("spec.probes[{index}]"), secrets, startup_budget };
-            compiler.probe(probe, &names[..index], timeout, &mut faults)
-        })
-        .collect();
+    let mut probes: Vec<ProbePlan> = Vec::with_capacity(spec.probes.len());
+    for (index, probe) in spec.probes.iter().enumerate() {
+        let compiler = Compiler {
+            field: format!("spec.probes[{index}]"),
+            secrets,
+            startup_budget: spec.startup_budget.map(Duration::from),
+            time_zone: spec.time_zone.as_deref(),
+            earlier: &probes,
+        };
+        let probe = compiler.probe(probe, timeout, &mut faults);
+        probes.push(probe);
+    }
     if let Some(blocked) = never {
         probes.iter_mut().for_each(|probe| probe.action = Err(blocked.clone()));
     }
@@ -78,7 +83,7 @@ pub fn compile(
         success_threshold: spec.success_threshold.unwrap_or(DEFAULT_SUCCESS_THRESHOLD).max(1),
         suspend: spec.suspend,
         service: spec.service.clone(),
-        probes,
+        probes: probes.into(),
         faults: faults.into(),
     }
 }
@@ -183,14 +188,23 @@ struct Compiler<'a> {
     field: String,
     secrets: &'a Secrets,
     startup_budget: Option<Duration>,
+    time_zone: Option<&'a str>,
+    /// The probes listed before.
+    earlier: &'a [ProbePlan],
 }
 
 impl Compiler<'_> {
-    fn probe(&self, spec: &ProbeSpec, earlier: &[&str], timeout: Duration, faults: &mut Vec<Fault>) -> ProbePlan {
+    fn probe(&self, spec: &ProbeSpec, timeout: Duration, faults: &mut Vec<Fault>) -> ProbePlan {
         let mut depends_on = Vec::new();
         let mut dependency_fault = None;
         for name in &spec.depends_on {
-            match earlier.iter().position(|other| other == name) {
+            match self.position(name) {
+                Some(index) if self.earlier[index].kind == Kind::Load => {
+                    let message = format!(
+                        "{name:?} is a load, which runs at times of its own: depend on the probe that it repeats"
+                    );
+                    dependency_fault = Some(invalid(format!("{}.dependsOn", self.field), message));
+                }
                 Some(index) => depends_on.push(index),
                 None => {
                     let message = format!("{name:?} is not the name of a probe listed before this one");
@@ -201,7 +215,7 @@ impl Compiler<'_> {
         let (kind, target, action) = self.action(spec);
         let action = match dependency_fault {
             Some(fault) => Err(fault),
-            None if earlier.contains(&spec.name.as_str()) => {
+            None if self.position(&spec.name).is_some() => {
                 Err(invalid(format!("{}.name", self.field), format!("{:?} is taken by an earlier probe", spec.name)))
             }
             None => action,
@@ -211,6 +225,12 @@ impl Compiler<'_> {
             Ok(assertions) => (action, assertions),
             Err(fault) => (action.and(Err(fault)), None),
         };
+        let mut timeout = timeout;
+        if let Ok(Action::Load(load)) = &action {
+            timeout = load.window + load.probe.timeout + LAST_OF_A_LOAD;
+            // Under load only what works at all.
+            depends_on.extend(self.position(&load.probe.name).filter(|on| !depends_on.contains(on)));
+        }
         ProbePlan {
             name: spec.name.as_str().into(),
             kind,
@@ -227,6 +247,10 @@ impl Compiler<'_> {
             required: spec.required,
             depends_on: depends_on.into(),
         }
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.earlier.iter().position(|probe| *probe.name == *name)
     }
 
     /// The one kind of a probe. A spec with none or several is a fault: it may have been stored before the rule was.
@@ -250,6 +274,7 @@ impl Compiler<'_> {
             KindSpec::Postgres(spec) => (Kind::Postgres, postgres::shown(spec), self.postgres(spec)),
             KindSpec::Mysql(spec) => (Kind::Mysql, mysql::shown(spec), self.mysql(spec)),
             KindSpec::Redis(spec) => (Kind::Redis, redis::shown(spec), self.redis(spec)),
+            KindSpec::Load(spec) => (Kind::Load, self.shown_load(spec), self.load(spec)),
         }
     }
 

@@ -4,11 +4,13 @@ mod auth;
 mod database;
 mod grpc;
 mod http;
+mod load;
 mod redis;
 mod tcp;
 mod websocket;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::{Host, Url};
@@ -22,6 +24,7 @@ pub use auth::{AuthPlan, Issuer, TokenPlan, token_request};
 pub use database::{DatabaseTlsPlan, MysqlAction, PostgresAction, Usage};
 pub use grpc::GrpcAction;
 pub use http::HttpAction;
+pub use load::{DEFAULT_IN_FLIGHT, DEFAULT_RATE, DEFAULT_WINDOW, LoadAction, Pace, Percentile};
 pub use redis::RedisAction;
 pub use tcp::{TcpAction, TcpStep, TcpWait};
 pub use websocket::{JsonWanted, Wanted, WebsocketAction, WebsocketStep, WebsocketWait};
@@ -47,6 +50,8 @@ pub enum Action {
     Mysql(Box<MysqlAction>),
     /// Ask a Redis server whether it serves.
     Redis(Box<RedisAction>),
+    /// Repeat another probe.
+    Load(Arc<LoadAction>),
 }
 
 /// Where to connect to.
@@ -69,7 +74,8 @@ impl Action {
             | Action::Tls(_)
             | Action::Http(_)
             | Action::Grpc(_)
-            | Action::Websocket(_) => None,
+            | Action::Websocket(_)
+            | Action::Load(_) => None,
             Action::Postgres(action) => Some(&action.usage),
             Action::Mysql(action) => Some(&action.usage),
             Action::Redis(action) => Some(&action.usage),

@@ -49,6 +49,8 @@ pub fn variables(kind: Kind) -> Vec<&'static str> {
         Kind::Postgres | Kind::Mysql => &["rows", "row"],
         Kind::Redis => &["role", "replicas", "version"],
         Kind::Grpc => &["status", "serving"],
+        // Assertions belong to what is repeated.
+        Kind::Load => &[],
     };
     [LATENCY, STAGES].into_iter().chain(answer.iter().copied()).collect()
 }

@@ -183,7 +183,7 @@ async fn glimpse(mut incoming: Incoming, body: &mut Vec<u8>) -> Result<(), hyper
     Ok(())
 }
 
-fn outgoing(request: &Request, version: HttpVersion) -> Result<hyper::Request<Full<Bytes>>, Failure> {
+pub fn outgoing(request: &Request, version: HttpVersion) -> Result<hyper::Request<Full<Bytes>>, Failure> {
     let ours = |reason: String| Failure::new(Cause::ProberError, Stage::Request, reason);
     let url = &request.url;
     let authority = match (url.host_str(), url.port()) {

@@ -6,6 +6,7 @@ mod encoding;
 pub(super) mod exchange;
 mod expect;
 mod frontend;
+mod kept;
 
 use std::borrow::Cow;
 
@@ -14,8 +15,10 @@ use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
-use self::exchange::round_trip;
 pub use self::exchange::{Answer, Request};
+pub use self::kept::Kept;
+
+use self::exchange::round_trip;
 use super::auth::{authorize, rejected};
 use super::net::tls::{Session, tls};
 use super::net::{connect, http2};

@@ -1,0 +1,202 @@
+//! What a load counts, and the judgement on it. Pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::ours;
+use crate::api::{Cause, Stage};
+use crate::evidence::{Fact, Failure, Shown, clip};
+use crate::plan::kinds::{LoadAction, Percentile};
+
+/// What the histograms tell apart, in nanoseconds: three digits between a microsecond and an hour.
+const RANGE: (u64, u64) = (1_000, 3_600_000_000_000);
+/// The generator has kept its pace if 99 of 100 requests left no later than this.
+const KEPT_PACE: Duration = Duration::from_millis(10);
+/// Most characters of a failure that is shown as an example.
+const MAX_EXAMPLE: usize = 160;
+/// Most causes that are named.
+const MOST_CAUSES: usize = 3;
+
+/// Counts of a load.
+pub struct Tally {
+    latency: Histogram<u32>,
+    /// How late the generator itself was.
+    lateness: Histogram<u32>,
+    succeeded: u64,
+    failed: BTreeMap<Cause, (u64, Failure)>,
+    /// Due, but neither sent nor answered when the time was up.
+    unsent: u64,
+    unended: u64,
+    window: Duration,
+}
+
+impl Tally {
+    pub fn new() -> Result<Self, Failure> {
+        let histogram = || {
+            Histogram::new_with_bounds(RANGE.0, RANGE.1, 3).map_err(|error| ours(&format!("the histogram: {error}")))
+        };
+        Ok(Tally {
+            latency: histogram()?,
+            lateness: histogram()?,
+            succeeded: 0,
+            failed: BTreeMap::new(),
+            unsent: 0,
+            unended: 0,
+            window: Duration::ZERO,
+        })
+    }
+
+    /// A request left so long after it was due, although nothing but ourselves stood in its way.
+    pub fn late(&mut self, by: Duration) {
+        self.lateness.saturating_record(nanos(by));
+    }
+
+    /// A request has ended, so long after it was due.
+    pub fn take_in(&mut self, latency: Duration, result: Result<(), Failure>) {
+        self.latency.saturating_record(nanos(latency));
+        match result {
+            Ok(()) => self.succeeded += 1,
+            Err(failure) => self.failed.entry(failure.cause).or_insert_with(|| (0, failure)).0 += 1,
+        }
+    }
+
+    /// How many requests have ended.
+    pub fn ended(&self) -> u64 {
+        self.succeeded + self.failed.values().map(|(count, _)| count).sum::<u64>()
+    }
+
+    /// Ends the count: what is still open by now took at least until now.
+    pub fn close(self, window: Duration, unsent: u64, unended: u64) -> Self {
+        let Tally { mut latency, lateness, succeeded, failed, .. } = self;
+        latency.saturating_record_n(RANGE.1, u32::try_from(unsent + unended).unwrap_or(u32::MAX));
+        Tally { latency, lateness, succeeded, failed, unsent, unended, window }
+    }
+
+    /// All that were due.
+    fn due(&self) -> u64 {
+        self.ended() + self.unsent + self.unended
+    }
+
+    /// What no more than that share took longer than.
+    pub fn latency(&self, percentile: Percentile) -> Duration {
+        Duration::from_nanos(self.latency.value_at_quantile(percentile.quantile()))
+    }
+
+    fn own_lateness(&self) -> Duration {
+        Duration::from_nanos(self.lateness.value_at_quantile(Percentile::P99.quantile()))
+    }
+
+    /// The numbers, for the status.
+    pub fn facts(&self) -> Vec<(Fact, String)> {
+        let shown = |percentile| self.shown(self.latency(percentile));
+        let rate = self.ended() as f64 / self.window.as_secs_f64().max(f64::MIN_POSITIVE);
+        vec![
+            (Fact::LoadSent, (self.due() - self.unsent).to_string()),
+            (Fact::LoadSucceeded, self.succeeded.to_string()),
+            (Fact::LoadRatio, percent(self.succeeded, self.due())),
+            (Fact::LoadP50, shown(Percentile::P50)),
+            (Fact::LoadP95, shown(Percentile::P95)),
+            (Fact::LoadP99, shown(Percentile::P99)),
+            (Fact::LoadMax, shown(Percentile::Max)),
+            (Fact::LoadRate, format!("{rate:.1}/s")),
+            (Fact::LoadOwnLateness, Shown(self.own_lateness()).to_string()),
+        ]
+    }
+
+    fn shown(&self, latency: Duration) -> String {
+        if nanos(latency) >= RANGE.1 { "unanswered".to_owned() } else { Shown(latency).to_string() }
+    }
+
+    /// Holds the counts to what the spec demands. Where we were too late ourselves, the peer is not blamed.
+    pub fn judge(&self, action: &LoadAction) -> Result<(), Failure> {
+        let ours =
+            self.failed.values().filter(|(_, failure)| failure.cause.is_unknown()).max_by_key(|(count, _)| *count);
+        let result = self.sustained(action).and_then(|()| self.quick(action));
+        match (result, ours) {
+            (Ok(()), _) => Ok(()),
+            (Err(_), Some((count, failure))) if *count * 2 > self.due() - self.succeeded => {
+                let message = format!("{count} of {} requests: {}", self.due(), failure.message);
+                Err(Failure::new(failure.cause, Stage::Load, message))
+            }
+            (Err(failure), _) if self.own_lateness() > KEPT_PACE => {
+                let message = format!(
+                    "runready itself sent late (99% within {}, at most {} would do), so nothing is said of the peer; counted was: {}",
+                    Shown(self.own_lateness()),
+                    Shown(KEPT_PACE),
+                    failure.message
+                );
+                Err(Failure::new(Cause::LoadNotGenerated, Stage::Load, message))
+            }
+            (Err(failure), _) => Err(failure),
+        }
+    }
+
+    fn sustained(&self, action: &LoadAction) -> Result<(), Failure> {
+        let due = self.due();
+        if u128::from(self.succeeded) * 1_000_000 >= u128::from(due) * u128::from(action.least) {
+            return Ok(());
+        }
+        let mut shares: Vec<(u64, &Failure)> = self.failed.values().map(|(count, failure)| (*count, failure)).collect();
+        shares.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+        let named = shares.iter().take(MOST_CAUSES);
+        let mut causes: Vec<String> =
+            named.map(|(count, failure)| format!("{} {}", percent(*count, due), failure.cause)).collect();
+        let open = |count: u64, what: &str| (count > 0).then(|| format!("{} {what}", percent(count, due)));
+        causes.extend(open(
+            self.unsent,
+            &format!("not sent, all {} places being taken by requests without answer", action.most_in_flight),
+        ));
+        causes.extend(open(self.unended, "not answered in time"));
+        let example = shares.first().map_or_else(String::new, |(_, failure)| {
+            format!("; the first {}: {}", failure.cause, clip(&failure.message, MAX_EXAMPLE))
+        });
+        let message = format!(
+            "{} of {due} requests succeeded ({}; {} are needed) at {} for {}: {}{example}",
+            self.succeeded,
+            percent(self.succeeded, due),
+            percent(u64::from(action.least), 1_000_000),
+            action.pace,
+            Shown(action.window),
+            causes.join(", ")
+        );
+        Err(Failure::new(Cause::LoadNotSustained, Stage::Load, message))
+    }
+
+    fn quick(&self, action: &LoadAction) -> Result<(), Failure> {
+        let exceeded = action.bounds.iter().filter(|(percentile, bound)| self.latency(*percentile) > *bound);
+        let said: Vec<String> = exceeded
+            .map(|(percentile, bound)| {
+                format!(
+                    "{} was {}, and may be {}",
+                    percentile.as_str(),
+                    self.shown(self.latency(*percentile)),
+                    Shown(*bound)
+                )
+            })
+            .collect();
+        if said.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "{} of {} requests succeeded at {} for {}, but {}",
+            self.succeeded,
+            self.due(),
+            action.pace,
+            Shown(action.window),
+            said.join("; ")
+        );
+        Err(Failure::new(Cause::LoadLatencyExceeded, Stage::Load, message))
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A share, never rounded up to all.
+fn percent(part: u64, whole: u64) -> String {
+    let hundredths = u128::from(part) * 10_000 / u128::from(whole.max(1));
+    format!("{}.{:02}%", hundredths / 100, hundredths % 100)
+}
