@@ -9,6 +9,7 @@ pub mod kinds;
 pub mod rule;
 pub mod scrub;
 pub mod secrets;
+pub mod template;
 pub mod trust;
 
 use std::fmt;

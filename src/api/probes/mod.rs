@@ -3,6 +3,7 @@
 mod database;
 mod dns;
 mod http;
+mod journey;
 mod postgres;
 mod tcp;
 mod tls;
@@ -15,6 +16,7 @@ use super::schema;
 pub use database::{CA_UNUSED, DatabaseTls, DatabaseTlsMode};
 pub use dns::{DnsProbe, RecordType};
 pub use http::{HttpHeader, HttpProbe, HttpSecretHeader, HttpTls, HttpVersion};
+pub use journey::{Capture, JourneyProbe, JourneySecret, JourneyStep};
 pub use postgres::PostgresProbe;
 pub use tcp::TcpProbe;
 pub use tls::TlsProbe;
