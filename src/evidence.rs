@@ -32,6 +32,24 @@ pub struct Evidence {
     pub facts: Vec<(Fact, Box<str>)>,
 }
 
+impl Evidence {
+    /// From the start of the first stage until the peer was usable: what is asked of it beyond that is no part of a start-up.
+    pub fn until_usable(&self) -> Duration {
+        let beyond = |record: &StageRecord| matches!(record.stage, Stage::Payload | Stage::Assert);
+        let last = self.stages.iter().rev().find(|record| !beyond(record));
+        last.map_or(self.latency, |record| record.start + record.duration)
+    }
+
+    /// What was usable then, for people.
+    pub fn usable(&self) -> String {
+        let connections = self.facts.iter().find(|(fact, _)| *fact == Fact::ConnectionsUsable);
+        match connections.and_then(|(_, count)| count.split_once(" of ")) {
+            Some((_, all)) => format!("all {all} connections were usable"),
+            None => "answered".to_owned(),
+        }
+    }
+}
+
 /// What came of an observation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
@@ -140,6 +158,14 @@ pub enum Fact {
     AuthenticationMethod,
     /// Number of rows that the query returned.
     Rows,
+    /// How many of a start-up's connections became usable, of how many.
+    ConnectionsUsable,
+    /// How long the first connection of a start-up took to become usable.
+    FastestConnection,
+    /// How long the last connection of a start-up took to become usable.
+    SlowestConnection,
+    /// Bytes of the result of `payloadBytes` that arrived.
+    PayloadBytes,
     /// HTTP status code.
     HttpStatus,
     /// Bytes of the HTTP body.
@@ -179,6 +205,10 @@ impl Fact {
             Fact::Sqlstate => "sqlstate",
             Fact::AuthenticationMethod => "authenticationMethod",
             Fact::Rows => "rows",
+            Fact::ConnectionsUsable => "connectionsUsable",
+            Fact::FastestConnection => "fastestConnection",
+            Fact::SlowestConnection => "slowestConnection",
+            Fact::PayloadBytes => "payloadBytes",
             Fact::HttpStatus => "httpStatus",
             Fact::BodyBytes => "bodyBytes",
             Fact::FinalUrl => "finalUrl",

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use clap::Parser;
+use runready::cli::Cli;
 use serde_json::{Value, json};
 
 use crate::support::apiserver::ApiServer;
@@ -26,7 +28,8 @@ const VARIANTS: [&str; 8] = [
       podLabels: {a: b}, podAnnotations: {a: b}, commonLabels: {team: a}, imagePullSecrets: [{name: pull}], priorityClassName: system-cluster-critical,
       nodeSelector: {a: b}, tolerations: [{operator: Exists}], affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, preference: {matchExpressions: [{key: a, operator: Exists}]}}]}},
       topologySpreadConstraints: [{maxSkew: 2, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: DoNotSchedule}], service: {labels: {a: b}, annotations: {a: b}}, serviceAccount: {annotations: {a: b}},
-      podDisruptionBudget: {maxUnavailable: 50%}, port: 9000, listenAddress: '[::]', heartbeat: 1m30s, logFormat: text}",
+      podDisruptionBudget: {maxUnavailable: 50%}, port: 9000, listenAddress: '[::]', heartbeat: 1m30s, logFormat: text,
+      targets: {allowCidrs: [10.0.0.0/8, 'fd00::/8'], denyCidrs: [10.9.0.1], allowPorts: [5432, 8000-8100], denyPorts: ['8042'], allowLinkLocal: true, socketDirs: [/cloudsql, /run/mysqld]}}",
 ];
 
 fn helm_is_here() -> bool {
@@ -39,6 +42,30 @@ fn kinds(objects: &[Value]) -> BTreeSet<&str> {
 
 fn pod(objects: &[Value]) -> &Value {
     only(objects, "Deployment").pointer("/spec/template").expect("a pod")
+}
+
+#[test]
+fn what_may_be_probed_reaches_the_command_line_and_is_taken_there() {
+    if !helm_is_here() {
+        return;
+    }
+    let values = VARIANTS.last().expect("variants");
+    let objects = render("system", values);
+    let args: Vec<String> =
+        serde_json::from_value(pod(&objects)["spec"]["containers"][0]["args"].clone()).expect("args");
+    for expected in [
+        "--target-allow-cidrs=fd00::/8",
+        "--target-deny-cidrs=10.9.0.1",
+        "--target-allow-ports=5432",
+        "--target-allow-ports=8000-8100",
+        "--target-deny-ports=8042",
+        "--allow-link-local",
+        "--socket-dirs=/run/mysqld",
+    ] {
+        assert!(args.iter().any(|arg| arg == expected), "{expected}: {args:?}");
+    }
+    let words = ["runready".to_owned()].into_iter().chain(args);
+    assert!(Cli::try_parse_from(words).is_ok(), "the command line takes what the chart gives it");
 }
 
 #[test]
@@ -242,6 +269,10 @@ fn the_schema_refuses_what_the_chart_does_not_know() {
         ("{namespaces: [a, a]}", "/namespaces"),
         ("{namespaces: [A_b]}", "/namespaces/0"),
         ("{namespaces: staging}", "/namespaces"),
+        ("{targets: {allowCidrs: [everywhere]}}", "/targets/allowCidrs/0"),
+        ("{targets: {denyPorts: [0]}}", "/targets/denyPorts/0"),
+        ("{targets: {socketDirs: [cloudsql]}}", "/targets/socketDirs/0"),
+        ("{targets: {allow: []}}", "/targets"),
         ("{runAsUser: 0}", "/runAsUser"),
         ("{logFormat: xml}", "/logFormat"),
         ("{image: {repo: a}}", "/image"),

@@ -80,6 +80,38 @@ fn a_refusal_beside_an_open_port_rules_the_way_out() {
     assert!(found.ruled_out[0].1.contains("the refusal itself came back"), "{found:?}");
 }
 
+/// A probe of a database over a Unix socket: no address is known.
+fn over_socket(cause: Cause) -> Seen {
+    let mut seen = ill("database", Postgres, DB, cause);
+    seen.evidence.as_mut().expect("evidence").addresses.clear();
+    seen
+}
+
+#[test]
+fn what_shows_over_a_unix_socket_clears_neither_the_network_nor_the_way_out() {
+    for cause in [Cause::AuthenticationTimeout, Cause::ConnectionRefused] {
+        let found = verdict(&[over_socket(cause)]);
+        let cleared = ruled_out(&found);
+        assert!(!cleared.contains(&Layer::Network) && !cleared.contains(&Layer::Egress), "{cause}: {found:?}");
+    }
+}
+
+#[test]
+fn that_small_packets_pass_clears_nobody_of_losing_the_large_ones() {
+    let found = verdict(&[ill("database", Postgres, DB, Cause::LargePacketsLost)]);
+    assert_eq!(ruled_out(&found), [Layer::Prober], "{found:?}");
+    assert!(found.primary.remedy.contains("ICMP type 3 code 4"), "{found:?}");
+}
+
+#[test]
+fn an_instance_that_is_not_mounted_is_the_matter_of_the_cloud_run_service() {
+    let seen = [over_socket(Cause::SocketNotFound)];
+    let mut case = case(&seen, true);
+    case.observations[0].target = "postgres://app@[/cloudsql/p:r:i]:5432/app";
+    let found = diagnose(&case).expect("a verdict").primary;
+    assert_eq!((found.layer, found.confidence), (Layer::CloudRun, High), "{found:?}");
+}
+
 #[test]
 fn refused_credentials_rule_the_way_and_the_prober_out() {
     let found = verdict(&[ill("database", Postgres, DB, Cause::AuthenticationFailed)]);

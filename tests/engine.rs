@@ -2,6 +2,7 @@
 
 mod restart;
 mod secrets;
+mod startup;
 
 use std::sync::Arc;
 use std::time::Duration;

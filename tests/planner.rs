@@ -12,7 +12,7 @@ use runready::controller::{Common, Controller};
 use runready::metrics::Metrics;
 use runready::plan::CheckId;
 use runready::plan::secrets::Lookup;
-use runready::probe::{Resolver, Vantage};
+use runready::probe::{Resolver, Targets, Vantage};
 use runready::source::{Backend as Target, Declared, Notice, SourceEvent, StatusUpdate, WriteError};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -71,7 +71,7 @@ impl World {
         });
         let (events, queue) = mpsc::channel(1024);
         let common = Common {
-            vantage: Vantage { name: "host/test".into(), resolver: Resolver::system() },
+            vantage: Vantage { name: "host/test".into(), resolver: Resolver::system(), targets: Targets::default() },
             metrics: Arc::new(Metrics::new()),
             traces: None,
             most_in_flight: 1000,

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use runready::api::{Cause, Stage};
+use runready::evidence::Fact;
 use serde_json::{Value, json};
 
 use crate::support::hostile::{Server, Step, listener, say};
@@ -38,6 +39,7 @@ pub fn rows() -> &'static [Row] {
         let mut rows = unreachable(&lab);
         rows.extend(cut_off(&lab));
         rows.extend(throttled(&lab));
+        rows.extend(narrowed(&lab));
         rows
     })
 }
@@ -141,6 +143,43 @@ fn throttled(lab: &Lab) -> Vec<Row> {
     let slow = lab.at_client(|| try_all(vec![slow]));
     lab.heal();
     [free, slow].concat()
+}
+
+/// A path whose MTU is smaller than both ends believe, before a real server.
+fn narrowed(lab: &Lab) -> Vec<Row> {
+    let Some(server) = require(Setup::plain().listen(SERVER).in_netns(lab.server()).start()) else { return Vec::new() };
+    let case = |failure: &str, bytes: u32| {
+        let [.., (kind, mut probe)] = kinds(5432);
+        probe["payloadBytes"] = json!(bytes);
+        Case::new(failure, json!({kind: probe}))
+    };
+    let at_client = |case: Case| lab.at_client(|| try_all(vec![case]));
+    let mut rows = at_client(case("nothing: 1 MiB over a sound path", 1 << 20).fact(Fact::PayloadBytes, "1048576"));
+    lab.narrow(1280, true);
+    let lost = case("MTU 1280 on the way, and nobody says so", 65536)
+        .fails(Cause::LargePacketsLost, Stage::Payload)
+        .stage_timeout(Stage::Payload, 6000)
+        .says("65536 bytes from postgres://app@10.77.2.2:5432/app: 0 had arrived after 6s")
+        .says("on a second connection 512 bytes came after")
+        .says("and 16384 bytes did not");
+    rows.extend(at_client(lost));
+    // Without a large result, the same path is well.
+    let [.., (kind, probe)] = kinds(5432);
+    rows.extend(at_client(Case::new("nothing is seen by a small query: MTU 1280 on the way", json!({kind: probe}))));
+    lab.clamp(1200);
+    rows.extend(at_client(case("nothing: MTU 1280, and the router clamps the MSS", 65536)));
+    lab.narrow(1280, false);
+    rows.extend(at_client(case("nothing: MTU 1280, and the router says so", 65536)));
+    lab.heal();
+    lab.throttle(512);
+    let slow = case("1 MiB at 512 kbit/s in 3 s", 1 << 20)
+        .fails(Cause::QueryTimeout, Stage::Payload)
+        .stage_timeout(Stage::Payload, 3000)
+        .says("more was still arriving");
+    rows.extend(at_client(slow));
+    lab.heal();
+    drop(server);
+    rows
 }
 
 #[test]

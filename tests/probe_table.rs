@@ -6,28 +6,28 @@ use std::io::Write;
 use runready::api::Cause;
 
 use crate::support::probe::{Row, table};
-use crate::{probe_dns, probe_http, probe_netns, probe_postgres, probe_postgres_hostile, probe_tcp, probe_tls};
+use crate::{
+    probe_database, probe_dns, probe_http, probe_netns, probe_postgres, probe_postgres_hostile, probe_tcp, probe_tls,
+    safety,
+};
 
 /// Causes that no single observation of a path has: they come of the check's own settings, or of us.
-const NOT_OBSERVED: [Cause; 5] = [
-    Cause::StartupBudgetExceeded,
-    Cause::SecretNotFound,
-    Cause::SecretKeyMissing,
-    Cause::InvalidSpec,
-    Cause::ProberError,
-];
+const NOT_OBSERVED: [Cause; 4] =
+    [Cause::SecretNotFound, Cause::SecretKeyMissing, Cause::InvalidSpec, Cause::ProberError];
 
 #[test]
 fn every_cause_has_been_seen_and_the_table_is_printed() {
     let real = probe_postgres::rows();
     let rows: Vec<Row> = [
         probe_dns::rows(),
+        probe_database::rows(),
         probe_tcp::rows(),
         probe_tls::rows(),
         probe_http::rows(),
         probe_postgres_hostile::rows(),
         real,
         probe_netns::rows(),
+        safety::rows(),
     ]
     .concat();
     // Written past the test harness's capture: the table is what the tests are read by.

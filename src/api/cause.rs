@@ -54,6 +54,8 @@ causes! {
     ResolverUnreachable => Network, "Check the address of the resolver (/etc/resolv.conf, or the check's resolver), that it listens on UDP and TCP port 53, and the routes to it.";
     /// The DNS server answered that it could not resolve the name (SERVFAIL, REFUSED or a malformed answer).
     ResolverFailed => Network, "Look at the DNS server's own logs and forwarding targets; a private zone's forwarder may be unreachable.";
+    /// The target may not be probed from here: whoever runs runready does not allow its address, port, name or socket.
+    TargetNotAllowed => Prober, "Point the check to another target, or ask whoever runs runready to allow this one; the message names the rule. Nothing is known about the path.";
     /// The host answered that nothing listens on the port (TCP RST).
     ConnectionRefused => Application, "Check that the server process runs and listens on this address and port.";
     /// Nothing answered the connection attempt.
@@ -62,6 +64,10 @@ causes! {
     HostUnreachable => Network, "Check that the host is up and its address is right, and look for a firewall rule that rejects.";
     /// There is no route to the target's network (ICMP network unreachable, ENETUNREACH).
     NetworkUnreachable => Network, "Check routes, VPC peering and, for IPv6, that the vantage has IPv6 at all.";
+    /// There is no Unix socket at the path.
+    SocketNotFound => CloudRun, "Check that the instance is attached to this service (gcloud run services update --add-cloudsql-instances), and that its connection name in the path is spelled PROJECT:REGION:INSTANCE; elsewhere, that the server or the Auth Proxy runs and makes its socket there.";
+    /// The Unix socket is there, but this user may not use it.
+    SocketPermissionDenied => Application, "Run as a user that may write to the socket and search the directories above it, or have the server or the Auth Proxy make it with wider permissions.";
     /// The connection was reset in the middle of the exchange (TCP RST).
     ConnectionReset => Network, "Look at the server's log for a crash or a limit, and for a firewall or proxy that cuts connections.";
     /// The peer closed the connection before it had answered.
@@ -69,7 +75,7 @@ causes! {
     /// The server does not speak TLS on this port, although the check demands it.
     TlsNotOffered => Application, "Turn TLS on at the server, or lower the check's TLS mode if plain text is meant.";
     /// The TLS handshake did not finish in time.
-    TlsTimeout => Application, "The port answers TCP but not TLS: check that it is a TLS port and that the server is not overloaded.";
+    TlsTimeout => Application, "The port answers TCP but not TLS: check that it is a TLS port and that the server is not overloaded. If both are so, the server's certificate may be the first message that is larger than the path's packets: see payloadBytes and LargePacketsLost.";
     /// The TLS handshake failed: alert, version or cipher mismatch, or bytes that are not TLS.
     TlsProtocolError => Application, "Check that the port speaks TLS 1.2 or 1.3, and look at the server's log for the other side of the failure.";
     /// The peer's certificate has expired.
@@ -110,6 +116,8 @@ causes! {
     QueryFailed => Application, "Read the SQLSTATE and message: the query, the schema or the role's privileges don't fit.";
     /// The query did not finish in time.
     QueryTimeout => Database, "Look for locks and load on the database, and at the query's plan.";
+    /// Small results come through and large ones don't: full-size packets are lost on the way (a path MTU that nobody reports).
+    LargePacketsLost => Network, "Make packets fit the path: Google Cloud's VPC networks carry 1460 bytes by default, a VPN or interconnect less. Let ICMP type 3 code 4 (fragmentation needed; ICMPv6 type 2) through every firewall on the way, clamp the TCP MSS at the VPN gateway or router, or lower the MTU of the server's interface.";
     /// The server does not accept writes (SQLSTATE 25006, in recovery): a replica, or an endpoint that failed over.
     ReadOnly => Database, "Point the service to the primary, or find out why a failover has not finished.";
     /// The answer is not the expected one.
@@ -141,9 +149,21 @@ causes! {
 }
 
 impl Cause {
+    /// Whether the check can't be carried out as it is written: no further observation is needed to be sure.
+    pub const fn is_of_the_spec(self) -> bool {
+        matches!(self, Cause::TargetNotAllowed | Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec)
+    }
+
     /// Whether the cause says that *we* could not tell, which is Unknown: never healthy, never guilty.
     pub const fn is_unknown(self) -> bool {
-        matches!(self, Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec | Cause::ProberError)
+        matches!(
+            self,
+            Cause::TargetNotAllowed
+                | Cause::SecretNotFound
+                | Cause::SecretKeyMissing
+                | Cause::InvalidSpec
+                | Cause::ProberError
+        )
     }
 }
 

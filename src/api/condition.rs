@@ -22,17 +22,20 @@ pub enum ConditionType {
     NetworkReachable,
     /// The check's http probes.
     EndpointsServing,
+    /// What the check's probes take, against the time that the service grants itself to come up.
+    StartsWithinBudget,
 }
 
 impl ConditionType {
     /// Every type, in order.
-    pub const ALL: [ConditionType; 6] = [
+    pub const ALL: [ConditionType; 7] = [
         ConditionType::Ready,
         ConditionType::Reconciling,
         ConditionType::Stalled,
         ConditionType::DatabaseReachable,
         ConditionType::NetworkReachable,
         ConditionType::EndpointsServing,
+        ConditionType::StartsWithinBudget,
     ];
 
     /// The name used in status.
@@ -44,6 +47,7 @@ impl ConditionType {
             ConditionType::DatabaseReachable => "DatabaseReachable",
             ConditionType::NetworkReachable => "NetworkReachable",
             ConditionType::EndpointsServing => "EndpointsServing",
+            ConditionType::StartsWithinBudget => "StartsWithinBudget",
         }
     }
 
@@ -132,7 +136,7 @@ impl fmt::Display for Reason {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// Ready, Reconciling, Stalled, DatabaseReachable, NetworkReachable or EndpointsServing.
+    /// Ready, Reconciling, Stalled, DatabaseReachable, NetworkReachable, EndpointsServing or StartsWithinBudget.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 316))]
     pub type_: String,

@@ -34,7 +34,7 @@ impl<'a> KindSpec<'a> {
             }
             KindSpec::Postgres(postgres) => {
                 keys.value(postgres.password_secret_ref.as_ref());
-                keys.database_tls(&postgres.tls);
+                postgres.tls.iter().for_each(|tls| keys.database_tls(tls));
             }
         }
         keys.0

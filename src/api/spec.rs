@@ -93,7 +93,7 @@ pub struct ConnectivityCheckSpec {
     #[schemars(schema_with = "schema::duration")]
     pub timeout: Option<Duration>,
 
-    /// What the service grants itself to come up. A path slower than this is not ready, even if it answers in the end.
+    /// What the service grants itself to come up. A path slower than this is not ready, even if it answers in the end; a probe that opens several connections is ended by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
     pub startup_budget: Option<Duration>,
@@ -273,10 +273,18 @@ pub struct StageTimeouts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
     pub authenticate: Option<Duration>,
+    /// Statements of initQueries, all of them together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub initialize: Option<Duration>,
     /// Query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
     pub query: Option<Duration>,
+    /// Result of payloadBytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub payload: Option<Duration>,
     /// Request, up to the response's header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]

@@ -18,8 +18,12 @@ pub enum Stage {
     Handshake,
     /// Proof of identity, up to the server's acceptance.
     Authenticate,
+    /// The statements that make a new connection ready for use.
+    Initialize,
     /// A query, up to its complete result.
     Query,
+    /// A result of a given size, up to its last byte.
+    Payload,
     /// A request, up to the response's header.
     Request,
     /// The response's body.
@@ -32,13 +36,15 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage.
-    pub const ALL: [Stage; 10] = [
+    pub const ALL: [Stage; 12] = [
         Stage::Resolve,
         Stage::Connect,
         Stage::Tls,
         Stage::Handshake,
         Stage::Authenticate,
+        Stage::Initialize,
         Stage::Query,
+        Stage::Payload,
         Stage::Request,
         Stage::Body,
         Stage::Exchange,
@@ -53,7 +59,9 @@ impl Stage {
             Stage::Tls => "tls",
             Stage::Handshake => "handshake",
             Stage::Authenticate => "authenticate",
+            Stage::Initialize => "initialize",
             Stage::Query => "query",
+            Stage::Payload => "payload",
             Stage::Request => "request",
             Stage::Body => "body",
             Stage::Exchange => "exchange",

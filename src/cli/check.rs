@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use self::drive::{Decided, Driver};
 use self::progress::Progress;
 use super::output::{self, Format};
+use super::safety::TargetArgs;
 use super::{INTERRUPTED, NOT_READY, UNUSABLE, input, place};
 use crate::engine::Settings;
 use crate::manifest::DEFAULT_NAMESPACE;
@@ -59,6 +60,8 @@ pub struct Args {
     /// What to call the place that is probed from [default: pod/NAMESPACE/NAME in a cluster, else host/NAME]
     #[arg(long, value_name = "NAME")]
     vantage: Option<String>,
+    #[command(flatten)]
+    targets: TargetArgs,
 }
 
 /// Runs checks and prints what came of them.
@@ -78,7 +81,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     let name = place::vantage(args.vantage.as_deref());
-    let vantage = Vantage { name: name.as_str().into(), resolver: Resolver::system() };
+    let vantage = Vantage { name: name.as_str().into(), resolver: Resolver::system(), targets: args.targets.targets() };
     let settings = Settings::new(vantage.name.clone());
     // Cut, not rounded: nothing may happen to a check before it was created.
     let whole_seconds = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc);

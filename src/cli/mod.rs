@@ -9,6 +9,7 @@ mod input;
 pub mod output;
 mod place;
 pub mod run;
+pub mod safety;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

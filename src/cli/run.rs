@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::safety::TargetArgs;
 use super::{output, place};
 use crate::controller::{Common, Controller};
 use crate::manifest::DEFAULT_NAMESPACE;
@@ -87,6 +88,10 @@ pub struct Args {
     /// A status whose meaning does not change is written no more often than this.
     #[arg(long, value_name = "DURATION", default_value = "5m")]
     pub heartbeat: kube::core::Duration,
+
+    /// What checks may reach, whatever they say.
+    #[command(flatten)]
+    pub targets: TargetArgs,
 }
 
 impl Args {
@@ -119,7 +124,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (hindrance, hindered) = watch::channel(None);
     let server = serve::serve(listener, phases, hindered, metrics.clone());
     let common = Common {
-        vantage: Vantage { name: place::vantage(args.vantage.as_deref()).into(), resolver: Resolver::system() },
+        vantage: Vantage {
+            name: place::vantage(args.vantage.as_deref()).into(),
+            resolver: Resolver::system(),
+            targets: args.targets.targets(),
+        },
         metrics,
         traces: Traces::from_env().context("traces")?,
         most_in_flight: descriptors::raise(),
@@ -318,6 +327,7 @@ mod tests {
     use super::*;
     use crate::plan::CheckId;
     use crate::plan::secrets::Lookup;
+    use crate::probe::Targets;
     use crate::source::{Backend, Declared, Notice, SourceEvent, StatusUpdate, WriteError};
 
     /// Defective, each way round.
@@ -350,7 +360,7 @@ mod tests {
     async fn outcome(told: Vec<SourceEvent>, source_goes_on: bool) -> (String, Phase) {
         let (events, receiver) = mpsc::channel(8);
         let common = Common {
-            vantage: Vantage { name: "host/test".into(), resolver: Resolver::system() },
+            vantage: Vantage { name: "host/test".into(), resolver: Resolver::system(), targets: Targets::default() },
             metrics: Arc::new(Metrics::new()),
             traces: None,
             most_in_flight: 16,

@@ -5,6 +5,7 @@ use crate::api::{Cause, Confidence, Layer, Stage};
 
 pub(super) const TOO_SLOW: &str = "latency/too-slow";
 pub(super) const SPEC: &str = "check/spec";
+pub(super) const NOT_ALLOWED: &str = "check/not-allowed";
 pub(super) const PROBER: &str = "check/prober";
 
 pub(super) fn too_slow(case: &Case<'_>) -> Vec<Finding> {
@@ -16,7 +17,9 @@ pub(super) fn too_slow(case: &Case<'_>) -> Vec<Finding> {
                     Stage::Tls
                     | Stage::Handshake
                     | Stage::Authenticate
+                    | Stage::Initialize
                     | Stage::Query
+                    | Stage::Payload
                     | Stage::Request
                     | Stage::Body
                     | Stage::Exchange
@@ -33,6 +36,14 @@ pub(super) fn spec(case: &Case<'_>) -> Vec<Finding> {
     case.faults(|cause| matches!(cause, Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec))
         .map(|(index, observation, failure)| {
             Finding::about(SPEC, index, observation, failure, Layer::Application, Confidence::High)
+        })
+        .collect()
+}
+
+pub(super) fn not_allowed(case: &Case<'_>) -> Vec<Finding> {
+    case.faults(|cause| cause == Cause::TargetNotAllowed)
+        .map(|(index, observation, failure)| {
+            Finding::about(NOT_ALLOWED, index, observation, failure, Layer::Prober, Confidence::High)
         })
         .collect()
 }

@@ -10,6 +10,7 @@ pub(super) const ALL_SILENT: &str = "egress/all-silent";
 pub(super) const TARGETS_SILENT: &str = "network/targets-silent";
 pub(super) const ADDRESS_SILENT: &str = "network/address-silent";
 pub(super) const UNREACHABLE: &str = "network/unreachable";
+pub(super) const LARGE_PACKETS: &str = "network/large-packets";
 pub(super) const NAME: &str = "network/name";
 
 /// The addresses from which a probe got no answer, if it is not healthy for that.
@@ -162,6 +163,14 @@ pub(super) fn unreachable(case: &Case<'_>) -> Vec<Finding> {
     case.faults(is)
         .map(|(index, observation, failure)| {
             Finding::about(UNREACHABLE, index, observation, failure, Layer::Network, Confidence::High)
+        })
+        .collect()
+}
+
+pub(super) fn large_packets(case: &Case<'_>) -> Vec<Finding> {
+    case.faults(|cause| cause == Cause::LargePacketsLost)
+        .map(|(index, observation, failure)| {
+            Finding::about(LARGE_PACKETS, index, observation, failure, Layer::Network, Confidence::High)
         })
         .collect()
 }

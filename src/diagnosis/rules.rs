@@ -34,7 +34,17 @@ pub const RULES: &[Rule] = &[
         says: "A router, or the host, reported that there is no way (ICMP): the Network.",
         look: path::unreachable,
     },
+    Rule {
+        id: path::LARGE_PACKETS,
+        says: "Small results come through and large ones don't, on two connections: full-size packets are lost on the way (MTU): the Network.",
+        look: path::large_packets,
+    },
     Rule { id: path::NAME, says: "The name could not be resolved: the Network's DNS.", look: path::name },
+    Rule {
+        id: server::SOCKET,
+        says: "The Unix socket is not there, or may not be used: CloudRun where it should be mounted below /cloudsql, otherwise the Application's configuration.",
+        look: server::socket,
+    },
     Rule {
         id: server::PORT_REFUSED,
         says: "A port refuses while another port of the same host answers: the server process on that port, Database or Application by the probe's kind.",
@@ -84,6 +94,11 @@ pub const RULES: &[Rule] = &[
         id: own::SPEC,
         says: "The check can't be carried out as it is written: a Secret or a field of the spec.",
         look: own::spec,
+    },
+    Rule {
+        id: own::NOT_ALLOWED,
+        says: "Whoever runs runready does not allow what the check asks for: nothing is known about the path.",
+        look: own::not_allowed,
     },
     Rule {
         id: own::PROBER,

@@ -3,10 +3,24 @@
 use super::{Case, Finding, Observation};
 use crate::api::{Cause, Confidence, Layer, Stage};
 
+pub(super) const SOCKET: &str = "server/socket";
 pub(super) const PORT_REFUSED: &str = "server/port-refused";
 pub(super) const REFUSED: &str = "server/refused";
 pub(super) const HANGS: &str = "server/hangs";
 pub(super) const CUTS: &str = "server/cuts";
+
+/// Where Cloud Run mounts the sockets of the instances that are attached to a service.
+const MOUNTED: &str = "[/cloudsql/";
+
+pub(super) fn socket(case: &Case<'_>) -> Vec<Finding> {
+    case.faults(|cause| matches!(cause, Cause::SocketNotFound | Cause::SocketPermissionDenied))
+        .map(|(index, observation, failure)| {
+            let mounted = failure.cause == Cause::SocketNotFound && observation.target.contains(MOUNTED);
+            let layer = if mounted { Layer::CloudRun } else { Layer::Application };
+            Finding::about(SOCKET, index, observation, failure, layer, Confidence::High)
+        })
+        .collect()
+}
 
 /// Another probe to which a port of the same host answers.
 fn neighbour<'c>(case: &'c Case<'_>, observation: &Observation<'_>) -> Option<&'c Observation<'c>> {

@@ -109,15 +109,21 @@ fn speaks_for_blamed(case: &Case<'_>, primary: &Finding, healthy: &Observation<'
 
 /// What the blamed probes' own connection attempts clear.
 fn cleared_by_connecting(case: &Case<'_>, primary: &Finding) -> Vec<(Layer, String)> {
-    if let Some(open) = blamed(case, primary).find(|observation| observation.passed(Stage::Connect)) {
-        let at = open.answered().next().map(|address| address.to_string()).unwrap_or_default();
+    // That small packets find their way clears nobody of losing the large ones.
+    if primary.cause == Cause::LargePacketsLost {
+        return Vec::new();
+    }
+    // What stands behind a Unix socket is reached by another, so only an address that answers speaks of the way.
+    let open = blamed(case, primary).filter(|probe| probe.passed(Stage::Connect));
+    if let Some((open, at)) = open.filter_map(|probe| Some((probe, probe.answered().next()?))).next() {
         let evidence = format!("{} reached {at}: the TCP connection was accepted", open.name);
         return vec![(Layer::Egress, evidence.clone()), (Layer::Network, evidence)];
     }
-    if primary.stage != Some(Stage::Connect) {
+    // What was not tried clears nobody.
+    if primary.stage != Some(Stage::Connect) || primary.cause == Cause::TargetNotAllowed {
         return Vec::new();
     }
-    if primary.cause == Cause::ConnectionRefused {
+    if primary.cause == Cause::ConnectionRefused && blamed(case, primary).any(|probe| probe.tried().next().is_some()) {
         let evidence = "the refusal itself came back over the path".to_owned();
         return vec![(Layer::Egress, evidence.clone()), (Layer::Network, evidence)];
     }

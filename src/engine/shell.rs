@@ -29,7 +29,7 @@ struct Slot {
 
 /// A run under way. The serial number is unique in the engine, so that a late result finds no other check's run.
 enum Running {
-    Started { serial: u64, probes: usize, task: AbortHandle },
+    Started { serial: u64, sockets: usize, task: AbortHandle },
     Queued { serial: u64 },
 }
 
@@ -275,31 +275,31 @@ impl Shell {
         let promised = wheel::time(wheel::tick(due));
         self.parts.metrics.started(self.epoch.elapsed().saturating_sub(promised));
         let Some(plan) = self.slot(slot).map(|entry| entry.state.plan().clone()) else { return };
-        let probes = plan.probes.len();
-        self.in_flight += probes;
+        let sockets = plan.sockets();
+        self.in_flight += sockets;
         let (finish, vantage, started) = (self.finish.clone(), self.vantage.clone(), Timestamp::now());
         let task = tokio::spawn(async move {
             let evidence = observe_check(&plan, &vantage).await;
             let _ = finish.send(Finished { slot, serial, run, started, evidence });
         });
         if let Some(entry) = self.slot(slot) {
-            entry.running = Some(Running::Started { serial, probes, task: task.abort_handle() });
+            entry.running = Some(Running::Started { serial, sockets, task: task.abort_handle() });
         }
     }
 
     fn cancel(&mut self, index: u32) {
         match self.slot(index).and_then(|slot| slot.running.take()) {
-            Some(Running::Started { probes, task, .. }) => {
+            Some(Running::Started { sockets, task, .. }) => {
                 task.abort();
-                self.ended(probes);
+                self.ended(sockets);
             }
             Some(Running::Queued { serial }) => self.waiting.retain(|waiting| waiting.serial != serial),
             None => {}
         }
     }
 
-    fn ended(&mut self, probes: usize) {
-        self.in_flight = self.in_flight.saturating_sub(probes);
+    fn ended(&mut self, sockets: usize) {
+        self.in_flight = self.in_flight.saturating_sub(sockets);
         while self.in_flight < self.parts.most_in_flight {
             let Some(next) = self.waiting.pop_front() else { return };
             self.launch(next);
@@ -318,8 +318,8 @@ impl Shell {
         let Finished { slot: index, serial, run, started, evidence } = finished;
         let Some(slot) = self.slot(index) else { return };
         // A run that was cancelled, or that belongs to an earlier owner of the slot, says nothing.
-        let Some(Running::Started { probes, .. }) = slot.running.take_if(|running| running.is(serial)) else { return };
-        self.ended(probes);
+        let Some(Running::Started { sockets, .. }) = slot.running.take_if(|running| running.is(serial)) else { return };
+        self.ended(sockets);
         let now = self.now();
         if let Some(slot) = self.slots.get(index as usize).and_then(Option::as_ref) {
             let plan = slot.state.plan();

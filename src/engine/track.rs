@@ -204,7 +204,7 @@ impl Track {
 
 /// Whether the plan itself keeps the probe from being carried out.
 const fn blocked(cause: Cause) -> bool {
-    matches!(cause, Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec)
+    cause.is_of_the_spec()
 }
 
 #[cfg(test)]

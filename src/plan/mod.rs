@@ -101,6 +101,27 @@ pub struct ProbePlan {
     pub depends_on: Box<[usize]>,
 }
 
+impl CheckPlan {
+    /// The time of each probe together with that of the longest chain of probes it depends on; `own` is that of a probe alone.
+    pub fn chains(&self, own: impl Fn(usize) -> Duration) -> Vec<Duration> {
+        let mut chains: Vec<Duration> = Vec::with_capacity(self.probes.len());
+        for (index, probe) in self.probes.iter().enumerate() {
+            let before = probe.depends_on.iter().filter_map(|on| chains.get(*on)).max().copied().unwrap_or_default();
+            chains.push(before + own(index));
+        }
+        chains
+    }
+
+    /// How many sockets a run of it may have open at once.
+    pub fn sockets(&self) -> usize {
+        let of_probe = |probe: &ProbePlan| {
+            let usage = probe.action.as_ref().ok().and_then(|action| action.usage());
+            usage.map_or(1, |usage| usize::from(usage.connections))
+        };
+        self.probes.iter().map(of_probe).sum()
+    }
+}
+
 /// What must hold of a peer's answer.
 #[derive(Clone, Debug)]
 pub struct Assertions {

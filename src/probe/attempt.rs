@@ -16,6 +16,9 @@ use crate::plan::ProbePlan;
 /// The most that is kept of one text or body for assertions and captures, in bytes.
 pub const MAX_ANSWER: usize = 256 * 1024;
 
+/// What a stage is told that is cut by the whole's deadline.
+const OWN_BOUND: &str = "all that was left of the probe's timeout";
+
 /// What the peer answered, by the names under which assertions and captures know it.
 pub type Answers = Vec<(&'static str, Value)>;
 
@@ -27,6 +30,8 @@ pub struct Attempt<'a> {
     pub vantage: &'a Vantage,
     started: Instant,
     deadline: Instant,
+    bound: &'static str,
+    cut: bool,
     stages: Vec<StageRecord>,
     addresses: Vec<AddressRecord>,
     facts: Vec<(Fact, Box<str>)>,
@@ -45,6 +50,8 @@ impl<'a> Attempt<'a> {
             vantage,
             started,
             deadline: started + plan.timeout,
+            bound: OWN_BOUND,
+            cut: false,
             stages: Vec::with_capacity(4),
             addresses: Vec::with_capacity(1),
             facts: Vec::new(),
@@ -52,6 +59,56 @@ impl<'a> Attempt<'a> {
             flaw: None,
             stragglers: None,
         }
+    }
+
+    /// A part of this attempt with records of its own: on the same clock, and ended `within` that time since its start at the
+    /// latest. `bound` says, where this is earlier than the whole's own deadline, what it is.
+    pub fn part(&self, within: Duration, bound: &'static str) -> Self {
+        let deadline = self.started + within;
+        let earlier = deadline < self.deadline;
+        Attempt {
+            plan: self.plan,
+            vantage: self.vantage,
+            started: self.started,
+            deadline: self.deadline.min(deadline),
+            bound: if earlier { bound } else { self.bound },
+            cut: false,
+            stages: Vec::with_capacity(4),
+            addresses: Vec::with_capacity(1),
+            facts: Vec::new(),
+            answers: self.answers.as_ref().map(|_| Box::default()),
+            flaw: None,
+            stragglers: None,
+        }
+    }
+
+    /// Takes up what a part of it recorded.
+    pub fn take_up(&mut self, part: Self) {
+        self.stages.extend(part.stages);
+        self.addresses.extend(part.addresses);
+        part.facts.into_iter().for_each(|(fact, value)| self.fact(fact, value));
+        if let (Some(answers), Some(more)) = (&mut self.answers, part.answers) {
+            answers.extend(*more);
+        }
+        if let Some(flaw) = part.flaw {
+            self.flaw(flaw);
+        }
+        self.stragglers = self.stragglers.take().or(part.stragglers);
+    }
+
+    /// Since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// How long after the start the whole must have ended.
+    pub fn limit(&self) -> Duration {
+        self.deadline.saturating_duration_since(self.started)
+    }
+
+    /// Whether a stage was cut because the time of the whole was up, and not its own.
+    pub const fn was_cut(&self) -> bool {
+        self.cut
     }
 
     /// When a stage that starts at `now` must have ended: within its own limit, and within the probe's.
@@ -72,11 +129,8 @@ impl<'a> Attempt<'a> {
         let result = timeout_at(deadline.into(), work).await;
         let limit = deadline.saturating_duration_since(entered);
         let result = result.unwrap_or_else(|_| {
-            let bound = if deadline < self.deadline {
-                "the stage's own limit"
-            } else {
-                "all that was left of the probe's timeout"
-            };
+            self.cut = deadline == self.deadline;
+            let bound = if self.cut { self.bound } else { "the stage's own limit" };
             let message = format!("{}: no answer within {} ({bound})", doing(), Shown(limit));
             Err(Failure::new(timeout_cause(stage), stage, message))
         });
@@ -212,7 +266,7 @@ const fn timeout_cause(stage: Stage) -> Cause {
         Stage::Tls => Cause::TlsTimeout,
         Stage::Handshake => Cause::HandshakeTimeout,
         Stage::Authenticate => Cause::AuthenticationTimeout,
-        Stage::Query => Cause::QueryTimeout,
+        Stage::Initialize | Stage::Query | Stage::Payload => Cause::QueryTimeout,
         Stage::Request | Stage::Body | Stage::Exchange => Cause::ResponseTimeout,
         // Not the peer's time that is up, but what it left of ours.
         Stage::Assert => Cause::AssertionFailed,
@@ -244,8 +298,14 @@ mod tests {
 
     #[test]
     fn an_answer_that_nobody_asks_for_is_not_even_computed() {
-        let (plan, vantage) =
-            (plan(), Vantage { name: "host/test".into(), resolver: super::super::Resolver::system() });
+        let (plan, vantage) = (
+            plan(),
+            Vantage {
+                name: "host/test".into(),
+                resolver: super::super::Resolver::system(),
+                targets: Default::default(),
+            },
+        );
         let mut attempt = Attempt::start(&plan, &vantage);
         attempt.answer("status", || unreachable!("nobody asks"));
         attempt.listen();

@@ -20,6 +20,10 @@ use crate::plan::kinds::DnsAction;
 pub async fn probe(action: &DnsAction, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
     if let Some(server) = action.resolver {
         attempt.fact(Fact::Resolver, server.to_string());
+        if let Some(refusal) = attempt.vantage.targets.refuses_question(server) {
+            let message = format!("asking {server}: {}", refusal.message);
+            return Err(Failure::new(Cause::TargetNotAllowed, Stage::Resolve, message));
+        }
     }
     let resolver = match action.resolver {
         // The stage's deadline cuts, with its own cause.

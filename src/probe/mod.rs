@@ -5,6 +5,7 @@
 
 mod assertion;
 mod attempt;
+mod database;
 mod dns;
 mod driven;
 mod http;
@@ -26,6 +27,7 @@ use crate::plan::{Action, CheckPlan, ProbePlan};
 
 pub use attempt::{Answers, Attempt, MAX_ANSWER};
 pub use net::resolve::Resolver;
+pub use net::targets::Targets;
 
 /// Where probes are carried out from: a name for the evidence, and the resolver that is used there.
 #[derive(Clone)]
@@ -34,6 +36,8 @@ pub struct Vantage {
     pub name: Arc<str>,
     /// Resolves host names.
     pub resolver: Resolver,
+    /// What may be probed from there.
+    pub targets: Targets,
 }
 
 /// Observes every probe of a check, side by side, and returns the evidence in the plan's order.
@@ -167,7 +171,7 @@ mod tests {
     }
 
     fn vantage() -> Vantage {
-        Vantage { name: "host/test".into(), resolver: Resolver::system() }
+        Vantage { name: "host/test".into(), resolver: Resolver::system(), targets: Targets::default() }
     }
 
     #[test]

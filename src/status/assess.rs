@@ -1,11 +1,13 @@
 //! Judges a check: its conditions, each with a reason and a sentence, and the diagnosis. Pure.
 
+use std::time::Duration;
+
 use super::View;
 use crate::api::condition::{ConditionStatus, ConditionType, Reason};
 use crate::api::{Cause, Kind, ProbeState};
 use crate::diagnosis::{Case, Diagnosis, Observation, behind_cloud_run, diagnose};
 use crate::engine::track::Track;
-use crate::evidence::{Outcome, clip};
+use crate::evidence::{Evidence, Outcome, Shown, clip};
 use crate::plan::ProbePlan;
 
 /// Longest message of a condition, in characters.
@@ -53,6 +55,7 @@ pub fn assess(view: &View<'_>) -> Assessment {
     for kind in [ConditionType::DatabaseReachable, ConditionType::NetworkReachable, ConditionType::EndpointsServing] {
         conditions.extend(concern(view, kind));
     }
+    conditions.extend(startup(view));
     for judged in &mut conditions {
         judged.message = clip(&judged.message, MAX_MESSAGE).into_owned();
     }
@@ -161,9 +164,10 @@ fn ready(view: &View<'_>, diagnosis: Option<&Diagnosis>) -> Judged {
         return Judged { kind, status: ConditionStatus::Unknown, reason: Reason::Suspended, message };
     }
     if view.plan.probes.is_empty() {
-        let why = view.plan.faults.first().map_or_else(String::new, ToString::to_string);
-        let message = format!("nothing can be probed: {why}");
-        return Judged { kind, status: ConditionStatus::Unknown, reason: Reason::Because(Cause::InvalidSpec), message };
+        let fault = view.plan.faults.first();
+        let message = format!("nothing can be probed: {}", fault.map_or_else(String::new, ToString::to_string));
+        let reason = Reason::Because(fault.map_or(Cause::InvalidSpec, |fault| fault.cause));
+        return Judged { kind, status: ConditionStatus::Unknown, reason, message };
     }
     // A check of which no probe is required is judged by all of them.
     let any_required = view.plan.probes.iter().any(|probe| probe.required);
@@ -220,12 +224,19 @@ fn reconciling(view: &View<'_>) -> Option<Judged> {
 }
 
 fn stalled(view: &View<'_>) -> Option<Judged> {
-    let first = view.plan.faults.first()?;
-    let message = view.plan.faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let faults = view.plan.faults.iter().map(|fault| (fault.cause, fault.to_string()));
+    // What is not allowed shows only once the name is resolved.
+    let refused = view.plan.probes.iter().zip(view.tracks).filter_map(|(plan, track)| {
+        let failure = track.failure().filter(|failure| failure.cause == Cause::TargetNotAllowed)?;
+        let of_all = track.established() == Some(ProbeState::Unknown) && !view.plan.suspend;
+        of_all.then(|| (failure.cause, format!("{}: {}", plan.name, failure.message)))
+    });
+    let (causes, reasons): (Vec<Cause>, Vec<String>) = faults.chain(refused).unzip();
+    let (first, message) = (causes.first()?, reasons.join("; "));
     Some(Judged {
         kind: ConditionType::Stalled,
         status: ConditionStatus::True,
-        reason: Reason::Because(first.cause),
+        reason: Reason::Because(*first),
         message,
     })
 }
@@ -250,4 +261,39 @@ fn concern(view: &View<'_>, kind: ConditionType) -> Option<Judged> {
     }
     let names: Vec<&str> = standings.iter().map(|(plan, _)| &*plan.name).collect();
     Some(fold(kind, &standings, format!("healthy: {}", names.join(", "))))
+}
+
+/// What the probes take, against the time that the service grants itself to come up. The engine has judged each already.
+fn startup(view: &View<'_>) -> Option<Judged> {
+    let kind = ConditionType::StartsWithinBudget;
+    let budget = view.plan.startup_budget?;
+    if view.plan.probes.is_empty() {
+        return None;
+    }
+    if view.plan.suspend {
+        let message = "spec.suspend is set: not probed".to_owned();
+        return Some(Judged { kind, status: ConditionStatus::Unknown, reason: Reason::Suspended, message });
+    }
+    let standings = standings(view, |_| true);
+    let exceeded = |(_, standing): &(&ProbePlan, Standing<'_>)| {
+        matches!(standing, Standing::Failing(Cause::StartupBudgetExceeded))
+    };
+    if let Some(index) = standings.iter().position(exceeded) {
+        let (probe, why) =
+            (&view.plan.probes[index], view.tracks[index].failure().map_or("", |failure| &failure.message));
+        let message = format!("{} ({}): {why}", probe.name, probe.target);
+        let reason = Reason::Because(Cause::StartupBudgetExceeded);
+        return Some(Judged { kind, status: ConditionStatus::False, reason, message });
+    }
+    Some(fold(kind, &standings, within(view, budget)))
+}
+
+/// The longest chain of probes, and how much of the budget it took.
+fn within(view: &View<'_>, budget: Duration) -> String {
+    let evidence = |index: usize| view.tracks.get(index).and_then(Track::evidence);
+    let chains = view.plan.chains(|index| evidence(index).map(Evidence::until_usable).unwrap_or_default());
+    let longest = chains.iter().enumerate().max_by_key(|(_, took)| **took);
+    let Some((index, took)) = longest else { return String::new() };
+    let what = evidence(index).map_or_else(String::new, Evidence::usable);
+    format!("{}: {what} after {} of {}", view.plan.probes[index].name, Shown(*took), Shown(budget))
 }

@@ -44,7 +44,10 @@ fn is_news(judged: &Judged, before: Option<&Held>) -> bool {
     match judged.kind {
         ConditionType::Reconciling => false,
         ConditionType::Ready | ConditionType::Stalled => changed && !judged.reason.is_passing(),
-        ConditionType::DatabaseReachable | ConditionType::NetworkReachable | ConditionType::EndpointsServing => {
+        ConditionType::DatabaseReachable
+        | ConditionType::NetworkReachable
+        | ConditionType::EndpointsServing
+        | ConditionType::StartsWithinBudget => {
             // A concern that is well is news after trouble alone. One that waits for another is told of by that other.
             let trouble = before.is_some_and(|before| {
                 before.status == ConditionStatus::False
@@ -64,7 +67,10 @@ fn speaks_for(told: &Judged, other: &Judged) -> bool {
             told.status == other.status || told.reason == other.reason
         }
         ConditionType::Ready | ConditionType::Stalled | ConditionType::Reconciling => told.reason == other.reason,
-        ConditionType::DatabaseReachable | ConditionType::NetworkReachable | ConditionType::EndpointsServing => false,
+        ConditionType::DatabaseReachable
+        | ConditionType::NetworkReachable
+        | ConditionType::EndpointsServing
+        | ConditionType::StartsWithinBudget => false,
     }
 }
 

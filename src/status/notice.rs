@@ -32,7 +32,8 @@ pub fn notice(plan: &CheckPlan, assessment: &Assessment, transition: &Transition
         ConditionType::Ready
         | ConditionType::DatabaseReachable
         | ConditionType::NetworkReachable
-        | ConditionType::EndpointsServing => judged.reason.is_fine(),
+        | ConditionType::EndpointsServing
+        | ConditionType::StartsWithinBudget => judged.reason.is_fine(),
     });
     Notice {
         id: plan.id.clone(),

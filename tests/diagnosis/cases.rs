@@ -144,9 +144,13 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::ResolverTimeout
         | Cause::ResolverFailed
         | Cause::ResolverUnreachable => Some(Stage::Resolve),
-        Cause::ConnectionRefused | Cause::ConnectTimeout | Cause::HostUnreachable | Cause::NetworkUnreachable => {
-            Some(Stage::Connect)
-        }
+        Cause::TargetNotAllowed
+        | Cause::SocketNotFound
+        | Cause::SocketPermissionDenied
+        | Cause::ConnectionRefused
+        | Cause::ConnectTimeout
+        | Cause::HostUnreachable
+        | Cause::NetworkUnreachable => Some(Stage::Connect),
         Cause::TlsNotOffered
         | Cause::TlsTimeout
         | Cause::TlsProtocolError
@@ -172,6 +176,7 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::ServerError
         | Cause::QueryFailed
         | Cause::QueryTimeout
+        | Cause::LargePacketsLost
         | Cause::ReadOnly
         | Cause::UnexpectedResult
         | Cause::StatusUnexpected
@@ -291,6 +296,27 @@ pub fn rows() -> Vec<Row> {
             Low,
         ),
         ("a router says no", vec![database(Cause::HostUnreachable)], "network/unreachable", Layer::Network, High),
+        (
+            "large results are lost while small ones pass",
+            vec![database(Cause::LargePacketsLost), well("web", Http, WEB)],
+            "network/large-packets",
+            Layer::Network,
+            High,
+        ),
+        (
+            "a server has no socket where it should be",
+            vec![database(Cause::SocketNotFound)],
+            "server/socket",
+            Layer::Application,
+            High,
+        ),
+        (
+            "a socket may not be used",
+            vec![database(Cause::SocketPermissionDenied)],
+            "server/socket",
+            Layer::Application,
+            High,
+        ),
         ("the name is unknown", vec![database(Cause::NameNotFound)], "network/name", Layer::Network, Medium),
         (
             "the database's port refuses while another port of the host answers",
@@ -361,6 +387,13 @@ pub fn rows() -> Vec<Row> {
             High,
         ),
         (
+            "the operator's rules keep it from being tried",
+            vec![database(Cause::TargetNotAllowed).in_state(ProbeState::Unknown)],
+            "check/not-allowed",
+            Layer::Prober,
+            High,
+        ),
+        (
             "we have no sockets left",
             vec![database(Cause::ProberError).in_state(ProbeState::Unknown)],
             "check/prober",
@@ -414,6 +447,8 @@ pub fn silences() -> Vec<(&'static str, &'static str, Vec<Seen>)> {
         ("network/address-silent", "it is refused", vec![database(Cause::ConnectionRefused)]),
         ("network/address-silent", "it hangs later on", vec![database(Cause::HandshakeTimeout)]),
         ("network/unreachable", "nobody says so", vec![database(Cause::ConnectTimeout)]),
+        ("network/large-packets", "nothing comes at all", vec![database(Cause::QueryTimeout)]),
+        ("server/socket", "nobody listens on it", vec![database(Cause::ConnectionRefused)]),
         ("network/name", "the name is there", vec![database(Cause::ConnectTimeout)]),
         (
             "server/port-refused",
@@ -433,6 +468,7 @@ pub fn silences() -> Vec<(&'static str, &'static str, Vec<Seen>)> {
         ("application/answer", "there was no answer", vec![web(Cause::ResponseTimeout)]),
         ("latency/too-slow", "it fails", vec![web(Cause::ResponseTimeout)]),
         ("check/spec", "the path fails", vec![database(Cause::ConnectTimeout)]),
+        ("check/not-allowed", "nobody answers", vec![database(Cause::ConnectTimeout)]),
         ("check/prober", "a Secret is missing", vec![database(Cause::SecretNotFound).in_state(ProbeState::Unknown)]),
     ]
 }

@@ -18,6 +18,7 @@ const fn bad(what: &'static str, spec: &'static str, field: &'static str, says: 
 
 const KINDS: &str = "exactly one kind per probe: set one of dns, tcp, tls, http or postgres";
 const GO_STYLE: &str = "must be a Go-style duration with a unit, such as 500ms, 30s or 1m30s";
+const ONE_WAY: &str = "set exactly one way to the database: host (with port), or socket";
 const WITHIN: &str = "timeout must not be longer than the interval (default 30s)";
 const AT_LEAST: &str = "must be at least 1s";
 const BARE_HOST: &str = "must be a bare host name or address: no scheme, port, path, zone or brackets";
@@ -37,6 +38,60 @@ pub const BAD: &[Bad] = &[
         "probes:\n- name: a\n  tcp: {host: fe80::1%eth0, port: 1} # here",
         "spec.probes[0].tcp.host",
         BARE_HOST,
+    ),
+    bad(
+        "a database without a way to it",
+        "probes:\n- name: a\n  postgres: {database: d, user: u} # here",
+        "spec.probes[0].postgres",
+        ONE_WAY,
+    ),
+    bad(
+        "a database with two ways to it",
+        "probes:\n- name: a\n  postgres: {host: h, socket: /cloudsql/p:r:i, database: d, user: u} # here",
+        "spec.probes[0].postgres",
+        ONE_WAY,
+    ),
+    bad(
+        "a socket by a relative path",
+        "probes:\n- name: a\n  postgres:\n    socket: cloudsql/p:r:i # here\n    database: d\n    user: u",
+        "spec.probes[0].postgres.socket",
+        "must be an absolute path without a slash at its end, such as /cloudsql/PROJECT:REGION:INSTANCE",
+    ),
+    bad(
+        "a socket whose path is too long with its name",
+        "probes:\n- name: a\n  postgres:\n    socket: /12345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345 # here\n    database: d\n    user: u",
+        "spec.probes[0].postgres.socket",
+        "the socket's path, /.s.PGSQL.PORT included, must have at most 107 bytes",
+    ),
+    bad(
+        "TLS over a socket",
+        "probes:\n- name: a\n  postgres:\n    socket: /cloudsql/p:r:i\n    database: d\n    user: u\n    tls: {mode: Prefer} # here",
+        "spec.probes[0].postgres.tls",
+        "TLS is never used over a Unix socket",
+    ),
+    bad(
+        "happyEyeballs over a socket",
+        "probes:\n- name: a\n  postgres:\n    socket: /cloudsql/p:r:i\n    database: d\n    user: u\n    happyEyeballs: true # here",
+        "spec.probes[0].postgres.happyEyeballs",
+        "happyEyeballs chooses among the addresses of a host",
+    ),
+    bad(
+        "more connections than are opened",
+        "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    connections: 201 # here",
+        "spec.probes[0].postgres.connections",
+        "should be less than or equal to 200",
+    ),
+    bad(
+        "a payload of a few bytes",
+        "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    payloadBytes: 100 # here",
+        "spec.probes[0].postgres.payloadBytes",
+        "should be greater than or equal to 1024",
+    ),
+    bad(
+        "an initQuery of nothing",
+        "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    initQueries:\n    - '' # here",
+        "spec.probes[0].postgres.initQueries[0]",
+        "should be at least 1 chars long",
     ),
     bad(
         "a CA that the mode does not look at",
@@ -368,6 +423,10 @@ pub const GOOD: &[(&str, &str)] = &[
     (
         "everything of postgres",
         "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    passwordSecretRef: {name: s, key: k}\n    tls: {mode: VerifyFull, serverName: db.internal, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    query: SELECT 2\n    expectRows: 1\n    writable: true\n  assert: [\"latency < duration('300ms')\", \"row.version == '2' && rows == 1\"]\n  maxLatency: 500ms\n  required: false\n  stageTimeouts: {connect: 5s, query: 1s}",
+    ),
+    (
+        "a postgres socket",
+        "probes:\n- name: a\n  postgres: {socket: '/cloudsql/p:r:i', database: d, user: u}\n- name: b\n  postgres: {socket: /run/postgresql/.s.PGSQL.5433, database: d, user: u}",
     ),
     (
         "everything of http",

@@ -17,6 +17,7 @@ pub mod pgsetup;
 pub mod postgres;
 pub mod probe;
 pub mod process;
+pub mod relay;
 pub mod scratch;
 pub mod skip;
 pub mod wait;

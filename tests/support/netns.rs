@@ -91,7 +91,8 @@ impl Lab {
             &["sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 0 >/proc/sys/net/ipv4/icmp_ratelimit"],
         )?;
         run_in(router, &["nft", "add table ip faults"])?;
-        run_in(router, &["nft", "add chain ip faults path { type filter hook forward priority 0; }"]).map(drop)
+        run_in(router, &["nft", "add chain ip faults path { type filter hook forward priority 0; }"])?;
+        run_in(router, &["nft", "add chain ip faults reports { type filter hook output priority 0; }"]).map(drop)
     }
 
     /// The namespace that servers are started in.
@@ -129,9 +130,30 @@ impl Lab {
         outcome.unwrap_or_else(|e| panic!("{fault:?}: {e}"));
     }
 
+    /// Lets packets of at most this size through to the client, although both ends can send larger ones. `silently`: the router's
+    /// reports of what it could not pass on are dropped, as a firewall does that lets no ICMP through.
+    pub fn narrow(&self, mtu: u32, silently: bool) {
+        self.heal();
+        ip(&format!("-n {} link set toclient mtu {mtu}", self.router)).expect("our own link");
+        if silently {
+            let rule = "add rule ip faults reports icmp type destination-unreachable drop";
+            run_in(&self.router, &["nft", rule]).expect("our own chain");
+        }
+    }
+
+    /// Has the router tell both ends of a new connection to send no larger packets than fit (MSS clamping).
+    pub fn clamp(&self, mss: u32) {
+        let rule = format!("add rule ip faults path tcp flags syn tcp option maxseg size set {mss}");
+        run_in(&self.router, &["nft", &rule]).expect("our own chain");
+    }
+
     /// Takes the faults and the throttle away.
     pub fn heal(&self) {
         run_in(&self.router, &["nft", "flush chain ip faults path"]).expect("our own chain");
+        run_in(&self.router, &["nft", "flush chain ip faults reports"]).expect("our own chain");
+        ip(&format!("-n {} link set toclient mtu 1500", self.router)).expect("our own link");
+        // What the server has learnt of the path's MTU.
+        ip(&format!("-n {} route flush cache", self.server)).expect("our own routes");
         ip(&format!("-n {} route replace default via 10.77.1.1", self.client)).expect("our own route");
         // It fails where there is no throttle, which is as well.
         let _ = run_in(&self.router, &["tc", "qdisc", "del", "dev", "toclient", "root"]);

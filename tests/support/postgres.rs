@@ -106,6 +106,11 @@ impl Postgres {
         self.port
     }
 
+    /// The directory of its Unix socket.
+    pub fn socket_dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// The file that it logs to.
     pub fn log(&self) -> PathBuf {
         self.dir.path().join("log")

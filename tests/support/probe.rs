@@ -12,7 +12,8 @@ use runready::api::{Cause, ConnectivityCheckSpec, ProbeState, Stage};
 use runready::evidence::{Evidence, Fact, MAX_TEXT};
 use runready::plan::secrets::{Lookup, SecretData};
 use runready::plan::{self, CheckId, CheckPlan, Secrets};
-use runready::probe::{Resolver, Vantage, observe_check};
+use runready::probe::net::targets::Rules;
+use runready::probe::{Resolver, Targets, Vantage, observe_check};
 use secrecy::SecretSlice;
 use serde_json::{Value, json};
 
@@ -29,8 +30,10 @@ pub struct Case {
     probe: Value,
     timeout: Duration,
     within: Duration,
+    startup_budget: Option<Duration>,
     secrets: Secrets,
     resolver: Option<Resolver>,
+    targets: Targets,
     state: ProbeState,
     cause: Option<Cause>,
     stages: Vec<Stage>,
@@ -69,8 +72,10 @@ impl Case {
             probe,
             timeout: AMPLE,
             within: AMPLE,
+            startup_budget: None,
             secrets: Secrets::default(),
             resolver: None,
+            targets: Targets::default(),
             state: ProbeState::Healthy,
             cause: None,
             stages: Vec::new(),
@@ -101,6 +106,11 @@ impl Case {
     pub fn timeout(self, millis: u64) -> Case {
         let timeout = Duration::from_millis(millis);
         Case { timeout, within: timeout, ..self }
+    }
+
+    /// What the service grants itself to come up.
+    pub fn startup_budget(self, millis: u64) -> Case {
+        Case { startup_budget: Some(Duration::from_millis(millis)), ..self }
     }
 
     /// The deadline of one stage; the probe has ample time.
@@ -136,6 +146,17 @@ impl Case {
         self
     }
 
+    /// What may be probed.
+    pub fn rules(mut self, rules: Rules) -> Case {
+        self.targets = Targets::new(rules);
+        self
+    }
+
+    /// It must be told that the target may not be probed, in this stage.
+    pub fn refused(self, stage: Stage) -> Case {
+        Case { state: ProbeState::Unknown, cause: Some(Cause::TargetNotAllowed), stages: vec![stage], ..self }
+    }
+
     /// A fact that the evidence must hold.
     pub fn fact(mut self, fact: Fact, value: impl Into<String>) -> Case {
         self.facts.push((fact, value.into()));
@@ -163,12 +184,17 @@ impl Case {
     fn plan(&self) -> CheckPlan {
         let mut probe = self.probe.clone();
         probe["name"] = json!("probe");
-        plan(json!({"interval": "1h", "timeout": millis(self.timeout), "probes": [probe]}), &self.secrets)
+        let mut spec = json!({"interval": "1h", "timeout": millis(self.timeout), "probes": [probe]});
+        if let Some(budget) = self.startup_budget {
+            spec["startupBudget"] = json!(millis(budget));
+        }
+        plan(spec, &self.secrets)
     }
 
     async fn carry_out(&self, plan: CheckPlan) -> Result<Row, String> {
+        let vantage = Vantage { targets: self.targets.clone(), ..vantage(self.resolver.clone()) };
         let begin = Instant::now();
-        let evidence = observe_check(&plan, &vantage(self.resolver.clone())).await;
+        let evidence = observe_check(&plan, &vantage).await;
         let took = begin.elapsed();
         let evidence = &evidence[0];
         let failure = evidence.outcome.failure();
@@ -242,7 +268,8 @@ pub fn plan(spec: Value, secrets: &Secrets) -> CheckPlan {
 
 /// A vantage with its own resolver, or the system's.
 pub fn vantage(resolver: Option<Resolver>) -> Vantage {
-    Vantage { name: "host/test".into(), resolver: resolver.unwrap_or_else(Resolver::system) }
+    let resolver = resolver.unwrap_or_else(Resolver::system);
+    Vantage { name: "host/test".into(), resolver, targets: Targets::default() }
 }
 
 /// Observes a check with the library, on a runtime of its own.

@@ -6,6 +6,57 @@ use serde::{Deserialize, Serialize};
 
 use super::{CaSecretRef, ClientCertSecretRef};
 
+/// CEL for a probe that is reached over TCP or a Unix socket: exactly one of the two.
+pub(super) const ONE_WAY: &str = "[has(self.host), has(self.socket)].filter(x, x).size() == 1";
+/// What to write instead.
+pub const ONE_WAY_SAYS: &str = "set exactly one way to the database: host (with port), or socket, such as /cloudsql/PROJECT:REGION:INSTANCE where Cloud Run mounts an instance";
+
+/// CEL for a probe whose TLS settings have no meaning beside a Unix socket.
+pub(super) const NO_TLS_OVER_SOCKET: &str = "!has(self.socket) || !has(self.tls)";
+/// What to write instead.
+pub const NO_TLS_OVER_SOCKET_SAYS: &str =
+    "TLS is never used over a Unix socket (what listens there encrypts the way behind it): leave tls out, or set host";
+
+/// CEL for a probe whose `happyEyeballs` has no meaning beside a Unix socket.
+pub(super) const NO_EYEBALLS_OVER_SOCKET: &str = "!has(self.socket) || !has(self.happyEyeballs) || !self.happyEyeballs";
+/// What to write instead.
+pub(super) const NO_EYEBALLS_OVER_SOCKET_SAYS: &str =
+    "happyEyeballs chooses among the addresses of a host: leave it out beside socket";
+
+/// Most bytes of a Unix socket's path (`sockaddr_un`: 108, of which the last ends it).
+pub const LONGEST_SOCKET: usize = 107;
+
+/// The path of a Unix socket, or of the directory that it is in.
+pub(super) fn socket(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "string",
+        "maxLength": LONGEST_SOCKET,
+        "x-kubernetes-validations": [
+            {"rule": "self.matches('^/.*[^/]$')",
+             "message": "must be an absolute path without a slash at its end, such as /cloudsql/PROJECT:REGION:INSTANCE"},
+        ],
+    })
+}
+
+/// How many connections are opened at once.
+pub(super) fn connections(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"type": "integer", "minimum": 1, "maximum": 200})
+}
+
+/// Statements that initialise a connection.
+pub(super) fn init_queries(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "array",
+        "maxItems": 16,
+        "items": {"type": "string", "minLength": 1, "maxLength": 4096},
+    })
+}
+
+/// The size of a result that must come through.
+pub(super) fn payload_bytes(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"type": "integer", "minimum": 1024, "maximum": 16_777_216})
+}
+
 /// How many rows a query may be expected to return.
 pub(super) fn expect_rows(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({"type": "integer", "minimum": 0, "maximum": 1_000_000})

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::schema;
 
-pub use database::{CA_UNUSED, DatabaseTls, DatabaseTlsMode};
+pub use database::{CA_UNUSED, DatabaseTls, DatabaseTlsMode, LONGEST_SOCKET, NO_TLS_OVER_SOCKET_SAYS, ONE_WAY_SAYS};
 pub use dns::{DnsProbe, RecordType};
 pub use http::{HttpHeader, HttpProbe, HttpSecretHeader, HttpTls, HttpVersion};
 pub use journey::{Capture, JourneyProbe, JourneySecret, JourneyStep};

@@ -4,17 +4,31 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::SecretKeyRef;
-use super::database::{DatabaseTls, expect_rows};
+use super::database::{
+    DatabaseTls, NO_EYEBALLS_OVER_SOCKET, NO_EYEBALLS_OVER_SOCKET_SAYS, NO_TLS_OVER_SOCKET, NO_TLS_OVER_SOCKET_SAYS,
+    ONE_WAY, ONE_WAY_SAYS, connections, expect_rows, init_queries, payload_bytes, socket,
+};
 use crate::api::schema;
 
 /// Logs in to a PostgreSQL server and runs a query (PostgreSQL frontend/backend protocol 3.0).
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[x_kube(
+    validation = Rule::new(ONE_WAY).message(ONE_WAY_SAYS),
+    validation = Rule::new(NO_TLS_OVER_SOCKET).message(NO_TLS_OVER_SOCKET_SAYS).field_path(".tls"),
+    validation = Rule::new(NO_EYEBALLS_OVER_SOCKET).message(NO_EYEBALLS_OVER_SOCKET_SAYS).field_path(".happyEyeballs"),
+    validation = Rule::new(SOCKET_FITS).message(SOCKET_FITS_SAYS).field_path(".socket")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct PostgresProbe {
-    /// Host name or address, such as the private address of a Cloud SQL instance.
+    /// Host name or address, such as the private address of a Cloud SQL instance. Exactly one of host and socket is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::host")]
-    pub host: String,
-    /// Port. Default 5432.
+    pub host: Option<String>,
+    /// Unix socket: the directory that holds .s.PGSQL.PORT, such as /cloudsql/PROJECT:REGION:INSTANCE where Cloud Run mounts an instance, or the socket itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "socket")]
+    pub socket: Option<String>,
+    /// Port; of a socket, the number in its name. Default 5432.
     #[serde(default = "postgres_port")]
     #[schemars(schema_with = "schema::port")]
     pub port: u16,
@@ -32,9 +46,9 @@ pub struct PostgresProbe {
     /// Where the role's password is. Without it, the server must let the role in without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_secret_ref: Option<SecretKeyRef>,
-    /// TLS settings. Default: mode Prefer.
-    #[serde(default)]
-    pub tls: DatabaseTls,
+    /// TLS settings. Default: mode Prefer; over a Unix socket there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<DatabaseTls>,
     /// Query to run after login. Default SELECT 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
@@ -46,7 +60,25 @@ pub struct PostgresProbe {
     /// Demands a server that accepts writes; a replica or a failed-over endpoint is ReadOnly. Default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub writable: bool,
+    /// How many connections to open at once, as the service does when it starts. All of them must become usable: logged in, initialised, the query answered. Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "connections")]
+    pub connections: Option<u16>,
+    /// Statements to run on each connection after the login and before the query, in order, as the service's pool does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "init_queries")]
+    pub init_queries: Vec<String>,
+    /// Size of a further result, in bytes, that must come through after the query: large packets can be lost where small ones pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "payload_bytes")]
+    pub payload_bytes: Option<u32>,
 }
+
+/// Whether the socket's whole path has a place in `sockaddr_un`.
+const SOCKET_FITS: &str = "!has(self.socket) || self.socket.contains('/.s.PGSQL.') || \
+    self.socket.size() + '/.s.PGSQL.'.size() + string(self.port).size() <= 107";
+const SOCKET_FITS_SAYS: &str =
+    "the socket's path, /.s.PGSQL.PORT included, must have at most 107 bytes: no Unix socket has a longer one";
 
 fn postgres_port() -> u16 {
     5432

@@ -30,7 +30,7 @@ use self::witness::Witness;
 use super::{INTERRUPTED, NOT_READY, output};
 use crate::controller::{Common, Controller};
 use crate::metrics::Metrics;
-use crate::probe::{Resolver, Vantage};
+use crate::probe::{Resolver, Targets, Vantage};
 use crate::source::folder::{self, Folder, FolderBackend};
 use crate::telemetry::{LogFormat, start_logging};
 
@@ -144,7 +144,7 @@ fn start(place: &Place) -> anyhow::Result<(Controller, mpsc::UnboundedReceiver<w
     let backend = Arc::new(Witness { folder: FolderBackend(folder), seen: tell });
     let common = Common {
         // The relay is on the way, as the connector is on the way out of Cloud Run.
-        vantage: Vantage { name: "cloudrun/demo".into(), resolver: Resolver::system() },
+        vantage: Vantage { name: "cloudrun/demo".into(), resolver: Resolver::system(), targets: Targets::default() },
         metrics: Arc::new(Metrics::new()),
         traces: None,
         most_in_flight: MOST_IN_FLIGHT,

@@ -2,13 +2,86 @@
 
 use secrecy::SecretString;
 
-use super::{Compiler, invalid};
-use crate::api::probes::{CA_UNUSED, DatabaseTls, DatabaseTlsMode, SecretKeyRef};
+use super::{Compiler, authority, invalid};
+use crate::api::probes::{
+    CA_UNUSED, DatabaseTls, DatabaseTlsMode, LONGEST_SOCKET, NO_TLS_OVER_SOCKET_SAYS, ONE_WAY_SAYS, SecretKeyRef,
+};
 use crate::plan::Fault;
-use crate::plan::kinds::DatabaseTlsPlan;
+use crate::plan::kinds::{DatabaseTlsPlan, Endpoint, SocketPath, Usage, Way};
 use crate::plan::trust::Verification;
 
+/// How a spec says that its database is reached.
+pub(super) struct Reach<'a> {
+    pub(super) host: Option<&'a str>,
+    pub(super) port: u16,
+    pub(super) happy_eyeballs: bool,
+    pub(super) socket: Option<&'a str>,
+    /// What the socket is called where `socket` names its directory. None: it names the socket itself.
+    pub(super) socket_name: Option<String>,
+}
+
+impl Reach<'_> {
+    /// The database as it may be shown, with its user and its name.
+    pub(super) fn shown(&self, scheme: &str, user: &str, database: &str) -> String {
+        let at = match (self.host, self.socket) {
+            (Some(host), _) => authority(host, self.port),
+            (None, Some(path)) if self.socket_name.is_some() => format!("[{path}]:{}", self.port),
+            (None, Some(path)) => format!("[{path}]"),
+            (None, None) => String::new(),
+        };
+        format!("{scheme}://{user}@{at}/{database}")
+    }
+
+    /// The socket's path, or why it can't have one.
+    fn socket(&self, path: &str) -> Result<SocketPath, String> {
+        let name = self.socket_name.as_deref().filter(|_| !path.contains("/.s.PGSQL."));
+        let file = name.map(|name| format!("{path}/{name}"));
+        let whole = file.as_deref().unwrap_or(path);
+        match whole.len() {
+            0..=LONGEST_SOCKET => Ok(SocketPath { path: path.into(), file: file.map(Into::into) }),
+            bytes => Err(format!("{whole} has {bytes} bytes; the path of a Unix socket has at most {LONGEST_SOCKET}")),
+        }
+    }
+}
+
 impl Compiler<'_> {
+    /// The one way to the database of the probe at `path`.
+    pub(super) fn way(&self, path: &str, reach: &Reach<'_>, usage: &Usage) -> Result<Way, Fault> {
+        match (reach.host, reach.socket) {
+            (Some(host), None) => Ok(Way::Tcp(Endpoint {
+                host: host.into(),
+                port: reach.port,
+                // A pool's connection takes the first address that answers; trying all of them would open more than it does.
+                happy_eyeballs: reach.happy_eyeballs || usage.connections > 1,
+            })),
+            (None, Some(socket)) => {
+                reach.socket(socket).map(Way::Unix).map_err(|why| invalid(self.at(&format!("{path}.socket")), why))
+            }
+            (Some(_), Some(_)) | (None, None) => Err(invalid(self.at(path), ONE_WAY_SAYS)),
+        }
+    }
+
+    /// How the database is used.
+    pub(super) fn usage(&self, connections: Option<u16>, init_queries: &[String], payload_bytes: Option<u32>) -> Usage {
+        Usage {
+            connections: connections.unwrap_or(1).max(1),
+            init_queries: init_queries.iter().map(|query| query.as_str().into()).collect(),
+            startup_budget: self.startup_budget,
+            payload_bytes,
+        }
+    }
+
+    /// The TLS settings at `path`.tls of a database that is reached in that way.
+    pub(super) fn tls_over(&self, path: &str, spec: Option<&DatabaseTls>, way: &Way) -> Result<DatabaseTlsPlan, Fault> {
+        let field = format!("{path}.tls");
+        match (way, spec) {
+            (Way::Unix(_), None) => Ok(DatabaseTlsPlan::Disable),
+            (Way::Unix(_), Some(_)) => Err(invalid(self.at(&field), NO_TLS_OVER_SOCKET_SAYS)),
+            (Way::Tcp(endpoint), Some(spec)) => self.database_tls(&field, spec, &endpoint.host),
+            (Way::Tcp(endpoint), None) => self.database_tls(&field, &DatabaseTls::default(), &endpoint.host),
+        }
+    }
+
     /// The value that `path`.`field` refers to.
     pub(super) fn password(&self, path: &str, reference: Option<&SecretKeyRef>) -> Result<Option<SecretString>, Fault> {
         let field = self.at(path);

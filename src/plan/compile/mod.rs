@@ -52,7 +52,8 @@ pub fn compile(
         .iter()
         .enumerate()
         .map(|(index, probe)| {
-            let compiler = Compiler { field: format!("spec.probes[{index}]"), secrets };
+            let startup_budget = spec.startup_budget.map(Duration::from);
+            let compiler = Compiler { field: format!("spec.probes[{index}]"), secrets, startup_budget };
             compiler.probe(probe, &names[..index], timeout, &mut faults)
         })
         .collect();
@@ -121,8 +122,19 @@ fn timeout(spec: &ConnectivityCheckSpec, cadence: &Cadence) -> Duration {
 }
 
 fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
-    let Some(StageTimeouts { resolve, connect, tls, handshake, authenticate, query, request, body, exchange }) =
-        timeouts
+    let Some(StageTimeouts {
+        resolve,
+        connect,
+        tls,
+        handshake,
+        authenticate,
+        initialize,
+        query,
+        payload,
+        request,
+        body,
+        exchange,
+    }) = timeouts
     else {
         return Box::default();
     };
@@ -132,7 +144,9 @@ fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
         (Stage::Tls, tls),
         (Stage::Handshake, handshake),
         (Stage::Authenticate, authenticate),
+        (Stage::Initialize, initialize),
         (Stage::Query, query),
+        (Stage::Payload, payload),
         (Stage::Request, request),
         (Stage::Body, body),
         (Stage::Exchange, exchange),
@@ -151,6 +165,7 @@ fn authority(host: &str, port: u16) -> String {
 struct Compiler<'a> {
     field: String,
     secrets: &'a Secrets,
+    startup_budget: Option<Duration>,
 }
 
 impl Compiler<'_> {

@@ -1,5 +1,7 @@
 //! What the probes of databases do. Data only.
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 
 use super::Way;
@@ -14,6 +16,26 @@ pub enum DatabaseTlsPlan {
     Prefer(TlsPlan),
     /// TLS or nothing.
     Require(TlsPlan),
+}
+
+/// How a database is used by its probe, whatever its protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// How many connections are opened at once; at least one.
+    pub connections: u16,
+    /// Statements that initialise each of them.
+    pub init_queries: Box<[Box<str>]>,
+    /// What the service grants itself to come up.
+    pub startup_budget: Option<Duration>,
+    /// Size of a further result that must come through, in bytes.
+    pub payload_bytes: Option<u32>,
+}
+
+impl Usage {
+    /// One connection, used at once.
+    pub fn single() -> Self {
+        Usage { connections: 1, init_queries: Box::default(), startup_budget: None, payload_bytes: None }
+    }
 }
 
 /// Log in to PostgreSQL.
@@ -35,4 +57,6 @@ pub struct PostgresAction {
     pub expect_rows: Option<u32>,
     /// Whether the server must accept writes.
     pub writable: bool,
+    /// How many connections, and what each must be good for.
+    pub usage: Usage,
 }

@@ -13,7 +13,7 @@ pub use crate::api::Kind;
 use super::trust::TlsPlan;
 use crate::api::probes::RecordType;
 
-pub use database::{DatabaseTlsPlan, PostgresAction};
+pub use database::{DatabaseTlsPlan, PostgresAction, Usage};
 pub use http::HttpAction;
 
 /// What a probe does.
@@ -42,20 +42,42 @@ pub struct Endpoint {
     pub happy_eyeballs: bool,
 }
 
+impl Action {
+    /// How a database is used, if this is a probe of one.
+    pub const fn usage(&self) -> Option<&Usage> {
+        match self {
+            Action::Dns(_) | Action::Tcp(_) | Action::Tls(_) | Action::Http(_) => None,
+            Action::Postgres(action) => Some(&action.usage),
+        }
+    }
+}
+
 /// How a database is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Way {
     /// Over TCP.
     Tcp(Endpoint),
+    /// Over a Unix socket.
+    Unix(SocketPath),
 }
 
 impl Way {
-    /// The host at its end, for people and for the name in its certificate.
+    /// The host at its end, for people and for the name in its certificate; of a Unix socket, its path.
     pub fn host(&self) -> &str {
         match self {
             Way::Tcp(endpoint) => &endpoint.host,
+            Way::Unix(socket) => socket.file.as_deref().unwrap_or(&socket.path),
         }
     }
+}
+
+/// Where a Unix socket is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketPath {
+    /// As it is configured: a directory, or the socket itself.
+    pub path: Box<str>,
+    /// The socket within the directory, if `path` may be one.
+    pub file: Option<Box<str>>,
 }
 
 /// Ask a DNS server.

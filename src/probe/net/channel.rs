@@ -1,13 +1,15 @@
-//! The way to a database, whatever it leads over: one stream for the protocol inside. Does network I/O.
+//! The way to a database, whatever it leads over: one stream for the protocol inside, in plain text or within TLS. Does
+//! network I/O.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::client::TlsStream;
 
-use super::connect;
+use super::{connect, unix};
 use crate::evidence::Failure;
 use crate::plan::kinds::Way;
 use crate::probe::Attempt;
@@ -16,6 +18,16 @@ use crate::probe::Attempt;
 pub enum Channel {
     /// Over TCP.
     Tcp(TcpStream),
+    /// Over a Unix socket.
+    Unix(UnixStream),
+}
+
+/// A channel on which the protocol goes on, in plain text or within TLS.
+pub enum Secured {
+    /// As it is.
+    Plain(Channel),
+    /// Within TLS.
+    Tls(Box<TlsStream<Channel>>),
 }
 
 impl Channel {
@@ -23,34 +35,54 @@ impl Channel {
     pub async fn open(attempt: &mut Attempt<'_>, way: &Way) -> Result<Channel, Failure> {
         match way {
             Way::Tcp(endpoint) => connect::connect(attempt, endpoint).await.map(Channel::Tcp),
+            Way::Unix(socket) => unix::connect(attempt, socket).await.map(Channel::Unix),
         }
     }
 }
 
+/// Passes a poll on to the stream within.
+macro_rules! either {
+    ($of:expr, $($variant:path)|+, $stream:ident => $poll:expr) => {
+        match $of { $($variant($stream) => { let $stream = Pin::new($stream); $poll })+ }
+    };
+}
+
 impl AsyncRead for Channel {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Channel::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
+        either!(self.get_mut(), Channel::Tcp | Channel::Unix, stream => stream.poll_read(context, buffer))
     }
 }
 
 impl AsyncWrite for Channel {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Channel::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
+        either!(self.get_mut(), Channel::Tcp | Channel::Unix, stream => stream.poll_write(context, bytes))
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Channel::Tcp(stream) => Pin::new(stream).poll_flush(context),
-        }
+        either!(self.get_mut(), Channel::Tcp | Channel::Unix, stream => stream.poll_flush(context))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Channel::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
-        }
+        either!(self.get_mut(), Channel::Tcp | Channel::Unix, stream => stream.poll_shutdown(context))
+    }
+}
+
+impl AsyncRead for Secured {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        either!(self.get_mut(), Secured::Plain | Secured::Tls, stream => stream.poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Secured {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        either!(self.get_mut(), Secured::Plain | Secured::Tls, stream => stream.poll_write(context, bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self.get_mut(), Secured::Plain | Secured::Tls, stream => stream.poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self.get_mut(), Secured::Plain | Secured::Tls, stream => stream.poll_shutdown(context))
     }
 }

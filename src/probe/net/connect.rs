@@ -2,6 +2,9 @@
 //!
 //! All resolved addresses are tried side by side. The first that answers carries the later stages; the others go on
 //! beside them and are reported, so that a dead address shows although another one works.
+//!
+//! This is the one place where a probe connects, so it is here that a target is held against what may be probed: the very
+//! address that is connected to, after resolution.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -47,7 +50,12 @@ pub struct Stragglers {
 
 /// Resolves and connects. The stream is ready for the protocol's first byte.
 pub async fn connect(attempt: &mut Attempt<'_>, endpoint: &Endpoint) -> Result<TcpStream, Failure> {
+    let refusal = attempt.vantage.targets.refuses_name(&endpoint.host);
+    if let Some(refusal) = refusal {
+        return Err(refused(attempt, &refusal.message));
+    }
     let addresses = resolve(attempt, &endpoint.host).await?;
+    let addresses = permitted(attempt, endpoint, addresses)?;
     let stream = match addresses[..] {
         [only] => connect_one(attempt, SocketAddr::new(only, endpoint.port)).await,
         _ => connect_all(attempt, endpoint, addresses).await,
@@ -58,6 +66,41 @@ pub async fn connect(attempt: &mut Attempt<'_>, endpoint: &Endpoint) -> Result<T
         })?;
     }
     Ok(stream)
+}
+
+/// The addresses that may be connected to. The others are recorded; when none is left, the probe ends here.
+fn permitted(attempt: &mut Attempt<'_>, endpoint: &Endpoint, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, Failure> {
+    let count = addresses.len();
+    let mut permitted = Vec::with_capacity(count);
+    let mut refusals = Vec::new();
+    for ip in addresses {
+        let address = SocketAddr::new(ip, endpoint.port);
+        let Some(refusal) = attempt.vantage.targets.refuses(address) else {
+            permitted.push(ip);
+            continue;
+        };
+        attempt.address(AddressRecord { address, duration: Duration::ZERO, cause: Some(Cause::TargetNotAllowed) });
+        refusals.push(refusal);
+    }
+    let Some(first) = refusals.first() else { return Ok(permitted) };
+    let of_name = if endpoint.host.parse::<IpAddr>().is_ok() { String::new() } else { format!("{}: ", endpoint.host) };
+    if permitted.is_empty() {
+        return Err(refused(attempt, &format!("{of_name}{}", first.message)));
+    }
+    // An address merely outside of what is allowed is left alone, as one of a family that the vantage lacks.
+    if let Some(denied) = refusals.iter().find(|refusal| refusal.denied).filter(|_| !endpoint.happy_eyeballs) {
+        let message = format!("{of_name}{} of {count} addresses were not tried: {}", refusals.len(), denied.message);
+        attempt.flaw(Failure::new(Cause::TargetNotAllowed, Stage::Connect, message));
+    }
+    Ok(permitted)
+}
+
+/// Records that the connection was refused by our own rules.
+pub(super) fn refused(attempt: &mut Attempt<'_>, message: &str) -> Failure {
+    let now = Instant::now();
+    let limit = attempt.stage_deadline(Stage::Connect, now).saturating_duration_since(now);
+    attempt.record(Stage::Connect, now, Duration::ZERO, limit, false);
+    Failure::new(Cause::TargetNotAllowed, Stage::Connect, message)
 }
 
 async fn connect_one(attempt: &mut Attempt<'_>, address: SocketAddr) -> Result<TcpStream, Failure> {
@@ -188,6 +231,7 @@ fn dead_addresses(records: &[AddressRecord]) -> Option<Failure> {
     let dead: Vec<(&AddressRecord, Cause)> = records
         .iter()
         .filter_map(|record| record.cause.map(|cause| (record, cause)))
+        .filter(|(_, cause)| *cause != Cause::TargetNotAllowed)
         .filter(|(record, cause)| *cause != Cause::NetworkUnreachable || answers(record.address.is_ipv6()))
         .collect();
     let (first, cause) = dead.first()?;

@@ -1,10 +1,12 @@
-//! Stages that several kinds share: name resolution, TCP connection, TLS. Does network I/O.
+//! Stages that several kinds share: name resolution, TCP connection, Unix socket, TLS. Does network I/O.
 
 pub mod channel;
 pub mod connect;
 mod once;
 pub mod resolve;
+pub mod targets;
 pub mod tls;
+mod unix;
 
 use std::io::{Error, ErrorKind};
 

@@ -12,17 +12,18 @@ use tokio_postgres::error::DbError;
 use super::listen::LastWords;
 use super::wire::{Method, Seen, Violation};
 use crate::api::{Cause, Stage};
-use crate::evidence::Failure;
+use crate::evidence::{Fact, Failure};
+use crate::probe::Attempt;
 use crate::probe::net::io_cause;
 use crate::probe::net::tls::Session;
 use crate::reasons::reasons;
 
 /// What is known around an error, and what it told besides.
-pub struct Exchange<'a> {
+pub struct Exchange {
     /// What was seen of the server's messages.
     pub seen: Arc<Seen>,
     /// The TLS session, if there is one.
-    pub session: Option<&'a Session>,
+    pub session: Option<Session>,
     /// Whether the check has a password to give.
     pub has_password: bool,
     /// What is observed, such as postgres://app@10.20.0.3:5432/app.
@@ -33,11 +34,17 @@ pub struct Exchange<'a> {
     pub last_words: LastWords,
 }
 
-impl Exchange<'_> {
+impl Exchange {
     /// What is being done in a stage, for people.
     pub fn doing(&self, stage: Stage) -> String {
-        let what = if stage == Stage::Query { "querying" } else { "logging in to" };
-        format!("{what} {}", self.target)
+        doing(stage, &self.target)
+    }
+
+    /// Puts what the server told into the evidence.
+    pub fn record(&self, attempt: &mut Attempt<'_>) {
+        if let Some(code) = self.sqlstate.get() {
+            attempt.fact(Fact::Sqlstate, code);
+        }
     }
 
     /// The failure that an error of the client stands for. Keeps its SQLSTATE.
@@ -64,12 +71,12 @@ impl Exchange<'_> {
         if stage == Stage::Authenticate && !self.seen.went_on() {
             return self.method_unsupported(&told);
         }
-        let cause = if stage == Stage::Query { Cause::QueryFailed } else { Cause::ProtocolMismatch };
+        let cause = if is_statement(stage) { Cause::QueryFailed } else { Cause::ProtocolMismatch };
         self.failed(cause, stage, &told)
     }
 
     fn refused(&self, stage: Stage, refusal: &DbError) -> Failure {
-        let cause = sqlstate_cause(stage, refusal, self.session);
+        let cause = sqlstate_cause(stage, refusal, self.session.as_ref());
         self.sqlstate.get_or_init(|| refusal.code().code().into());
         self.failed(cause, stage, &format!("the server answered {}", shown(refusal)))
     }
@@ -102,7 +109,7 @@ impl Exchange<'_> {
             return self.failed(cause, stage, &violation.to_string());
         }
         // With TLS 1.3, a missing client certificate shows only after the handshake.
-        if let Some(tls) = self.session.map(|session| session.failure(error))
+        if let Some(tls) = self.session.as_ref().map(|session| session.failure(error))
             && matches!(tls.cause, Cause::ClientCertificateRequired | Cause::TlsProtocolError)
         {
             return tls;
@@ -113,6 +120,22 @@ impl Exchange<'_> {
         };
         self.failed(cause, stage, &format!("the connection broke: {error}"))
     }
+}
+
+/// What is being done in a stage, for people.
+pub fn doing(stage: Stage, target: &str) -> String {
+    let what = match stage {
+        Stage::Initialize => "initialising a connection to",
+        Stage::Query => "querying",
+        Stage::Payload => "fetching a large result from",
+        _ => "logging in to",
+    };
+    format!("{what} {target}")
+}
+
+/// Whether the stage runs a statement.
+const fn is_statement(stage: Stage) -> bool {
+    matches!(stage, Stage::Initialize | Stage::Query | Stage::Payload)
 }
 
 /// The cause of a refusal.
@@ -131,13 +154,13 @@ fn sqlstate_cause(stage: Stage, refusal: &DbError, session: Option<&Session>) ->
         "57P01" | "57P02" => Cause::ServerShuttingDown,
         "25006" => Cause::ReadOnly,
         // query_canceled by statement_timeout or by a person; lock_not_available by lock_timeout.
-        "57014" | "55P03" if stage == Stage::Query => Cause::QueryTimeout,
+        "57014" | "55P03" if is_statement(stage) => Cause::QueryTimeout,
         "08P01" => Cause::ProtocolMismatch,
         // The code is the server's: it may have any length.
         _ => match (code.get(..2).unwrap_or_default(), stage) {
             // Insufficient resources, operator intervention, system error, internal error.
             ("53" | "57" | "58" | "XX", _) => Cause::ServerError,
-            (_, Stage::Query) => Cause::QueryFailed,
+            (_, stage) if is_statement(stage) => Cause::QueryFailed,
             // Invalid authorization specification, whatever its kind.
             ("28", _) => Cause::AccessDenied,
             // To a login: nobody is accused of what is not understood.

@@ -10,6 +10,7 @@ mod wire;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
@@ -21,13 +22,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::{Client, Config, Connection, Error, NoTls, SimpleColumn, SimpleQueryMessage, SimpleQueryRow};
-use tokio_rustls::client::TlsStream;
 
 use self::answer::Exchange;
 use self::listen::{LastWords, Listening};
 use self::wire::Watched;
+use super::database::{self, Protocol};
 use super::driven::Driven;
-use super::net::channel::Channel;
+use super::net::channel::{Channel, Secured};
 use super::net::io_cause;
 use super::net::tls::Session;
 use super::{Attempt, MAX_ANSWER};
@@ -40,40 +41,120 @@ use crate::plan::trust::TlsPlan;
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 /// How long the server is given to take our goodbye, after the probe's own clock has stopped.
 const GOODBYE: Duration = Duration::from_millis(200);
+/// Bytes of a row of the result that must come through.
+const PAYLOAD_ROW: u32 = 1024;
 /// Asked only of servers and poolers that do not report it by themselves (before PostgreSQL 14).
 const RECOVERY_QUERY: &str = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')";
 
 /// Carries out a `postgres` probe.
 pub async fn probe(action: &PostgresAction, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
-    let (plan, required) = match &action.tls {
-        DatabaseTlsPlan::Disable => {
-            let stream = Channel::open(attempt, &action.way).await?;
-            return converse(action, attempt, stream, None).await;
+    database::probe(action, &action.usage, attempt).await
+}
+
+/// A connection that is logged in, and what is known around it.
+pub struct LoggedIn {
+    client: Client,
+    connection: Driven<Listening<Watched<Secured>>>,
+    reported: Reported,
+    exchange: Exchange,
+}
+
+impl Protocol for PostgresAction {
+    type Session = LoggedIn;
+
+    async fn open(&self, attempt: &mut Attempt<'_>) -> Result<LoggedIn, Failure> {
+        let (stream, session) = match &self.tls {
+            DatabaseTlsPlan::Disable => (Secured::Plain(Channel::open(attempt, &self.way).await?), None),
+            DatabaseTlsPlan::Prefer(plan) => secured(self, attempt, plan, false).await?,
+            DatabaseTlsPlan::Require(plan) => secured(self, attempt, plan, true).await?,
+        };
+        let exchange = Exchange {
+            seen: Arc::default(),
+            session,
+            has_password: self.password.is_some(),
+            target: attempt.plan.target.clone(),
+            sqlstate: OnceLock::new(),
+            last_words: LastWords::default(),
+        };
+        let result = log_in(self, attempt, stream, &exchange).await;
+        if let Some(method) = exchange.seen.method() {
+            attempt.fact(Fact::AuthenticationMethod, method.as_str());
         }
-        DatabaseTlsPlan::Prefer(plan) => (plan, false),
-        DatabaseTlsPlan::Require(plan) => (plan, true),
-    };
-    let stream = Channel::open(attempt, &action.way).await?;
-    match secure(action, attempt, stream, plan, required).await? {
-        Offered::Plain(stream) => converse(action, attempt, stream, None).await,
-        Offered::Tls(stream, session) => converse(action, attempt, *stream, Some(&session)).await,
+        exchange.record(attempt);
+        let (client, connection) = result?;
+        let reported = Reported::of(&connection);
+        reported.record(attempt);
+        let connection = Driven::new(Listening::new(connection, exchange.last_words.clone()));
+        Ok(LoggedIn { client, connection, reported, exchange })
+    }
+
+    async fn run(&self, session: &mut LoggedIn, statement: &str) -> Result<(), Failure> {
+        session.driven(Stage::Initialize, async |client| rows(client, statement, |_| ()).await.map(drop)).await
+    }
+
+    async fn query(&self, attempt: &mut Attempt<'_>, session: &mut LoggedIn) -> Result<(), Failure> {
+        ask(self, attempt, session).await
+    }
+
+    async fn payload(&self, session: &mut LoggedIn, bytes: u32, arrived: &AtomicU64) -> Result<(), Failure> {
+        let before = arrived.load(Ordering::Relaxed);
+        let count = |row: &SimpleQueryRow| {
+            arrived.fetch_add(row.get(0).map_or(0, str::len) as u64, Ordering::Relaxed);
+        };
+        let statement = payload_query(bytes);
+        session.driven(Stage::Payload, async |client| rows(client, &statement, count).await.map(drop)).await?;
+        match arrived.load(Ordering::Relaxed) - before {
+            came if came == u64::from(bytes) => Ok(()),
+            came => {
+                let what = format!("{came} bytes came instead of the {bytes} that were asked for");
+                Err(session.exchange.failed(Cause::UnexpectedResult, Stage::Payload, &what))
+            }
+        }
+    }
+
+    fn record(&self, session: &LoggedIn, attempt: &mut Attempt<'_>) {
+        session.exchange.record(attempt);
+    }
+
+    async fn close(&self, session: LoggedIn) {
+        let LoggedIn { client, connection, .. } = session;
+        drop(client);
+        let _ = tokio::time::timeout(GOODBYE, connection.finish()).await;
     }
 }
 
-/// What the server offers to speak over.
-enum Offered {
-    Plain(Channel),
-    Tls(Box<TlsStream<Channel>>, Session),
+/// A result of that many bytes, in rows: so neither side need hold it as a whole.
+fn payload_query(bytes: u32) -> String {
+    format!(
+        "SELECT repeat('x', least({PAYLOAD_ROW}, {bytes} - {PAYLOAD_ROW} * i)) FROM generate_series(0, {}) AS i",
+        (bytes - 1) / PAYLOAD_ROW
+    )
+}
+
+impl LoggedIn {
+    /// Runs something on the connection while it is driven; the failure is that of `stage`.
+    async fn driven<T>(
+        &mut self,
+        stage: Stage,
+        work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
+    ) -> Result<T, Failure> {
+        let result = self.connection.beside(work(&self.client)).await;
+        result.map_err(|error| match self.connection.end() {
+            // A query only hears that its connection is gone; the connection itself knows why.
+            Some(Err(why)) if error.is_closed() => self.exchange.failure(stage, why),
+            _ => self.exchange.failure(stage, &error),
+        })
+    }
 }
 
 /// The tls stage: asks for TLS, and shakes hands if the server offers it.
-async fn secure(
+async fn secured(
     action: &PostgresAction,
     attempt: &mut Attempt<'_>,
-    mut stream: Channel,
     plan: &TlsPlan,
     required: bool,
-) -> Result<Offered, Failure> {
+) -> Result<(Secured, Option<Session>), Failure> {
+    let mut stream = Channel::open(attempt, &action.way).await?;
     let host = action.way.host();
     let session = Session::new(plan, host, &[])?;
     let work = async {
@@ -93,8 +174,8 @@ async fn secure(
     let result = attempt.stage(Stage::Tls, || format!("asking {host} for TLS"), work).await;
     session.record(attempt, result.as_ref().ok().and_then(|offered| offered.as_ref().ok()));
     Ok(match result? {
-        Ok(stream) => Offered::Tls(Box::new(stream), session),
-        Err(stream) => Offered::Plain(stream),
+        Ok(stream) => (Secured::Tls(Box::new(stream)), Some(session)),
+        Err(stream) => (Secured::Plain(stream), None),
     })
 }
 
@@ -107,57 +188,13 @@ async fn ask_for_tls(stream: &mut Channel) -> Result<u8, Failure> {
     stream.read_u8().await.map_err(broken)
 }
 
-type LoggedIn<S> = (Client, Connection<Watched<S>, NoTlsStream>);
-
-/// Logs in, runs the query and says goodbye.
-async fn converse<S>(
-    action: &PostgresAction,
-    attempt: &mut Attempt<'_>,
-    stream: S,
-    session: Option<&Session>,
-) -> Result<(), Failure>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let exchange = Exchange {
-        seen: Arc::default(),
-        session,
-        has_password: action.password.is_some(),
-        target: attempt.plan.target.clone(),
-        sqlstate: OnceLock::new(),
-        last_words: LastWords::default(),
-    };
-    let result = match log_in(action, attempt, stream, &exchange).await {
-        Ok((client, connection)) => {
-            let reported = Reported::of(&connection);
-            reported.record(attempt);
-            let mut connection = Driven::new(Listening::new(connection, exchange.last_words.clone()));
-            let result = ask(action, attempt, &client, &mut connection, &reported, &exchange).await;
-            drop(client);
-            let _ = tokio::time::timeout(GOODBYE, connection.finish()).await;
-            result
-        }
-        Err(failure) => Err(failure),
-    };
-    if let Some(method) = exchange.seen.method() {
-        attempt.fact(Fact::AuthenticationMethod, method.as_str());
-    }
-    if let Some(code) = exchange.sqlstate.get() {
-        attempt.fact(Fact::Sqlstate, code);
-    }
-    result
-}
-
 /// The handshake and authenticate stages: up to the server's first answer, then up to its readiness for queries.
-async fn log_in<S>(
+async fn log_in(
     action: &PostgresAction,
     attempt: &mut Attempt<'_>,
-    stream: S,
-    exchange: &Exchange<'_>,
-) -> Result<LoggedIn<S>, Failure>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+    stream: Secured,
+    exchange: &Exchange,
+) -> Result<(Client, Connection<Watched<Secured>, NoTlsStream>), Failure> {
     let config = config(action);
     let seen = &exchange.seen;
     let mut logging_in = pin!(config.connect_raw(Watched::new(stream, seen.clone()), NoTls));
@@ -234,54 +271,40 @@ impl Reported {
 }
 
 /// The query stage.
-async fn ask<C: Future<Output = Result<(), Error>> + Unpin>(
-    action: &PostgresAction,
-    attempt: &mut Attempt<'_>,
-    client: &Client,
-    connection: &mut Driven<C>,
-    reported: &Reported,
-    exchange: &Exchange<'_>,
-) -> Result<(), Failure> {
-    let failure = |error: &Error| exchange.failure(Stage::Query, error);
-    let mut closed = false;
+async fn ask(action: &PostgresAction, attempt: &mut Attempt<'_>, session: &mut LoggedIn) -> Result<(), Failure> {
+    let target = session.exchange.target.clone();
     let mut learnt = None;
     let mut count = None;
     let mut first = None;
-    let asked = attempt.is_asked();
+    let mut wanted = attempt.is_asked();
     let work = async {
-        if reported.in_recovery.is_none() {
-            learnt = match recovery(client).await {
-                Err(error) if action.writable || error.is_closed() => {
-                    closed = error.is_closed();
-                    return Err(failure(&error));
-                }
-                Err(_) => None,
-                Ok(learnt) => learnt,
-            };
+        if session.reported.in_recovery.is_none() {
+            let told = session.driven(Stage::Query, async |client| match recovery(client).await {
+                Err(error) if action.writable || error.is_closed() => Err(error),
+                told => Ok(told.unwrap_or_default()),
+            });
+            learnt = told.await?;
         }
-        let known = learnt.as_ref().unwrap_or(reported);
+        let known = learnt.as_ref().unwrap_or(&session.reported);
         if let Some(reason) = known.read_only_because().filter(|_| action.writable) {
-            return Err(exchange.failed(Cause::ReadOnly, Stage::Query, reason));
+            return Err(session.exchange.failed(Cause::ReadOnly, Stage::Query, reason));
         }
-        let rows = rows(client, &action.query, asked.then_some(&mut first)).await.map_err(|error| {
-            closed = error.is_closed();
-            failure(&error)
-        })?;
+        let keep = |row: &SimpleQueryRow| {
+            if std::mem::take(&mut wanted) {
+                first = columns(row);
+            }
+        };
+        let rows = session.driven(Stage::Query, async |client| rows(client, &action.query, keep).await).await?;
         count = Some(rows);
         match action.expect_rows {
             Some(expected) if u64::from(expected) != rows => {
                 let what = format!("the query returned {rows} rows; expectRows is {expected}");
-                Err(exchange.failed(Cause::UnexpectedResult, Stage::Query, &what))
+                Err(session.exchange.failed(Cause::UnexpectedResult, Stage::Query, &what))
             }
             Some(_) | None => Ok(()),
         }
     };
-    let result = attempt.stage(Stage::Query, || exchange.doing(Stage::Query), connection.beside(work)).await;
-    // A query only hears that its connection is gone; the connection itself knows why.
-    let result = match (result, connection.end()) {
-        (Err(_), Some(Err(why))) if closed => Err(failure(why)),
-        (result, _) => result,
-    };
+    let result = attempt.stage(Stage::Query, || answer::doing(Stage::Query, &target), work).await;
     if let Some(learnt) = learnt {
         learnt.record(attempt);
     }
@@ -290,19 +313,18 @@ async fn ask<C: Future<Output = Result<(), Error>> + Unpin>(
         attempt.answer("rows", || count.into());
         attempt.answer("row", || first.unwrap_or_default());
     }
+    session.exchange.record(attempt);
     result
 }
 
-/// Runs a query and counts the rows of its results; the first one is kept if `first` asks for it, as far as it is not too large.
-async fn rows(client: &Client, query: &str, mut first: Option<&mut Option<Value>>) -> Result<u64, Error> {
+/// Runs a query and counts the rows of its results; each is looked at, and none is kept.
+async fn rows(client: &Client, query: &str, mut look: impl FnMut(&SimpleQueryRow)) -> Result<u64, Error> {
     let mut messages = pin!(client.simple_query_raw(query).await?);
     let mut count = 0;
     while let Some(message) = messages.next().await {
         if let SimpleQueryMessage::Row(row) = message? {
             count += 1;
-            if let Some(first) = first.take() {
-                *first = columns(&row);
-            }
+            look(&row);
         }
     }
     Ok(count)
