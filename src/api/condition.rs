@@ -22,19 +22,22 @@ pub enum ConditionType {
     NetworkReachable,
     /// The check's http probes.
     EndpointsServing,
+    /// The check's journeys: a user's way through the service.
+    GoldenPathAvailable,
     /// What the check's probes take, against the time that the service grants itself to come up.
     StartsWithinBudget,
 }
 
 impl ConditionType {
     /// Every type, in order.
-    pub const ALL: [ConditionType; 7] = [
+    pub const ALL: [ConditionType; 8] = [
         ConditionType::Ready,
         ConditionType::Reconciling,
         ConditionType::Stalled,
         ConditionType::DatabaseReachable,
         ConditionType::NetworkReachable,
         ConditionType::EndpointsServing,
+        ConditionType::GoldenPathAvailable,
         ConditionType::StartsWithinBudget,
     ];
 
@@ -47,6 +50,7 @@ impl ConditionType {
             ConditionType::DatabaseReachable => "DatabaseReachable",
             ConditionType::NetworkReachable => "NetworkReachable",
             ConditionType::EndpointsServing => "EndpointsServing",
+            ConditionType::GoldenPathAvailable => "GoldenPathAvailable",
             ConditionType::StartsWithinBudget => "StartsWithinBudget",
         }
     }
@@ -136,7 +140,7 @@ impl fmt::Display for Reason {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// Ready, Reconciling, Stalled, DatabaseReachable, NetworkReachable, EndpointsServing or StartsWithinBudget.
+    /// Ready, Reconciling, Stalled, DatabaseReachable, NetworkReachable, EndpointsServing, GoldenPathAvailable or StartsWithinBudget.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 316))]
     pub type_: String,

@@ -11,13 +11,17 @@ pub enum Kind {
     Tls,
     /// An HTTP request.
     Http,
+    /// A WebSocket, and messages over it.
+    Websocket,
     /// A PostgreSQL login and query.
     Postgres,
+    /// A user\'s way through a service.
+    Journey,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 5] = [Kind::Dns, Kind::Tcp, Kind::Tls, Kind::Http, Kind::Postgres];
+    pub const ALL: [Kind; 7] = [Kind::Dns, Kind::Tcp, Kind::Tls, Kind::Http, Kind::Websocket, Kind::Postgres, Kind::Journey];
 
     /// The name of the field in the spec, and of the label in metrics.
     pub const fn as_str(self) -> &'static str {
@@ -26,7 +30,9 @@ impl Kind {
             Kind::Tcp => "tcp",
             Kind::Tls => "tls",
             Kind::Http => "http",
+            Kind::Websocket => "websocket",
             Kind::Postgres => "postgres",
+            Kind::Journey => "journey",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which keys of which Secrets a spec refers to. Pure.
 
-use super::probes::{CaSecretRef, ClientCertSecretRef, DatabaseTls, SecretKeyRef};
+use super::probes::{CaSecretRef, ClientCertSecretRef, DatabaseTls, JourneyStep, SecretKeyRef};
 use super::spec::{ConnectivityCheckSpec, KindSpec, ProbeSpec};
 
 impl ConnectivityCheckSpec {
@@ -19,7 +19,7 @@ impl ProbeSpec {
 
 impl<'a> KindSpec<'a> {
     /// Name and key of every value that a probe of this kind takes from a Secret.
-    fn secret_keys(self) -> Vec<(&'a str, &'a str)> {
+    pub(crate) fn secret_keys(self) -> Vec<(&'a str, &'a str)> {
         let mut keys = Keys::default();
         match self {
             KindSpec::Dns(_) | KindSpec::Tcp(_) => {}
@@ -32,9 +32,19 @@ impl<'a> KindSpec<'a> {
                 keys.authority(http.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()));
                 keys.client(http.tls.as_ref().and_then(|tls| tls.client_cert_secret_ref.as_ref()));
             }
+            KindSpec::Websocket(websocket) => {
+                websocket.headers_from_secret.iter().for_each(|header| keys.value(Some(&header.secret_ref)));
+                keys.authority(websocket.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()));
+                keys.client(websocket.tls.as_ref().and_then(|tls| tls.client_cert_secret_ref.as_ref()));
+            }
             KindSpec::Postgres(postgres) => {
                 keys.value(postgres.password_secret_ref.as_ref());
                 postgres.tls.iter().for_each(|tls| keys.database_tls(tls));
+            }
+            KindSpec::Journey(journey) => {
+                journey.secrets.iter().for_each(|secret| keys.value(Some(&secret.secret_ref)));
+                let kinds = journey.steps.iter().flat_map(JourneyStep::kinds);
+                keys.0.extend(kinds.flat_map(KindSpec::secret_keys));
             }
         }
         keys.0

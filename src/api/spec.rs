@@ -6,7 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::probes::{DnsProbe, HttpProbe, PostgresProbe, TcpProbe, TlsProbe};
+use super::probes::{DnsProbe, HttpProbe, JourneyProbe, PostgresProbe, TcpProbe, TlsProbe, WebsocketProbe};
 use super::schema;
 use super::status::ConnectivityCheckStatus;
 
@@ -116,7 +116,7 @@ pub struct ConnectivityCheckSpec {
     #[schemars(length(max = 32))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     #[x_kube(
-        validation = Rule::new("self.size() > 0").message("must have at least one probe: an entry with a name and one of dns, tcp, tls, http or postgres"),
+        validation = Rule::new("self.size() > 0").message("must have at least one probe: an entry with a name and one of dns, tcp, tls, http, websocket, postgres or journey"),
         validation = Rule::new(DEPENDS_ON_KNOWN).message("dependsOn names a probe that this check does not have: use the name of another entry of probes"),
         validation = Rule::new(DEPENDS_ON_EARLIER).message("dependsOn may only name probes listed before its own: move what is depended on up (in a cycle no order fits; break it)")
     )]
@@ -155,7 +155,7 @@ pub struct ServiceRef {
 /// One thing to observe: a name, exactly one kind, and how to judge it.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
-    validation = Rule::new("[has(self.dns), has(self.tcp), has(self.tls), has(self.http), has(self.postgres)].filter(x, x).size() == 1").message("exactly one kind per probe: set one of dns, tcp, tls, http or postgres (use one entry of probes for each)"),
+    validation = Rule::new("[has(self.dns), has(self.tcp), has(self.tls), has(self.http), has(self.websocket), has(self.postgres), has(self.journey)].filter(x, x).size() == 1").message("exactly one kind per probe: set one of dns, tcp, tls, http, websocket, postgres or journey (use one entry of probes for each)"),
     validation = Rule::new("!has(self.dependsOn) || !(self.name in self.dependsOn)").message("a probe can't depend on itself: name probes listed before it").field_path(".dependsOn")
 )]
 #[serde(rename_all = "camelCase")]
@@ -176,9 +176,15 @@ pub struct ProbeSpec {
     /// Sends an HTTP request, and compares status, headers and body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpProbe>,
+    /// Opens a WebSocket, and sends and expects messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub websocket: Option<WebsocketProbe>,
     /// Logs in to a PostgreSQL server, such as Cloud SQL for PostgreSQL, and runs a query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<PostgresProbe>,
+    /// Walks a user's way through the service, step by step: the golden path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journey: Option<JourneyProbe>,
 
     /// Rules in CEL that must hold once the probe has passed, such as `latency < duration('300ms')` or `json.version == '2'`; otherwise AssertionFailed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -216,8 +222,12 @@ pub enum KindSpec<'a> {
     Tls(&'a TlsProbe),
     /// See [`ProbeSpec::http`].
     Http(&'a HttpProbe),
+    /// See [`ProbeSpec::websocket`].
+    Websocket(&'a WebsocketProbe),
     /// See [`ProbeSpec::postgres`].
     Postgres(&'a PostgresProbe),
+    /// See [`ProbeSpec::journey`].
+    Journey(&'a JourneyProbe),
 }
 
 impl ProbeSpec {
@@ -230,7 +240,9 @@ impl ProbeSpec {
             tcp,
             tls,
             http,
+            websocket,
             postgres,
+            journey,
             assert: _,
             max_latency: _,
             stage_timeouts: _,
@@ -242,7 +254,9 @@ impl ProbeSpec {
             tcp.as_ref().map(KindSpec::Tcp),
             tls.as_ref().map(KindSpec::Tls),
             http.as_ref().map(KindSpec::Http),
+            websocket.as_ref().map(KindSpec::Websocket),
             postgres.as_ref().map(KindSpec::Postgres),
+            journey.as_ref().map(KindSpec::Journey),
         ]
         .into_iter()
         .flatten()
@@ -293,6 +307,14 @@ pub struct StageTimeouts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
     pub body: Option<Duration>,
+    /// Request to upgrade the connection, up to the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub upgrade: Option<Duration>,
+    /// Messages sent and expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub messages: Option<Duration>,
     /// Bytes sent and expected over a plain connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]

@@ -28,6 +28,10 @@ pub enum Stage {
     Request,
     /// The response's body.
     Body,
+    /// The request to turn an HTTP connection into one of another protocol, up to the answer.
+    Upgrade,
+    /// Messages sent and messages expected.
+    Messages,
     /// Bytes sent and bytes expected over a plain connection.
     Exchange,
     /// What was asserted of the answer, and what is captured from it.
@@ -36,7 +40,7 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage.
-    pub const ALL: [Stage; 12] = [
+    pub const ALL: [Stage; 14] = [
         Stage::Resolve,
         Stage::Connect,
         Stage::Tls,
@@ -47,6 +51,8 @@ impl Stage {
         Stage::Payload,
         Stage::Request,
         Stage::Body,
+        Stage::Upgrade,
+        Stage::Messages,
         Stage::Exchange,
         Stage::Assert,
     ];
@@ -64,6 +70,8 @@ impl Stage {
             Stage::Payload => "payload",
             Stage::Request => "request",
             Stage::Body => "body",
+            Stage::Upgrade => "upgrade",
+            Stage::Messages => "messages",
             Stage::Exchange => "exchange",
             Stage::Assert => "assert",
         }

@@ -82,6 +82,9 @@ pub(super) fn unexpected(case: &Case<'_>) -> Vec<Finding> {
                 | Cause::BodyMismatch
                 | Cause::ResponseTooLarge
                 | Cause::TooManyRedirects
+                | Cause::CaptureMissing
+                | Cause::UpgradeRefused
+                | Cause::WebSocketClosed
         )
     };
     case.faults(is)
@@ -101,11 +104,14 @@ pub(super) fn unexpected(case: &Case<'_>) -> Vec<Finding> {
 
 fn server_error(observation: &Observation<'_>) -> bool {
     let status = |evidence: &crate::evidence::Evidence| {
-        evidence.facts.iter().any(|(fact, value)| *fact == Fact::HttpStatus && value.starts_with('5'))
+        evidence.facts.iter().any(|(fact, value)| {
+            // 1011 is a WebSocket's internal error.
+            (*fact == Fact::HttpStatus && value.starts_with('5')) || (*fact == Fact::CloseCode && &**value == "1011")
+        })
     };
     observation.evidence.is_some_and(status)
 }
 
 fn failing_database<'c>(case: &'c Case<'_>) -> Option<&'c Observation<'c>> {
-    case.observations.iter().find(|other| other.kind == Kind::Postgres && other.failing().is_some())
+    case.observations.iter().find(|other| other.peer_kind() == Kind::Postgres && other.failing().is_some())
 }

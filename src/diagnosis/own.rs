@@ -9,7 +9,9 @@ pub(super) const NOT_ALLOWED: &str = "check/not-allowed";
 pub(super) const PROBER: &str = "check/prober";
 
 pub(super) fn too_slow(case: &Case<'_>) -> Vec<Finding> {
-    case.faults(|cause| matches!(cause, Cause::LatencyExceeded | Cause::StartupBudgetExceeded))
+    case.faults(|cause| {
+        matches!(cause, Cause::JourneyBudgetExceeded | Cause::LatencyExceeded | Cause::StartupBudgetExceeded)
+    })
         .map(|(index, observation, failure)| {
             let layer = match failure.stage {
                 Some(Stage::Resolve | Stage::Connect) => Layer::Network,
@@ -22,6 +24,8 @@ pub(super) fn too_slow(case: &Case<'_>) -> Vec<Finding> {
                     | Stage::Payload
                     | Stage::Request
                     | Stage::Body
+                    | Stage::Upgrade
+                    | Stage::Messages
                     | Stage::Exchange
                     | Stage::Assert,
                 ) => observation.peer_layer(),

@@ -82,12 +82,12 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: answer::UNEXPECTED,
-        says: "The peer answers, but not as expected: the Application. An HTTP 5xx beside a failing database is its symptom.",
+        says: "The peer answers, but not as expected: the Application. An HTTP 5xx (for a WebSocket close code 1011, too) beside a failing database is its symptom.",
         look: answer::unexpected,
     },
     Rule {
         id: own::TOO_SLOW,
-        says: "It works, but slower than allowed (maxLatency, startupBudget).",
+        says: "It works, but slower than allowed (maxLatency, startupBudget, a journey's budget).",
         look: own::too_slow,
     },
     Rule {

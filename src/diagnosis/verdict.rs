@@ -104,7 +104,7 @@ fn ruled_out(case: &Case<'_>, primary: &Finding) -> Vec<(Layer, String)> {
 /// Whether a database that answers says anything of the blamed ones: it is one of theirs, or none of them is a database.
 fn speaks_for_blamed(case: &Case<'_>, primary: &Finding, healthy: &Observation<'_>) -> bool {
     let theirs = |address: SocketAddr| blamed(case, primary).any(|probe| probe.tried().any(|other| other == address));
-    blamed(case, primary).all(|probe| probe.kind != Kind::Postgres) || healthy.answered().any(theirs)
+    blamed(case, primary).all(|probe| probe.peer_kind() != Kind::Postgres) || healthy.answered().any(theirs)
 }
 
 /// What the blamed probes' own connection attempts clear.

@@ -9,10 +9,12 @@ mod database;
 mod dns;
 mod driven;
 mod http;
+mod journey;
 pub mod net;
 mod postgres;
 mod tcp;
 mod tls;
+mod websocket;
 
 use std::panic::AssertUnwindSafe;
 
@@ -130,7 +132,9 @@ async fn carry_out(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Fai
         Action::Dns(action) => Box::pin(dns::probe(action, attempt)).await,
         Action::Tls(action) => Box::pin(tls::probe(action, attempt)).await,
         Action::Http(action) => Box::pin(http::probe(action, attempt)).await,
+        Action::Websocket(action) => Box::pin(websocket::probe(action, attempt)).await,
         Action::Postgres(action) => Box::pin(postgres::probe(action, attempt)).await,
+        Action::Journey(action) => journey::probe(action, attempt).await,
     }
 }
 
@@ -142,6 +146,7 @@ fn untried(probe: usize, vantage: &Vantage, outcome: Outcome) -> Evidence {
         start: std::time::Duration::ZERO,
         latency: std::time::Duration::ZERO,
         stages: Vec::new(),
+        steps: Vec::new(),
         addresses: Vec::new(),
         facts: Vec::new(),
     }

@@ -47,6 +47,7 @@ fn is_news(judged: &Judged, before: Option<&Held>) -> bool {
         ConditionType::DatabaseReachable
         | ConditionType::NetworkReachable
         | ConditionType::EndpointsServing
+        | ConditionType::GoldenPathAvailable
         | ConditionType::StartsWithinBudget => {
             // A concern that is well is news after trouble alone. One that waits for another is told of by that other.
             let trouble = before.is_some_and(|before| {
@@ -70,6 +71,7 @@ fn speaks_for(told: &Judged, other: &Judged) -> bool {
         ConditionType::DatabaseReachable
         | ConditionType::NetworkReachable
         | ConditionType::EndpointsServing
+        | ConditionType::GoldenPathAvailable
         | ConditionType::StartsWithinBudget => false,
     }
 }

@@ -33,6 +33,7 @@ pub fn notice(plan: &CheckPlan, assessment: &Assessment, transition: &Transition
         | ConditionType::DatabaseReachable
         | ConditionType::NetworkReachable
         | ConditionType::EndpointsServing
+        | ConditionType::GoldenPathAvailable
         | ConditionType::StartsWithinBudget => judged.reason.is_fine(),
     });
     Notice {

@@ -2,14 +2,14 @@
 
 use kube::KubeSchema;
 use kube::core::Duration;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{HttpProbe, PostgresProbe, SecretKeyRef};
+use super::{HttpProbe, PostgresProbe, SecretKeyRef, WebsocketProbe};
 use crate::api::schema;
+use crate::api::spec::KindSpec;
 
 /// A user's way through a service, step by step: what one step captures, later ones use as `${name}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JourneyProbe {
     /// Limit for all steps together. Default: the probe's timeout, which bounds it.
@@ -19,18 +19,21 @@ pub struct JourneyProbe {
     /// Values of Secrets that steps use as `${name}`. They are never shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub secrets: Vec<JourneySecret>,
     /// The steps, in their order. After one that fails, only those with `always` are carried out.
-    #[schemars(length(min = 1, max = 16))]
+    #[schemars(length(max = 16))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    #[x_kube(validation = Rule::new("self.size() > 0").message("must have at least one step: an entry with a name and one of http, websocket or postgres"))]
     pub steps: Vec<JourneyStep>,
 }
 
 /// A value of a Secret, and the name by which steps use it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JourneySecret {
     /// Name, as in `${name}`: letters, digits and `_`.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(schema_with = "value_name")]
     pub name: String,
     /// Where the value is.
     pub secret_ref: SecretKeyRef,
@@ -38,53 +41,90 @@ pub struct JourneySecret {
 
 /// One step of a journey: a name, exactly one kind, and what to take from its answer.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[x_kube(validation = Rule::new("has(self.http) != has(self.postgres)").message("exactly one kind per step: set one of http or postgres"))]
+#[x_kube(validation = Rule::new("[has(self.http), has(self.websocket), has(self.postgres)].filter(x, x).size() == 1").message("exactly one kind per step: set one of http, websocket or postgres (a journey can't stand within a journey, nor can the other kinds: give them entries of probes of their own)"))]
 #[serde(rename_all = "camelCase")]
 pub struct JourneyStep {
-    /// Name, unique within the journey.
+    /// Name, unique within the journey. It appears in status and messages.
     #[schemars(schema_with = "schema::probe_name")]
     pub name: String,
-    /// Sends an HTTP request. `${name}` is replaced in `url` (after the host), in `headers` and in `body`.
+    /// Sends an HTTP request. `${name}` is replaced in `url` (after the host), in the values of `headers` and in `body`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpProbe>,
-    /// Logs in to a PostgreSQL server and runs a query. Nothing is replaced in it.
+    /// Opens a WebSocket. `${name}` is replaced in `url` (after the host), in the values of `headers` and in what the steps `send`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub websocket: Option<WebsocketProbe>,
+    /// Logs in to a PostgreSQL server and runs a query. Nothing is replaced in it: no value gets into a statement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<PostgresProbe>,
     /// What to take from the answer, for later steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub capture: Vec<Capture>,
     /// Rules in CEL that must hold of the step's answer; otherwise AssertionFailed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), inner(length(min = 1, max = 512)))]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 512)))]
     pub assert: Vec<String>,
     /// Limit for the step. A step never gets more than what is left of the budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
     pub timeout: Option<Duration>,
-    /// Carry it out even after another step has failed, to clean up: within a quarter of the budget (at most 5s) that is kept for it. Its own failure makes the probe Degraded.
+    /// Carry it out even after another step has failed, to clean up: within a quarter of the budget (at most 5s) that is kept for it, and only if all that it needs was captured. Its own failure makes the probe Degraded.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub always: bool,
 }
 
+impl JourneyStep {
+    /// Every kind that is set. Exactly one should be: an object may have been stored before the rule was.
+    pub fn kinds(&self) -> impl Iterator<Item = KindSpec<'_>> {
+        // Every field is named, so that a new kind is not forgotten here.
+        let JourneyStep { name: _, http, websocket, postgres, capture: _, assert: _, timeout: _, always: _ } = self;
+        [
+            http.as_ref().map(KindSpec::Http),
+            websocket.as_ref().map(KindSpec::Websocket),
+            postgres.as_ref().map(KindSpec::Postgres),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
 /// A value to take from an answer.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[x_kube(validation = Rule::new("[has(self.jsonPath), has(self.header), has(self.regex)].filter(x, x).size() == 1").message("exactly one source per capture: set one of jsonPath, header or regex"))]
+#[x_kube(validation = Rule::new("[has(self.jsonPath), has(self.header), has(self.cookie), has(self.regex), has(self.message)].filter(x, x).size() == 1").message("exactly one source per capture: set one of jsonPath, header, cookie, regex or message"))]
 #[serde(rename_all = "camelCase")]
 pub struct Capture {
     /// Name, as in `${name}`: letters, digits and `_`.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(schema_with = "value_name")]
     pub name: String,
-    /// JSONPath (RFC 9535) of one text, number or boolean in the answer: of http in its JSON, of postgres in the columns of the first row.
+    /// JSONPath (RFC 9535), without descendants (`..`), of one text, number or boolean: of http in the body, of websocket in the messages (the last that has it), of postgres in the columns of the first row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub json_path: Option<String>,
-    /// Name of a header of the response.
+    /// Name of a header of the HTTP response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
     pub header: Option<String>,
-    /// Regular expression (RE2 syntax) with one group, which is taken from the body.
+    /// Name of a cookie that the HTTP response sets (RFC 6265).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub cookie: Option<String>,
+    /// Regular expression (RE2 syntax) with one group, which is taken: of http from the body, of websocket from the messages (the last that matches).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub regex: Option<String>,
+    /// The whole of the last WebSocket message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self").message("must be true: leave the capture out instead"))]
+    pub message: Option<bool>,
+}
+
+fn value_name(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "string",
+        "maxLength": 63,
+        "x-kubernetes-validations": [
+            {"rule": "self.matches('^[A-Za-z0-9_]+$')", "message": "must be a name of letters, digits and '_', such as token"},
+        ],
+    })
 }

@@ -7,6 +7,7 @@ mod journey;
 mod postgres;
 mod tcp;
 mod tls;
+mod websocket;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ pub use journey::{Capture, JourneyProbe, JourneySecret, JourneyStep};
 pub use postgres::PostgresProbe;
 pub use tcp::TcpProbe;
 pub use tls::TlsProbe;
+pub use websocket::{ExpectJson, WebsocketProbe, WebsocketStep};
 
 /// One value of a Secret in the check's namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

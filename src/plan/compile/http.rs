@@ -6,10 +6,10 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use super::{Compiler, invalid};
-use crate::api::probes::HttpProbe;
+use crate::api::probes::{HttpHeader, HttpProbe, HttpSecretHeader, HttpTls};
 use crate::plan::Fault;
 use crate::plan::kinds::{Action, HttpAction, shown_url};
-use crate::plan::trust::Verification;
+use crate::plan::trust::{TlsPlan, Verification};
 
 const DEFAULT_MAX_BODY_BYTES: u32 = 1 << 20;
 
@@ -26,17 +26,8 @@ impl Compiler<'_> {
         let method = spec.method.as_deref().unwrap_or("GET");
         let method = Method::from_bytes(method.as_bytes())
             .map_err(|_| invalid(self.at("http.method"), format!("{method:?} is not an HTTP method")))?;
-        let settings = spec.tls.clone().unwrap_or_default();
-        let verification =
-            if settings.insecure_skip_verify { Verification::Nothing } else { Verification::ChainAndName };
         let plain = url.scheme() == "http" && spec.follow_redirects.unwrap_or(0) == 0;
-        let tls = self.trust(
-            "http.tls",
-            settings.server_name.as_deref(),
-            if plain { Verification::Nothing } else { verification },
-            settings.ca_secret_ref.as_ref(),
-            settings.client_cert_secret_ref.as_ref(),
-        )?;
+        let tls = self.http_tls("http.tls", spec.tls.as_ref(), plain)?;
         let expect_headers = spec
             .expect_headers
             .iter()
@@ -49,7 +40,7 @@ impl Compiler<'_> {
         Ok(Action::Http(Box::new(HttpAction {
             url,
             method,
-            headers: self.headers(spec)?,
+            headers: self.headers("http", &spec.headers, &spec.headers_from_secret)?,
             body: Bytes::from(spec.body.clone().unwrap_or_default()),
             expect_status: spec.expect_status.iter().filter_map(|status| u16::try_from(*status).ok()).collect(),
             expect_body: spec
@@ -66,22 +57,42 @@ impl Compiler<'_> {
         })))
     }
 
-    fn header_name(&self, path: &str, name: &str) -> Result<HeaderName, Fault> {
+    pub(super) fn header_name(&self, path: &str, name: &str) -> Result<HeaderName, Fault> {
         HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| invalid(self.at(&format!("{path}.name")), format!("{name:?} is not a header name")))
     }
 
-    fn headers(&self, spec: &HttpProbe) -> Result<HeaderMap, Fault> {
+    /// The TLS settings at `path` of a client of HTTP; `plain` if no TLS connection will be opened.
+    pub(super) fn http_tls(&self, path: &str, spec: Option<&HttpTls>, plain: bool) -> Result<TlsPlan, Fault> {
+        let settings = spec.cloned().unwrap_or_default();
+        let verification =
+            if plain || settings.insecure_skip_verify { Verification::Nothing } else { Verification::ChainAndName };
+        self.trust(
+            path,
+            settings.server_name.as_deref(),
+            verification,
+            settings.ca_secret_ref.as_ref(),
+            settings.client_cert_secret_ref.as_ref(),
+        )
+    }
+
+    /// The headers of a probe of that kind; those from Secrets are marked sensitive.
+    pub(super) fn headers(
+        &self,
+        kind: &str,
+        written: &[HttpHeader],
+        from_secret: &[HttpSecretHeader],
+    ) -> Result<HeaderMap, Fault> {
         let mut headers = HeaderMap::new();
-        for (index, header) in spec.headers.iter().enumerate() {
-            let path = format!("http.headers[{index}]");
+        for (index, header) in written.iter().enumerate() {
+            let path = format!("{kind}.headers[{index}]");
             let value = HeaderValue::from_str(&header.value).map_err(|_| {
                 invalid(self.at(&format!("{path}.value")), "holds characters that a header can't carry")
             })?;
             headers.append(self.header_name(&path, &header.name)?, value);
         }
-        for (index, header) in spec.headers_from_secret.iter().enumerate() {
-            let path = format!("http.headersFromSecret[{index}]");
+        for (index, header) in from_secret.iter().enumerate() {
+            let path = format!("{kind}.headersFromSecret[{index}]");
             let field = self.at(&format!("{path}.secretRef"));
             let text = self.secrets.text(&field, &header.secret_ref.name, &header.secret_ref.key)?;
             let mut value = HeaderValue::from_str(text)
@@ -94,11 +105,11 @@ impl Compiler<'_> {
 }
 
 /// Whether the URL holds a user or a password.
-fn has_user(url: &Url) -> bool {
+pub(super) fn has_user(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }
 
 /// What is written as a URL, as it may be shown. What is none may hold anything, and is not.
 pub(super) fn shown(text: &str) -> String {
-    Url::parse(text).map_or_else(|_| "http: not a URL".to_owned(), |url| shown_url(&url))
+    Url::parse(text).map_or_else(|_| "not a URL".to_owned(), |url| shown_url(&url))
 }

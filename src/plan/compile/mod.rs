@@ -4,9 +4,11 @@ mod assertions;
 mod database;
 mod dns;
 mod http;
+mod journey;
 mod postgres;
 mod tcp;
 mod tls;
+mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,6 +135,8 @@ fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
         payload,
         request,
         body,
+        upgrade,
+        messages,
         exchange,
     }) = timeouts
     else {
@@ -149,6 +153,8 @@ fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
         (Stage::Payload, payload),
         (Stage::Request, request),
         (Stage::Body, body),
+        (Stage::Upgrade, upgrade),
+        (Stage::Messages, messages),
         (Stage::Exchange, exchange),
     ]
     .into_iter()
@@ -228,7 +234,9 @@ impl Compiler<'_> {
             KindSpec::Tcp(spec) => (Kind::Tcp, format!("tcp://{}", authority(&spec.host, spec.port)), self.tcp(spec)),
             KindSpec::Tls(spec) => (Kind::Tls, format!("tls://{}", authority(&spec.host, spec.port)), self.tls(spec)),
             KindSpec::Http(spec) => (Kind::Http, http::shown(&spec.url), self.http(spec)),
+            KindSpec::Websocket(spec) => (Kind::Websocket, http::shown(&spec.url), self.websocket(spec)),
             KindSpec::Postgres(spec) => (Kind::Postgres, postgres::shown(spec), self.postgres(spec)),
+            KindSpec::Journey(spec) => (Kind::Journey, journey::way(spec), self.journey(spec)),
         }
     }
 

@@ -2,6 +2,8 @@
 
 mod database;
 mod http;
+mod journey;
+mod websocket;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,6 +17,8 @@ use crate::api::probes::RecordType;
 
 pub use database::{DatabaseTlsPlan, PostgresAction, Usage};
 pub use http::HttpAction;
+pub use journey::{CapturePlan, Filling, JourneyAction, JourneyStep, Source};
+pub use websocket::{JsonWanted, Wanted, WebsocketAction, WebsocketStep, WebsocketWait};
 
 /// What a probe does.
 #[derive(Clone, Debug)]
@@ -27,8 +31,12 @@ pub enum Action {
     Tls(TlsAction),
     /// Send an HTTP request.
     Http(Box<HttpAction>),
+    /// Open a WebSocket.
+    Websocket(Box<WebsocketAction>),
     /// Log in to PostgreSQL.
     Postgres(Box<PostgresAction>),
+    /// Walk a user's way.
+    Journey(Box<JourneyAction>),
 }
 
 /// Where to connect to.
@@ -44,10 +52,11 @@ pub struct Endpoint {
 
 impl Action {
     /// How a database is used, if this is a probe of one.
-    pub const fn usage(&self) -> Option<&Usage> {
+    pub fn usage(&self) -> Option<&Usage> {
         match self {
-            Action::Dns(_) | Action::Tcp(_) | Action::Tls(_) | Action::Http(_) => None,
+            Action::Dns(_) | Action::Tcp(_) | Action::Tls(_) | Action::Http(_) | Action::Websocket(_) => None,
             Action::Postgres(action) => Some(&action.usage),
+            Action::Journey(action) => action.usage(),
         }
     }
 }

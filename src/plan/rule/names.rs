@@ -41,8 +41,10 @@ pub fn variables(kind: Kind) -> Vec<&'static str> {
         Kind::Dns => &["records"],
         Kind::Tcp => &["received"],
         Kind::Tls => &["certificate"],
+        Kind::Websocket => &["upgrade", "messages", "message", "json", "timeToFirstMessage"],
         Kind::Http => &["status", "headers", "body", "json"],
         Kind::Postgres => &["rows", "row"],
+        Kind::Journey => &[],
     };
     [LATENCY, STAGES].into_iter().chain(answer.iter().copied()).collect()
 }

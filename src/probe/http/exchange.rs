@@ -26,7 +26,7 @@ use crate::probe::{Attempt, MAX_ANSWER};
 use crate::reasons::reasons;
 
 /// Largest response header that is read, in bytes.
-const MAX_HEADER: usize = 64 * 1024;
+pub const MAX_HEADER: usize = 64 * 1024;
 
 /// A request, as it goes to one hop.
 pub struct Request {
@@ -177,7 +177,7 @@ fn outgoing(request: &Request, version: HttpVersion) -> Result<hyper::Request<Fu
 }
 
 /// What a broken exchange stands for.
-fn failure(stage: Stage, error: &hyper::Error, session: Option<&Session>) -> Failure {
+pub fn failure(stage: Stage, error: &hyper::Error, session: Option<&Session>) -> Failure {
     if let (Some(Source::Io(io)), Some(session)) = (source(error), session) {
         // With TLS 1.3, a missing client certificate shows only after the handshake.
         let tls = session.failure(io);

@@ -2,7 +2,8 @@
 //!
 //! Redirects run the stages again, one after the other, within the probe's one deadline.
 
-mod exchange;
+mod cookies;
+pub(super) mod exchange;
 mod expect;
 mod preface;
 
@@ -55,6 +56,7 @@ pub async fn probe(action: &HttpAction, attempt: &mut Attempt<'_>) -> Result<(),
 fn tell(answer: &Answer, attempt: &mut Attempt<'_>) {
     attempt.answer("status", || json!(answer.status.as_u16()));
     attempt.answer("headers", || headers(&answer.headers));
+    attempt.answer("cookies", || cookies::cookies(&answer.headers));
     if attempt.is_asked() && answer.body_bytes <= MAX_ANSWER {
         attempt.answer("body", || String::from_utf8_lossy(&answer.body).into());
         if let Ok(json) = serde_json::from_slice(&answer.body) {

@@ -1,0 +1,99 @@
+//! Compiles a `websocket` probe. Pure but for the CA certificates of the system.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jsonpath_rust::parser::parse_json_path;
+use url::Url;
+
+use super::http::has_user;
+use super::{Compiler, invalid};
+use crate::api::probes::{ExpectJson, WebsocketProbe, WebsocketStep as Spec};
+use crate::plan::Fault;
+use crate::plan::kinds::{Action, JsonWanted, Wanted, WebsocketAction, WebsocketStep, WebsocketWait};
+
+const DEFAULT_MAX_MESSAGE_BYTES: u32 = 256 * 1024;
+const DEFAULT_MAX_MESSAGES: u32 = 1000;
+
+/// Headers that the request to upgrade has of itself (RFC 6455, section 4.1).
+const OWN: [&str; 6] = [
+    "connection",
+    "upgrade",
+    "sec-websocket-key",
+    "sec-websocket-version",
+    "sec-websocket-protocol",
+    "sec-websocket-extensions",
+];
+
+impl Compiler<'_> {
+    pub(super) fn websocket(&self, spec: &WebsocketProbe) -> Result<Action, Fault> {
+        let url = Url::parse(&spec.url)
+            .map_err(|error| invalid(self.at("websocket.url"), format!("is not a URL: {error}")))?;
+        if !matches!(url.scheme(), "ws" | "wss") || url.host_str().is_none() || has_user(&url) {
+            return Err(invalid(
+                self.at("websocket.url"),
+                "must be a ws:// or wss:// URL with a host and without a user",
+            ));
+        }
+        let headers = self.headers("websocket", &spec.headers, &spec.headers_from_secret)?;
+        if let Some(name) = headers.keys().find(|name| OWN.contains(&name.as_str())) {
+            let hint = if name == "sec-websocket-protocol" { ": use subprotocols" } else { ": leave it out" };
+            return Err(invalid(self.at("websocket.headers"), format!("{name} is the handshake's own header{hint}")));
+        }
+        let steps = spec.steps.iter().enumerate().map(|(index, step)| self.websocket_step(index, step));
+        Ok(Action::Websocket(Box::new(WebsocketAction {
+            tls: self.http_tls("websocket.tls", spec.tls.as_ref(), url.scheme() == "ws")?,
+            url,
+            headers,
+            subprotocols: spec.subprotocols.iter().map(|name| name.as_str().into()).collect(),
+            expect_subprotocol: spec.expect_subprotocol.as_deref().map(Into::into),
+            steps: steps.collect::<Result<_, Fault>>()?,
+            max_time_to_first_message: spec.max_time_to_first_message.map(Duration::from),
+            max_message_bytes: spec.max_message_bytes.unwrap_or(DEFAULT_MAX_MESSAGE_BYTES) as usize,
+            happy_eyeballs: spec.happy_eyeballs,
+        })))
+    }
+
+    fn websocket_step(&self, index: usize, spec: &Spec) -> Result<WebsocketStep, Fault> {
+        let path = format!("websocket.steps[{index}]");
+        let within = spec.within.map(Duration::from);
+        let max_messages = spec.max_messages.unwrap_or(DEFAULT_MAX_MESSAGES);
+        let wait = |wanted| WebsocketStep::Expect(WebsocketWait { wanted, within, max_messages });
+        match spec {
+            Spec { send: Some(text), send_base64: None, expect: None, expect_json: None, ping: None, .. } => {
+                Ok(WebsocketStep::Send(text.as_str().into()))
+            }
+            Spec { send: None, send_base64: Some(text), expect: None, expect_json: None, ping: None, .. } => {
+                let bytes = STANDARD.decode(text);
+                let bytes = bytes.map_err(|error| {
+                    invalid(self.at(&format!("{path}.sendBase64")), format!("is not base64: {error}"))
+                })?;
+                Ok(WebsocketStep::SendBinary(bytes.into()))
+            }
+            Spec { send: None, send_base64: None, expect: Some(pattern), expect_json: None, ping: None, .. } => {
+                Ok(wait(Wanted::Text(self.regex(&format!("{path}.expect"), pattern)?)))
+            }
+            Spec { send: None, send_base64: None, expect: None, expect_json: Some(json), ping: None, .. } => {
+                Ok(wait(Wanted::Json(self.json_wanted(&format!("{path}.expectJson"), json)?)))
+            }
+            Spec { send: None, send_base64: None, expect: None, expect_json: None, ping: Some(true), .. } => {
+                Ok(WebsocketStep::Ping(within))
+            }
+            _ => Err(invalid(self.at(&path), "exactly one of send, sendBase64, expect, expectJson and ping: true")),
+        }
+    }
+
+    /// A value that must be found in JSON, at `path`. One that is looked for everywhere would take a peer's depth of nesting
+    /// times its size.
+    pub(super) fn json_wanted(&self, path: &str, spec: &ExpectJson) -> Result<JsonWanted, Fault> {
+        let field = self.at(&format!("{path}.path"));
+        if spec.path.contains("..") {
+            return Err(invalid(field, "descendants (..) are not supported"));
+        }
+        let query = parse_json_path(&spec.path)
+            .map_err(|error| invalid(field, format!("{:?} is not a JSONPath (RFC 9535): {error}", spec.path)))?;
+        let matches = spec.matches.as_deref().map(|pattern| self.regex(&format!("{path}.matches"), pattern));
+        Ok(JsonWanted { written: spec.path.as_str().into(), path: query, matches: matches.transpose()? })
+    }
+}

@@ -1,0 +1,182 @@
+//! The upgrade stage: the request to turn an HTTP/1.1 connection into a WebSocket, and what the server says to it (RFC 6455,
+//! section 4). Does network I/O.
+
+use bytes::Bytes;
+use futures::TryFutureExt;
+use http_body_util::Empty;
+use hyper::client::conn::http1;
+use hyper::header::{
+    CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, SERVER, UPGRADE,
+    USER_AGENT,
+};
+use hyper::{Request, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use url::Url;
+
+use crate::api::{Cause, Stage};
+use crate::evidence::{Fact, Failure, clip};
+use crate::plan::kinds::{WebsocketAction, shown_url};
+use crate::probe::Attempt;
+use crate::probe::driven::Driven;
+use crate::probe::http::exchange::{MAX_HEADER, failure};
+use crate::probe::net::line::Line;
+use crate::probe::net::tls::Session;
+
+/// Longest value of a header that is shown, in characters.
+const SHOWN_HEADER: usize = 60;
+
+/// Upgrades the connection, and returns it with what the server has sent already.
+pub async fn upgrade(
+    action: &WebsocketAction,
+    attempt: &mut Attempt<'_>,
+    line: Line,
+    session: Option<&Session>,
+) -> Result<(Line, Vec<u8>), Failure> {
+    let key = generate_key();
+    let request = request(action, &key)?;
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size(MAX_HEADER);
+    let mut answered = None;
+    let exchange = async {
+        let (mut sender, connection) = builder.handshake(TokioIo::new(line)).await?;
+        let mut connection = Driven::new(connection.with_upgrades());
+        let response = connection.beside(sender.send_request(request)).await?;
+        answered = Some((response.status(), response.headers().clone()));
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(None);
+        }
+        let upgraded = connection.beside(hyper::upgrade::on(response)).await?;
+        Ok(upgraded.downcast::<TokioIo<Line>>().ok().map(|parts| (parts.io.into_inner(), parts.read_buf.to_vec())))
+    };
+    let work = exchange.map_err(|error: hyper::Error| failure(Stage::Upgrade, &error, session));
+    let waiting = || format!("waiting for {} to upgrade the connection", shown_url(&action.url));
+    let result = attempt.stage(Stage::Upgrade, waiting, work).await;
+    let Some((status, headers)) = answered else { return result.and_then(|_| Err(lost())) };
+    attempt.fact(Fact::HttpStatus, status.as_str());
+    if let Some(chosen) = headers.get(SEC_WEBSOCKET_PROTOCOL) {
+        attempt.fact(Fact::Subprotocol, String::from_utf8_lossy(chosen.as_bytes()));
+    }
+    judge(action, status, &headers, &key)?;
+    result?.ok_or_else(lost)
+}
+
+fn lost() -> Failure {
+    Failure::new(Cause::ProberError, Stage::Upgrade, "the upgraded connection could not be taken over")
+}
+
+fn request(action: &WebsocketAction, key: &str) -> Result<Request<Empty<Bytes>>, Failure> {
+    let ours = |reason: String| Failure::new(Cause::ProberError, Stage::Upgrade, reason);
+    let url = &action.url;
+    let host = url.host_str().unwrap_or_default();
+    let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+    let target: Uri = path.parse().map_err(|error| ours(format!("the URL can't be requested: {error}")))?;
+    let value = |text: &str| HeaderValue::from_str(text).map_err(|error| ours(format!("a header: {error}")));
+    let mut request = Request::new(Empty::new());
+    *request.uri_mut() = target;
+    let headers = request.headers_mut();
+    headers.extend(action.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+    headers.entry(HOST).or_insert(value(&authority)?);
+    let agent = HeaderValue::from_static(concat!("runready/", env!("CARGO_PKG_VERSION")));
+    headers.entry(USER_AGENT).or_insert(agent);
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    headers.insert(SEC_WEBSOCKET_KEY, value(key)?);
+    if !action.subprotocols.is_empty() {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, value(&action.subprotocols.join(", "))?);
+    }
+    Ok(request)
+}
+
+/// Judges the answer to the request (RFC 6455, section 4.1).
+fn judge(action: &WebsocketAction, status: StatusCode, headers: &HeaderMap, key: &str) -> Result<(), Failure> {
+    let url = shown_url(&action.url);
+    if status != StatusCode::SWITCHING_PROTOCOLS {
+        let message =
+            format!("{url} answered {status} instead of 101 Switching Protocols{}", refused(action, status, headers));
+        return Err(Failure::new(Cause::UpgradeRefused, Stage::Upgrade, message));
+    }
+    let wrong = |what: String| {
+        let message =
+            format!("{url} answered 101 Switching Protocols, but {what}: what answers is no WebSocket server");
+        Err(Failure::new(Cause::ProtocolMismatch, Stage::Upgrade, message))
+    };
+    if !has_token(headers, &UPGRADE, "websocket") || !has_token(headers, &CONNECTION, "upgrade") {
+        return wrong("not to websocket".to_owned());
+    }
+    if headers.get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes)
+        != Some(derive_accept_key(key.as_bytes()).as_bytes())
+    {
+        return wrong("its Sec-WebSocket-Accept does not belong to this request".to_owned());
+    }
+    if headers.contains_key(SEC_WEBSOCKET_EXTENSIONS) {
+        return wrong("it chose an extension that it was not offered".to_owned());
+    }
+    let chosen = headers.get(SEC_WEBSOCKET_PROTOCOL).map(|chosen| String::from_utf8_lossy(chosen.as_bytes()));
+    if let Some(chosen) = chosen.as_deref().filter(|chosen| !action.subprotocols.iter().any(|name| **name == **chosen))
+    {
+        return wrong(format!("it chose the subprotocol {:?}, which it was not offered", clip(chosen, SHOWN_HEADER)));
+    }
+    match (&action.expect_subprotocol, chosen) {
+        (Some(expected), chosen) if chosen.as_deref() != Some(expected) => {
+            let chosen = chosen.map_or_else(|| "none".to_owned(), |chosen| format!("{chosen:?}"));
+            let message = format!("{url} chose {chosen} of the subprotocols offered; expected {expected:?}");
+            Err(Failure::new(Cause::UnexpectedResult, Stage::Upgrade, message))
+        }
+        (Some(_) | None, _) => Ok(()),
+    }
+}
+
+/// Whether a header is a list that holds this word, in whatever case.
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case(token))
+}
+
+/// Who it was that refused, and what that usually means.
+fn refused(action: &WebsocketAction, status: StatusCode, headers: &HeaderMap) -> String {
+    let shown = |name: &HeaderName| {
+        let value = String::from_utf8_lossy(headers.get(name)?.as_bytes()).into_owned();
+        Some(format!("{name} {}", clip(&value, SHOWN_HEADER)))
+    };
+    let who: Vec<String> = [&SERVER, &CONTENT_TYPE].into_iter().filter_map(shown).collect();
+    let who = if who.is_empty() { String::new() } else { format!(" ({})", who.join(", ")) };
+    format!("{who}: {}", meaning(&action.url, status, headers))
+}
+
+fn meaning(url: &Url, status: StatusCode, headers: &HeaderMap) -> String {
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let said = match status.as_u16() {
+        200..=299 => {
+            "it answers as for plain HTTP: the path is not the WebSocket's, or a proxy on the way drops the Upgrade header"
+        }
+        300..=399 => {
+            let target = text(&LOCATION).and_then(|location| url.join(location).ok()).map(|target| shown_url(&target));
+            let target = target.map_or_else(|| "elsewhere".to_owned(), |target| format!("to {target}"));
+            return format!("it redirects {target}, which a WebSocket does not follow: correct the url");
+        }
+        400 => {
+            "it does not take this for a WebSocket request: a proxy may drop the Upgrade header, or it wants other headers"
+        }
+        401 => "it wants credentials, or other ones: look at headersFromSecret",
+        403 => "it does not let this caller in: credentials, the Origin header, or Cloud Run's IAM (roles/run.invoker)",
+        404 => "nothing is served at this path",
+        426 => {
+            let versions = text(&SEC_WEBSOCKET_VERSION).map(|versions| format!(" {}", clip(versions, SHOWN_HEADER)));
+            return format!(
+                "it wants another version of the protocol than 13:{}",
+                versions.unwrap_or_else(|| " not said which".to_owned())
+            );
+        }
+        429 => "it, or what stands before it, has too many requests or connections",
+        502 | 504 => "what answers is a proxy, and it got no answer from the service behind it",
+        503 => "no instance of the service takes the request: it starts, crashes, or is at its limit",
+        500..=599 => "the service fails; that may be the symptom of a failing dependency",
+        _ => "look at the service's log for this request",
+    };
+    said.to_owned()
+}
