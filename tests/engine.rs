@@ -142,7 +142,7 @@ fn ready(status: &ConnectivityCheckStatus) -> (ConditionStatus, String) {
 fn evidence(probe: usize, outcome: Outcome) -> Evidence {
     let passed = matches!(outcome, Outcome::Passed | Outcome::Degraded(_));
     let connect = StageRecord {
-        stage: Stage::Connect,
+        stage: Stage::Connect, step: None,
         start: Duration::ZERO,
         duration: Duration::from_millis(3),
         limit: Duration::from_secs(10),
@@ -155,6 +155,7 @@ fn evidence(probe: usize, outcome: Outcome) -> Evidence {
         start: Duration::ZERO,
         latency: Duration::from_millis(3),
         stages: vec![connect],
+        steps: Vec::new(),
         addresses: Vec::new(),
         facts: Vec::new(),
     }

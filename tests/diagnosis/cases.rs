@@ -36,6 +36,7 @@ pub fn well(name: &str, kind: Kind, at: &str) -> Seen {
         start: Duration::ZERO,
         latency: Duration::from_millis(3),
         stages,
+        steps: Vec::new(),
         addresses,
         facts: Vec::new(),
     };
@@ -122,7 +123,7 @@ pub fn address(at: &str, cause: Option<Cause>) -> AddressRecord {
 
 pub fn record(stage: Stage, passed: bool) -> StageRecord {
     let duration = Duration::from_millis(1);
-    StageRecord { stage, start: Duration::ZERO, duration, limit: Duration::from_secs(20), passed }
+    StageRecord { stage, step: None, start: Duration::ZERO, duration, limit: Duration::from_secs(20), passed }
 }
 
 const fn stages_of(kind: Kind) -> &'static [Stage] {

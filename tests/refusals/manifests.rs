@@ -16,7 +16,7 @@ const fn bad(what: &'static str, spec: &'static str, field: &'static str, says: 
     Bad { what, spec, field, says }
 }
 
-const KINDS: &str = "exactly one kind per probe: set one of dns, tcp, tls, http or postgres";
+const KINDS: &str = "exactly one kind per probe: set one of dns, tcp, tls, http, websocket, postgres or journey";
 const GO_STYLE: &str = "must be a Go-style duration with a unit, such as 500ms, 30s or 1m30s";
 const ONE_WAY: &str = "set exactly one way to the database: host (with port), or socket";
 const WITHIN: &str = "timeout must not be longer than the interval (default 30s)";
