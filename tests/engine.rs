@@ -142,7 +142,8 @@ fn ready(status: &ConnectivityCheckStatus) -> (ConditionStatus, String) {
 fn evidence(probe: usize, outcome: Outcome) -> Evidence {
     let passed = matches!(outcome, Outcome::Passed | Outcome::Degraded(_));
     let connect = StageRecord {
-        stage: Stage::Connect, step: None,
+        stage: Stage::Connect,
+        step: None,
         start: Duration::ZERO,
         duration: Duration::from_millis(3),
         limit: Duration::from_secs(10),

@@ -21,7 +21,8 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 7] = [Kind::Dns, Kind::Tcp, Kind::Tls, Kind::Http, Kind::Websocket, Kind::Postgres, Kind::Journey];
+    pub const ALL: [Kind; 7] =
+        [Kind::Dns, Kind::Tcp, Kind::Tls, Kind::Http, Kind::Websocket, Kind::Postgres, Kind::Journey];
 
     /// The name of the field in the spec, and of the label in metrics.
     pub const fn as_str(self) -> &'static str {

@@ -103,7 +103,8 @@ impl Observation<'_> {
     /// Whether that stage passed in the last observation; of a journey that fails, in the step that does.
     pub fn passed(&self, stage: Stage) -> bool {
         let step = self.failure.and_then(|failure| failure.step.as_deref());
-        let passed = |evidence: &Evidence| evidence.stages_of(step).any(|record| record.stage == stage && record.passed);
+        let passed =
+            |evidence: &Evidence| evidence.stages_of(step).any(|record| record.stage == stage && record.passed);
         self.evidence.is_some_and(passed)
     }
 

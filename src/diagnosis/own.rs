@@ -12,28 +12,28 @@ pub(super) fn too_slow(case: &Case<'_>) -> Vec<Finding> {
     case.faults(|cause| {
         matches!(cause, Cause::JourneyBudgetExceeded | Cause::LatencyExceeded | Cause::StartupBudgetExceeded)
     })
-        .map(|(index, observation, failure)| {
-            let layer = match failure.stage {
-                Some(Stage::Resolve | Stage::Connect) => Layer::Network,
-                Some(
-                    Stage::Tls
-                    | Stage::Handshake
-                    | Stage::Authenticate
-                    | Stage::Initialize
-                    | Stage::Query
-                    | Stage::Payload
-                    | Stage::Request
-                    | Stage::Body
-                    | Stage::Upgrade
-                    | Stage::Messages
-                    | Stage::Exchange
-                    | Stage::Assert,
-                ) => observation.peer_layer(),
-                None => failure.cause.usual_layer(),
-            };
-            Finding::about(TOO_SLOW, index, observation, failure, layer, Confidence::Medium)
-        })
-        .collect()
+    .map(|(index, observation, failure)| {
+        let layer = match failure.stage {
+            Some(Stage::Resolve | Stage::Connect) => Layer::Network,
+            Some(
+                Stage::Tls
+                | Stage::Handshake
+                | Stage::Authenticate
+                | Stage::Initialize
+                | Stage::Query
+                | Stage::Payload
+                | Stage::Request
+                | Stage::Body
+                | Stage::Upgrade
+                | Stage::Messages
+                | Stage::Exchange
+                | Stage::Assert,
+            ) => observation.peer_layer(),
+            None => failure.cause.usual_layer(),
+        };
+        Finding::about(TOO_SLOW, index, observation, failure, layer, Confidence::Medium)
+    })
+    .collect()
 }
 
 pub(super) fn spec(case: &Case<'_>) -> Vec<Finding> {

@@ -66,7 +66,10 @@ impl std::fmt::Display for History {
 impl From<&str> for History {
     fn from(outcomes: &str) -> Self {
         let mut history = History::default();
-        outcomes.bytes().filter(|outcome| matches!(outcome, b'+' | b'-')).for_each(|outcome| history.add(outcome == b'+'));
+        outcomes
+            .bytes()
+            .filter(|outcome| matches!(outcome, b'+' | b'-'))
+            .for_each(|outcome| history.add(outcome == b'+'));
         history
     }
 }
@@ -92,7 +95,15 @@ const fn severity(state: ProbeState) -> u8 {
 
 impl Default for Track {
     fn default() -> Self {
-        Track { established: None, streak: 0, pending: ProbeState::Unknown, failure: None, since: None, history: History::default(), last: None }
+        Track {
+            established: None,
+            streak: 0,
+            pending: ProbeState::Unknown,
+            failure: None,
+            since: None,
+            history: History::default(),
+            last: None,
+        }
     }
 }
 
@@ -110,13 +121,12 @@ impl Track {
         };
         // During a streak for the worse the message speaks of the last observation, not of what the state rests on.
         let message = |cause: Cause| if status.streak < 0 { cause.summary() } else { status.message.as_str() };
-        let failure =
-            status.cause.map(|cause| Failure {
-                cause,
-                step: status.failed_step.as_deref().map(Into::into),
-                stage: status.failed_stage,
-                message: message(cause).into(),
-            });
+        let failure = status.cause.map(|cause| Failure {
+            cause,
+            step: status.failed_step.as_deref().map(Into::into),
+            stage: status.failed_stage,
+            message: message(cause).into(),
+        });
         Track {
             established,
             streak: status.streak,
@@ -368,7 +378,8 @@ mod tests {
     fn a_break_at_another_step_is_a_change() {
         let mut track = Track::default();
         let mut at = |step: &str| {
-            let failure = Failure { step: Some(step.into()), ..Failure::new(Cause::ConnectTimeout, Stage::Connect, "x") };
+            let failure =
+                Failure { step: Some(step.into()), ..Failure::new(Cause::ConnectTimeout, Stage::Connect, "x") };
             let thresholds = Thresholds { failure: 1, success: 1 };
             track.observe(evidence(Outcome::Failed(failure)), thresholds, Timestamp::UNIX_EPOCH)
         };

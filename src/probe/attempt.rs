@@ -10,7 +10,9 @@ use tokio::time::timeout_at;
 use super::Vantage;
 use super::net::connect::Stragglers;
 use crate::api::{Cause, ProbeState, Stage};
-use crate::evidence::{AddressRecord, Evidence, Fact, Failure, MAX_TEXT, Outcome, Shown, StageRecord, StepRecord, clip};
+use crate::evidence::{
+    AddressRecord, Evidence, Fact, Failure, MAX_TEXT, Outcome, Shown, StageRecord, StepRecord, clip,
+};
 use crate::plan::ProbePlan;
 
 /// The most that is kept of one text or body for assertions and captures, in bytes.

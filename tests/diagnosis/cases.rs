@@ -4,12 +4,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use runready::api::{Cause, Confidence, Kind, Layer, ProbeState, Stage};
+use runready::api::{Cause, Confidence, Kind, Layer, ProbeState, Stage, StepState};
 use runready::diagnosis::{Case, Observation};
-use runready::evidence::{AddressRecord, Evidence, Fact, Failure, Outcome, StageRecord};
+use runready::evidence::{AddressRecord, Evidence, Fact, Failure, Outcome, StageRecord, StepRecord};
 
 use Confidence::{High, Low, Medium};
-use Kind::{Dns, Http, Postgres, Tcp, Tls};
+use Kind::{Dns, Http, Journey, Postgres, Tcp, Tls, Websocket};
 
 /// A vantage in a cluster.
 pub const POD: &str = "pod/runready/runready-0";
@@ -104,6 +104,27 @@ impl Seen {
         self
     }
 
+    /// As a step of a journey, which another step has gone before.
+    pub fn at_step(mut self, name: &str, kind: Kind) -> Self {
+        let step = |name: &str, kind, state| StepRecord {
+            name: name.into(),
+            kind,
+            always: false,
+            state,
+            duration: Duration::from_millis(1),
+            failure: None,
+        };
+        if let Some(evidence) = &mut self.evidence {
+            evidence.steps = vec![step("earlier", Http, StepState::Passed), step(name, kind, StepState::Failed)];
+            evidence.stages.iter_mut().for_each(|record| record.step = Some(1));
+            let before =
+                [Stage::Connect, Stage::Request].map(|stage| StageRecord { step: Some(0), ..record(stage, true) });
+            evidence.stages.splice(0..0, before);
+        }
+        self.failure = self.failure.map(|failure| Failure { step: Some(name.into()), ..failure });
+        self
+    }
+
     fn as_observation(&self) -> Observation<'_> {
         Observation {
             name: &self.name,
@@ -132,6 +153,8 @@ const fn stages_of(kind: Kind) -> &'static [Stage] {
         Tcp => &[Stage::Connect, Stage::Exchange],
         Tls => &[Stage::Connect, Stage::Tls],
         Http => &[Stage::Connect, Stage::Tls, Stage::Request, Stage::Body],
+        Websocket => &[Stage::Connect, Stage::Tls, Stage::Upgrade, Stage::Messages],
+        Journey => &[Stage::Connect, Stage::Request, Stage::Body, Stage::Assert],
         Postgres => &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Authenticate, Stage::Query],
     }
 }
@@ -169,7 +192,8 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::AuthenticationTimeout
         | Cause::AccessDenied
         | Cause::DatabaseNotFound => Some(Stage::Authenticate),
-        Cause::AssertionFailed => Some(Stage::Assert),
+        Cause::UpgradeRefused => Some(Stage::Upgrade),
+        Cause::AssertionFailed | Cause::CaptureMissing => Some(Stage::Assert),
         Cause::SecretNotFound | Cause::SecretKeyMissing | Cause::InvalidSpec | Cause::ProberError => None,
         Cause::ConnectionReset
         | Cause::ConnectionClosed
@@ -185,6 +209,8 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::BodyMismatch
         | Cause::ResponseTooLarge
         | Cause::TooManyRedirects
+        | Cause::WebSocketClosed
+        | Cause::JourneyBudgetExceeded
         | Cause::LatencyExceeded
         | Cause::StartupBudgetExceeded => Some(last),
     }
@@ -373,6 +399,48 @@ pub fn rows() -> Vec<Row> {
         ),
         ("the connection is cut", vec![database(Cause::ConnectionClosed)], "server/cuts", Layer::Database, Medium),
         ("the answer is a 404", vec![web(Cause::StatusUnexpected)], "application/answer", Layer::Application, Medium),
+        (
+            "a WebSocket is refused",
+            vec![ill("chat", Websocket, WEB, Cause::UpgradeRefused)],
+            "application/answer",
+            Layer::Application,
+            Medium,
+        ),
+        (
+            "a WebSocket is closed with an internal error",
+            vec![ill("chat", Websocket, WEB, Cause::WebSocketClosed).telling(Fact::CloseCode, "1011")],
+            "application/answer",
+            Layer::Application,
+            Medium,
+        ),
+        (
+            "the chat accepts and says nothing",
+            vec![ill("chat", Websocket, WEB, Cause::ResponseTimeout)],
+            "server/hangs",
+            Layer::Application,
+            Medium,
+        ),
+        (
+            "a journey's step does not answer with what a later one needs",
+            vec![ill("golden-path", Journey, WEB, Cause::CaptureMissing).at_step("login", Http)],
+            "application/answer",
+            Layer::Application,
+            Medium,
+        ),
+        (
+            "a journey's steps are too slow together",
+            vec![ill("golden-path", Journey, WEB, Cause::JourneyBudgetExceeded).at_step("chat", Websocket)],
+            "latency/too-slow",
+            Layer::Application,
+            Medium,
+        ),
+        (
+            "the database that a journey looks into refuses, after a step that passed",
+            vec![ill("golden-path", Journey, DB, Cause::ConnectionRefused).at_step("row", Postgres)],
+            "server/refused",
+            Layer::Database,
+            Medium,
+        ),
         (
             "it works, but slowly",
             vec![database(Cause::LatencyExceeded).in_state(ProbeState::Degraded)],

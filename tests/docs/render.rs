@@ -209,7 +209,8 @@ fn scrape() -> String {
     let metrics = Metrics::new();
     let series = metrics.add(&plan);
     let passed = StageRecord {
-        stage: Stage::Connect, step: None,
+        stage: Stage::Connect,
+        step: None,
         start: Duration::ZERO,
         duration: Duration::from_millis(3),
         limit: Duration::from_secs(20),

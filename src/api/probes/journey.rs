@@ -2,7 +2,9 @@
 
 use kube::KubeSchema;
 use kube::core::Duration;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{HttpProbe, PostgresProbe, SecretKeyRef, WebsocketProbe};
 use crate::api::schema;
@@ -49,12 +51,15 @@ pub struct JourneyStep {
     pub name: String,
     /// Sends an HTTP request. `${name}` is replaced in `url` (after the host), in the values of `headers` and in `body`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "http_step")]
     pub http: Option<HttpProbe>,
     /// Opens a WebSocket. `${name}` is replaced in `url` (after the host), in the values of `headers` and in what the steps `send`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "websocket_step")]
     pub websocket: Option<WebsocketProbe>,
     /// Logs in to a PostgreSQL server and runs a query. Nothing is replaced in it: no value gets into a statement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "postgres_step")]
     pub postgres: Option<PostgresProbe>,
     /// What to take from the answer, for later steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -117,6 +122,36 @@ pub struct Capture {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self").message("must be true: leave the capture out instead"))]
     pub message: Option<bool>,
+}
+
+fn http_step(generator: &mut SchemaGenerator) -> Schema {
+    without_rules(HttpProbe::json_schema(generator))
+}
+
+fn websocket_step(generator: &mut SchemaGenerator) -> Schema {
+    without_rules(WebsocketProbe::json_schema(generator))
+}
+
+fn postgres_step(generator: &mut SchemaGenerator) -> Schema {
+    without_rules(PostgresProbe::json_schema(generator))
+}
+
+/// The schema without its rules in CEL: the API server bounds what all rules together may cost, and those within the steps of
+/// every probe would be more. What they say, the plan checks.
+fn without_rules(schema: Schema) -> Schema {
+    fn strip(value: &mut Value) {
+        match value {
+            Value::Object(map) => {
+                map.remove("x-kubernetes-validations");
+                map.values_mut().for_each(strip);
+            }
+            Value::Array(items) => items.iter_mut().for_each(strip),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let mut value = schema.to_value();
+    strip(&mut value);
+    value.try_into().unwrap_or_default()
 }
 
 fn value_name(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -8,7 +8,9 @@ use jsonpath_rust::parser::parse_json_path;
 use secrecy::SecretString;
 
 use super::{Compiler, http, invalid};
-use crate::api::probes::{Capture, HttpHeader, HttpProbe, JourneyProbe, JourneyStep as Spec, PostgresProbe, WebsocketProbe};
+use crate::api::probes::{
+    Capture, HttpHeader, HttpProbe, JourneyProbe, JourneyStep as Spec, PostgresProbe, WebsocketProbe,
+};
 use crate::api::spec::KindSpec;
 use crate::plan::kinds::{Action, CapturePlan, Filling, JourneyAction, JourneyStep, Source};
 use crate::plan::template::{Form, Template, is_name};
@@ -79,7 +81,8 @@ impl Compiler<'_> {
         for (index, capture) in spec.capture.iter().enumerate() {
             let path = format!("capture[{index}]");
             self.new_name(&path, &capture.name, known)?;
-            captures.push(CapturePlan { name: capture.name.as_str().into(), source: self.source(&path, capture, kind)? });
+            captures
+                .push(CapturePlan { name: capture.name.as_str().into(), source: self.source(&path, capture, kind)? });
         }
         Ok(JourneyStep {
             probe: ProbePlan {
@@ -202,7 +205,8 @@ impl Compiler<'_> {
         for (path, text) in statements {
             let used = known.iter().find(|name| text.contains(&format!("${{{name}}}")));
             if let Some(name) = used {
-                let message = format!("${{{name}}} is not replaced in a statement: what a peer answers must not become SQL");
+                let message =
+                    format!("${{{name}}} is not replaced in a statement: what a peer answers must not become SQL");
                 return Err(invalid(self.at(path), message));
             }
         }
@@ -244,7 +248,10 @@ impl Compiler<'_> {
                 })?;
                 match regex.captures_len() {
                     2 => Ok(Source::Regex(Box::new(regex))),
-                    _ => Err(invalid(field("regex"), format!("{pattern:?} must have exactly one group, in parentheses: it is what is taken"))),
+                    _ => Err(invalid(
+                        field("regex"),
+                        format!("{pattern:?} must have exactly one group, in parentheses: it is what is taken"),
+                    )),
                 }
             }
             Capture { name: _, json_path: None, header: None, cookie: None, regex: None, message: Some(true) } => {

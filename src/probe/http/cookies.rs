@@ -24,7 +24,9 @@ mod tests {
     #[test]
     fn cookies_are_read_as_browsers_read_them() {
         let mut headers = HeaderMap::new();
-        for text in ["sid=a=b; Path=/; HttpOnly", "q=\"x\"; Expires=Wed, 21 Oct 2026 07:28:00 GMT", "none", "=v", "sid=new"] {
+        for text in
+            ["sid=a=b; Path=/; HttpOnly", "q=\"x\"; Expires=Wed, 21 Oct 2026 07:28:00 GMT", "none", "=v", "sid=new"]
+        {
             headers.append(SET_COOKIE, HeaderValue::from_static(text));
         }
         assert_eq!(cookies(&headers), json!({"sid": "new", "q": "x"}));

@@ -16,7 +16,8 @@ const LONGEST: usize = 16 * 1024;
 /// Why there is none, for people.
 pub fn value(source: &Source, answers: &[(&'static str, Value)]) -> Result<String, String> {
     let known = |name: &str| answers.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
-    let of_map = |map: &str, key: &str| known(map).and_then(|map| map.get(key)).and_then(Value::as_str).map(str::to_owned);
+    let of_map =
+        |map: &str, key: &str| known(map).and_then(|map| map.get(key)).and_then(Value::as_str).map(str::to_owned);
     let found = match source {
         Source::JsonPath(written, query) => match (known("messages"), known("row").or_else(|| known("json"))) {
             (Some(messages), _) => {
@@ -34,7 +35,9 @@ pub fn value(source: &Source, answers: &[(&'static str, Value)]) -> Result<Strin
         Source::Regex(pattern) => {
             let group = |text: &str| pattern.captures(text).and_then(|found| Some(found.get(1)?.as_str().to_owned()));
             match known("messages") {
-                Some(messages) => texts(messages).rev().find_map(group).ok_or("no message matches the regex".to_owned()),
+                Some(messages) => {
+                    texts(messages).rev().find_map(group).ok_or("no message matches the regex".to_owned())
+                }
                 None => known("body").and_then(Value::as_str).and_then(group).ok_or_else(|| {
                     format!("the body does not match the regex, or has more than {} KiB", MAX_ANSWER / 1024)
                 }),

@@ -68,7 +68,10 @@ fn url(sample: &Url, template: &Template, values: &Values) -> Result<Url, Failur
 fn header(headers: &mut HeaderMap, name: &HeaderName, template: &Template, values: &Values) -> Result<(), Failure> {
     let text = template.fill(Form::Raw, |name| value(values, name));
     let mut filled = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| {
-        unfit(template.names().next().unwrap_or_default(), &format!("holds characters that the header {name} can't carry"))
+        unfit(
+            template.names().next().unwrap_or_default(),
+            &format!("holds characters that the header {name} can't carry"),
+        )
     })?;
     filled.set_sensitive(true);
     headers.append(name.clone(), filled);

@@ -97,7 +97,8 @@ impl<'a> Walk<'a> {
         let told = failure.as_ref().map(|failure| (failure.cause, failure.message.clone()));
         attempt.take_step(start, record(state, attempt.elapsed().saturating_sub(start), told), evidence);
         let Some(failure) = failure else { return };
-        let message = format!("step {} of {}, {}: {}", index + 1, self.action.steps.len(), step.probe.name, failure.message);
+        let message =
+            format!("step {} of {}, {}: {}", index + 1, self.action.steps.len(), step.probe.name, failure.message);
         let failure =
             Failure { step: Some(step.probe.name.clone()), message: clip(&message, MAX_TEXT).into(), ..failure };
         match state {
@@ -122,7 +123,8 @@ impl<'a> Walk<'a> {
     async fn carried(&mut self, index: usize, step: &JourneyStep, outer: &Attempt<'_>) -> Evidence {
         let elapsed = outer.elapsed();
         let allowed = self.allowed(step, elapsed);
-        let plan = ProbePlan { timeout: allowed.time, stage_limits: outer.plan.stage_limits.clone(), ..step.probe.clone() };
+        let plan =
+            ProbePlan { timeout: allowed.time, stage_limits: outer.plan.stage_limits.clone(), ..step.probe.clone() };
         let bound = if allowed.of_budget { LEFT_BOUND } else { OWN_BOUND };
         let mut attempt = Attempt::start(&plan, outer.vantage).bound_by(bound);
         let result = if allowed.time.is_zero() {
@@ -153,7 +155,13 @@ impl<'a> Walk<'a> {
             Box::pin(assertion::hold(Arc::new(assertions), attempt)).await?;
         }
         if !step.captures.is_empty() {
-            attempt.record(Stage::Assert, entered, took, attempt.stage_deadline(Stage::Assert, entered) - entered, missing.is_none());
+            attempt.record(
+                Stage::Assert,
+                entered,
+                took,
+                attempt.stage_deadline(Stage::Assert, entered) - entered,
+                missing.is_none(),
+            );
         }
         missing.map_or(Ok(()), |message| Err(Failure::new(Cause::CaptureMissing, Stage::Assert, message)))
     }
@@ -190,7 +198,9 @@ impl<'a> Walk<'a> {
         let clean = |text: &mut Box<str>| *text = self.hidden.clean(text).into();
         evidence.facts.iter_mut().for_each(|(_, value)| clean(value));
         match &mut evidence.outcome {
-            Outcome::Degraded(failure) | Outcome::Failed(failure) | Outcome::Unknown(failure) => clean(&mut failure.message),
+            Outcome::Degraded(failure) | Outcome::Failed(failure) | Outcome::Unknown(failure) => {
+                clean(&mut failure.message)
+            }
             Outcome::Passed | Outcome::Skipped { .. } => {}
         }
     }
