@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use crate::support::hostile::postgres::{
     announced_2_gib, authentication_ok, data_row, let_in, report, row_description,
 };
-use crate::support::hostile::{Server, Step, say};
+use crate::support::hostile::websocket::{BINARY, TEXT_BEGINS, TEXT_GOES_ON, announced, frame, upgrading};
+use crate::support::hostile::{Server, Step, listener, say};
 use crate::support::wait::until;
 
 /// Most that a hostile server may cost, in KiB above a healthy one: a body of 1 MiB, with the buffers on its way.
@@ -65,6 +66,12 @@ fn postgres(script: Vec<Step>) -> (Server, Value) {
     (server, probe)
 }
 
+fn websocket(script: Vec<Step>) -> (Server, Value) {
+    let server = upgrading(listener("127.0.0.1:0"), script);
+    let probe = json!({"websocket": {"url": format!("ws://{}/", server.address()), "steps": [{"expect": "never"}]}});
+    (server, probe)
+}
+
 fn endless(byte: u8) -> Step {
     Step::Endless(vec![byte; 64 * 1024])
 }
@@ -99,6 +106,24 @@ fn servers_that_send_without_end_cost_little_memory() {
             "http: a chunk of 2 GiB",
             "ResponseTooLarge",
             own(http(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n80000000\r\n", vec![b'x'; 65536])),
+        ),
+        (
+            "websocket: 2 GiB announced",
+            "ResponseTooLarge",
+            own(websocket(vec![Step::Send(announced(BINARY, 1 << 31)), endless(0)])),
+        ),
+        (
+            "websocket: endless fragments",
+            "ResponseTooLarge",
+            own(websocket(vec![
+                Step::Send(frame(TEXT_BEGINS, b"x")),
+                Step::Endless(frame(TEXT_GOES_ON, &[b'x'; 1000]).repeat(64)),
+            ])),
+        ),
+        (
+            "websocket: messages that are not read",
+            "UnexpectedResult",
+            own(websocket(vec![Step::Endless(frame(BINARY, &[b'x'; 60_000]))])),
         ),
         (
             "postgres: 2 GiB announced",

@@ -7,8 +7,8 @@ use runready::api::Cause;
 
 use crate::support::probe::{Row, table};
 use crate::{
-    probe_database, probe_dns, probe_http, probe_netns, probe_postgres, probe_postgres_hostile, probe_tcp, probe_tls,
-    safety,
+    probe_auth, probe_database, probe_dns, probe_http, probe_journey, probe_netns, probe_postgres,
+    probe_postgres_hostile, probe_tcp, probe_tls, probe_websocket, probe_websocket_hostile, safety,
 };
 
 /// Causes that no single observation of a path has: they come of the check's own settings, or of us.
@@ -19,11 +19,15 @@ const NOT_OBSERVED: [Cause; 4] =
 fn every_cause_has_been_seen_and_the_table_is_printed() {
     let real = probe_postgres::rows();
     let rows: Vec<Row> = [
+        probe_auth::rows(),
         probe_dns::rows(),
         probe_database::rows(),
         probe_tcp::rows(),
         probe_tls::rows(),
         probe_http::rows(),
+        probe_journey::rows(),
+        probe_websocket::rows(),
+        probe_websocket_hostile::rows(),
         probe_postgres_hostile::rows(),
         real,
         probe_netns::rows(),

@@ -1,6 +1,6 @@
 //! Which keys of which Secrets a spec refers to. Pure.
 
-use super::probes::{CaSecretRef, ClientCertSecretRef, DatabaseTls, JourneyStep, SecretKeyRef};
+use super::probes::{Auth, CaSecretRef, ClientCertSecretRef, DatabaseTls, JourneyStep, SecretKeyRef};
 use super::spec::{ConnectivityCheckSpec, KindSpec, ProbeSpec};
 
 impl ConnectivityCheckSpec {
@@ -29,11 +29,13 @@ impl<'a> KindSpec<'a> {
             }
             KindSpec::Http(http) => {
                 http.headers_from_secret.iter().for_each(|header| keys.value(Some(&header.secret_ref)));
+                keys.auth(http.auth.as_ref());
                 keys.authority(http.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()));
                 keys.client(http.tls.as_ref().and_then(|tls| tls.client_cert_secret_ref.as_ref()));
             }
             KindSpec::Websocket(websocket) => {
                 websocket.headers_from_secret.iter().for_each(|header| keys.value(Some(&header.secret_ref)));
+                keys.auth(websocket.auth.as_ref());
                 keys.authority(websocket.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()));
                 keys.client(websocket.tls.as_ref().and_then(|tls| tls.client_cert_secret_ref.as_ref()));
             }
@@ -58,6 +60,12 @@ struct Keys<'a>(Vec<(&'a str, &'a str)>);
 impl<'a> Keys<'a> {
     fn value(&mut self, reference: Option<&'a SecretKeyRef>) {
         self.0.extend(reference.map(|reference| (reference.name.as_str(), reference.key.as_str())));
+    }
+
+    fn auth(&mut self, auth: Option<&'a Auth>) {
+        let Some(Auth { basic, bearer, allow_plain_text: _ }) = auth else { return };
+        self.value(basic.as_ref().map(|basic| &basic.password_secret_ref));
+        self.value(bearer.as_ref().map(|bearer| &bearer.token_secret_ref));
     }
 
     fn authority(&mut self, reference: Option<&'a CaSecretRef>) {

@@ -5,6 +5,7 @@
 
 mod assertion;
 mod attempt;
+mod auth;
 mod database;
 mod dns;
 mod driven;

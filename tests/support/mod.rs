@@ -1,9 +1,11 @@
 //! The real parts that the tests run against, started and stopped by them: an API server, PostgreSQL, networks with
 //! faults. Each says why when it can't start here, and `skip::require` turns that into a skip or a failure.
 
+pub mod agent;
 pub mod apiserver;
 pub mod backend;
 pub mod cert;
+pub mod chat;
 pub mod checks;
 pub mod cluster;
 pub mod helm;

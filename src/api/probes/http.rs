@@ -4,11 +4,19 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CaSecretRef, ClientCertSecretRef, SecretKeyRef};
+use super::{AUTH_IN_THE_CLEAR, Auth, CaSecretRef, ClientCertSecretRef, SecretKeyRef, auth_is_covered};
 use crate::api::schema;
+
+/// What is wrong with a header that `auth` sets as well.
+pub const AUTH_TWICE: &str = "auth sets the header Authorization: leave it out of headers and headersFromSecret";
 
 /// Sends one HTTP request (RFC 9110).
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[x_kube(
+    validation = Rule::new(auth_is_covered!("self.url")).message(AUTH_IN_THE_CLEAR).field_path(".auth"),
+    validation = Rule::new("!has(self.auth) || !has(self.headers) || self.headers.all(h, !h.name.matches('^(?i)authorization$'))").message(AUTH_TWICE).field_path(".auth"),
+    validation = Rule::new("!has(self.auth) || !has(self.headersFromSecret) || self.headersFromSecret.all(h, !h.name.matches('^(?i)authorization$'))").message(AUTH_TWICE).field_path(".auth")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpProbe {
     /// Absolute http:// or https:// address.
@@ -27,6 +35,9 @@ pub struct HttpProbe {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub headers_from_secret: Vec<HttpSecretHeader>,
+    /// How the request proves who sends it. Default: not at all, or by a header of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
     /// Body to send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16384))]

@@ -102,7 +102,7 @@ pub struct Capture {
     /// Name, as in `${name}`: letters, digits and `_`.
     #[schemars(schema_with = "value_name")]
     pub name: String,
-    /// JSONPath (RFC 9535), without descendants (`..`), of one text, number or boolean: of http in the body, of websocket in the messages (the last that has it), of postgres in the columns of the first row.
+    /// JSONPath (RFC 9535) with names, indexes and `*`, of one text, number or boolean: of http in the body, of websocket in the messages (the last that has it), of postgres in the columns of the first row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub json_path: Option<String>,

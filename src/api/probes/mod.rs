@@ -1,5 +1,6 @@
 //! What each kind of probe needs to know, one file for each kind. Types and schema only.
 
+mod auth;
 mod database;
 mod dns;
 mod http;
@@ -14,9 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use super::schema;
 
+pub(crate) use auth::auth_is_covered;
+pub use auth::{AUTH_IN_THE_CLEAR, Auth, BasicAuth, BearerAuth};
 pub use database::{CA_UNUSED, DatabaseTls, DatabaseTlsMode, LONGEST_SOCKET, NO_TLS_OVER_SOCKET_SAYS, ONE_WAY_SAYS};
 pub use dns::{DnsProbe, RecordType};
-pub use http::{HttpHeader, HttpProbe, HttpSecretHeader, HttpTls, HttpVersion};
+pub use http::{AUTH_TWICE, HttpHeader, HttpProbe, HttpSecretHeader, HttpTls, HttpVersion};
 pub use journey::{Capture, JourneyProbe, JourneySecret, JourneyStep};
 pub use postgres::PostgresProbe;
 pub use tcp::TcpProbe;

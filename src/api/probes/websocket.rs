@@ -4,12 +4,15 @@ use kube::KubeSchema;
 use kube::core::Duration;
 use serde::{Deserialize, Serialize};
 
-use super::http::{HttpHeader, HttpSecretHeader, HttpTls};
+use super::{AUTH_IN_THE_CLEAR, AUTH_TWICE, Auth, HttpHeader, HttpSecretHeader, HttpTls, auth_is_covered};
 use crate::api::schema;
 
 /// Opens a WebSocket (RFC 6455), then sends and expects messages, step by step.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
+    validation = Rule::new(auth_is_covered!("self.url")).message(AUTH_IN_THE_CLEAR).field_path(".auth"),
+    validation = Rule::new("!has(self.auth) || !has(self.headers) || self.headers.all(h, !h.name.matches('^(?i)authorization$'))").message(AUTH_TWICE).field_path(".auth"),
+    validation = Rule::new("!has(self.auth) || !has(self.headersFromSecret) || self.headersFromSecret.all(h, !h.name.matches('^(?i)authorization$'))").message(AUTH_TWICE).field_path(".auth"),
     validation = Rule::new("!has(self.expectSubprotocol) || (has(self.subprotocols) && self.expectSubprotocol in self.subprotocols)").message("expectSubprotocol must be one of subprotocols: a server may only choose what it is offered").field_path(".expectSubprotocol"),
     validation = Rule::new("!has(self.maxTimeToFirstMessage) || (has(self.steps) && self.steps.exists(s, has(s.expect) || has(s.expectJson)))").message("maxTimeToFirstMessage is measured where a message is expected: add a step with expect or expectJson").field_path(".maxTimeToFirstMessage")
 )]
@@ -26,6 +29,9 @@ pub struct WebsocketProbe {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub headers_from_secret: Vec<HttpSecretHeader>,
+    /// How the request to upgrade proves who sends it. Default: not at all, or by a header of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
     /// Subprotocols to offer, the preferred one first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "subprotocols")]
@@ -39,7 +45,7 @@ pub struct WebsocketProbe {
     pub tls: Option<HttpTls>,
     /// What is sent and expected once the connection is upgraded, one after the other. Default: nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32))]
+    #[schemars(length(max = 16))]
     pub steps: Vec<WebsocketStep>,
     /// A first message slower than this is Degraded with LatencyExceeded, not failed. It is counted from the last message that
     /// the steps send before it or, if they send none, from the upgrade.
@@ -71,7 +77,6 @@ pub struct WebsocketStep {
     /// Binary message to send, in base64 (RFC 4648).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 21848))]
-    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9+/]*={0,2}$') && self.size() % 4 == 0").message("must be base64 with padding, such as AAEC"))]
     pub send_base64: Option<String>,
     /// Regular expression (RE2 syntax) that a message, text or binary, must match. Messages before it that don't are passed over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,9 +103,9 @@ pub struct WebsocketStep {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExpectJson {
-    /// JSONPath (RFC 9535) of a value that must be there, such as $.type; without descendants (`..`).
-    #[schemars(length(min = 1, max = 256))]
-    #[x_kube(validation = Rule::new("self.startsWith('$') && !self.contains('..')").message("must be a JSONPath that begins with $ and has no descendants (..), such as $.type or $.choices[0].text"))]
+    /// JSONPath (RFC 9535) of a value that must be there, such as $.type: names, indexes and `*`; no descendants, filters, slices or unions.
+    #[schemars(length(min = 1, max = 128))]
+    #[x_kube(validation = Rule::new("self.matches('^[$]([.]([A-Za-z_][A-Za-z0-9_-]*|[*])|\\\\[(-?[0-9]+|[*]|\"[^\"]*\")\\\\])*$')").message("must be a JSONPath of names, indexes and *, such as $.type, $.choices[0].text or $[\"first name\"]"))]
     pub path: String,
     /// Regular expression (RE2 syntax) that the value must match; one that is no string is compared as JSON. Default: any value will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 use hyper::Method;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use super::{Compiler, invalid};
-use crate::api::probes::{HttpHeader, HttpProbe, HttpSecretHeader, HttpTls};
+use crate::api::probes::{AUTH_TWICE, Auth, HttpHeader, HttpProbe, HttpSecretHeader, HttpTls};
 use crate::plan::Fault;
-use crate::plan::kinds::{Action, HttpAction, shown_url};
+use crate::plan::kinds::{Action, AuthPlan, HttpAction, shown_url};
 use crate::plan::trust::{TlsPlan, Verification};
 
 const DEFAULT_MAX_BODY_BYTES: u32 = 1 << 20;
@@ -28,6 +28,8 @@ impl Compiler<'_> {
             .map_err(|_| invalid(self.at("http.method"), format!("{method:?} is not an HTTP method")))?;
         let plain = url.scheme() == "http" && spec.follow_redirects.unwrap_or(0) == 0;
         let tls = self.http_tls("http.tls", spec.tls.as_ref(), plain)?;
+        let headers = self.headers("http", &spec.headers, &spec.headers_from_secret)?;
+        let auth = self.only_auth("http", spec.auth.as_ref(), &url, &headers)?;
         let expect_headers = spec
             .expect_headers
             .iter()
@@ -40,7 +42,8 @@ impl Compiler<'_> {
         Ok(Action::Http(Box::new(HttpAction {
             url,
             method,
-            headers: self.headers("http", &spec.headers, &spec.headers_from_secret)?,
+            headers,
+            auth,
             body: Bytes::from(spec.body.clone().unwrap_or_default()),
             expect_status: spec.expect_status.iter().filter_map(|status| u16::try_from(*status).ok()).collect(),
             expect_body: spec
@@ -74,6 +77,22 @@ impl Compiler<'_> {
             settings.ca_secret_ref.as_ref(),
             settings.client_cert_secret_ref.as_ref(),
         )
+    }
+
+    /// The credentials of a probe of that kind, which has no others in its headers.
+    pub(super) fn only_auth(
+        &self,
+        kind: &str,
+        spec: Option<&Auth>,
+        url: &Url,
+        headers: &HeaderMap,
+    ) -> Result<Option<AuthPlan>, Fault> {
+        let path = format!("{kind}.auth");
+        let auth = self.auth(&path, spec, url)?;
+        if auth.is_some() && headers.contains_key(AUTHORIZATION) {
+            return Err(invalid(self.at(&path), AUTH_TWICE));
+        }
+        Ok(auth)
     }
 
     /// The headers of a probe of that kind; those from Secrets are marked sensitive.

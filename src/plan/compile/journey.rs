@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use hyper::header::HeaderName;
-use jsonpath_rust::parser::parse_json_path;
 use secrecy::SecretString;
 
 use super::{Compiler, http, invalid};
@@ -223,12 +222,7 @@ impl Compiler<'_> {
         };
         match spec {
             Capture { name: _, json_path: Some(written), header: None, cookie: None, regex: None, message: None } => {
-                if written.contains("..") {
-                    return Err(invalid(field("jsonPath"), "descendants (..) are not supported"));
-                }
-                let query = parse_json_path(written).map_err(|error| {
-                    invalid(field("jsonPath"), format!("{written:?} is not a JSONPath (RFC 9535): {error}"))
-                })?;
+                let query = self.plain_path(&format!("{path}.jsonPath"), written)?;
                 Ok(Source::JsonPath(written.as_str().into(), Box::new(query)))
             }
             Capture { name: _, json_path: None, header: Some(name), cookie: None, regex: None, message: None } => {

@@ -1,6 +1,7 @@
 //! Compiles a spec and its secrets into a plan. Pure but for the system's CA certificates, which are read once.
 
 mod assertions;
+mod auth;
 mod database;
 mod dns;
 mod http;

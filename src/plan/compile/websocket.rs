@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use jsonpath_rust::parser::model::{JpQuery, Segment, Selector};
 use jsonpath_rust::parser::parse_json_path;
 use url::Url;
 
@@ -41,11 +42,13 @@ impl Compiler<'_> {
             let hint = if name == "sec-websocket-protocol" { ": use subprotocols" } else { ": leave it out" };
             return Err(invalid(self.at("websocket.headers"), format!("{name} is the handshake's own header{hint}")));
         }
+        let auth = self.only_auth("websocket", spec.auth.as_ref(), &url, &headers)?;
         let steps = spec.steps.iter().enumerate().map(|(index, step)| self.websocket_step(index, step));
         Ok(Action::Websocket(Box::new(WebsocketAction {
             tls: self.http_tls("websocket.tls", spec.tls.as_ref(), url.scheme() == "ws")?,
             url,
             headers,
+            auth,
             subprotocols: spec.subprotocols.iter().map(|name| name.as_str().into()).collect(),
             expect_subprotocol: spec.expect_subprotocol.as_deref().map(Into::into),
             steps: steps.collect::<Result<_, Fault>>()?,
@@ -67,7 +70,10 @@ impl Compiler<'_> {
             Spec { send: None, send_base64: Some(text), expect: None, expect_json: None, ping: None, .. } => {
                 let bytes = STANDARD.decode(text);
                 let bytes = bytes.map_err(|error| {
-                    invalid(self.at(&format!("{path}.sendBase64")), format!("is not base64: {error}"))
+                    invalid(
+                        self.at(&format!("{path}.sendBase64")),
+                        format!("is not base64 with padding, such as AAEC: {error}"),
+                    )
                 })?;
                 Ok(WebsocketStep::SendBinary(bytes.into()))
             }
@@ -84,16 +90,29 @@ impl Compiler<'_> {
         }
     }
 
-    /// A value that must be found in JSON, at `path`. One that is looked for everywhere would take a peer's depth of nesting
-    /// times its size.
+    /// A value that must be found in JSON, at `path`. Descendants, filters, slices and unions could visit a part of a peer's
+    /// message more than once, each: a short path would take without bound.
     pub(super) fn json_wanted(&self, path: &str, spec: &ExpectJson) -> Result<JsonWanted, Fault> {
-        let field = self.at(&format!("{path}.path"));
-        if spec.path.contains("..") {
-            return Err(invalid(field, "descendants (..) are not supported"));
-        }
-        let query = parse_json_path(&spec.path)
-            .map_err(|error| invalid(field, format!("{:?} is not a JSONPath (RFC 9535): {error}", spec.path)))?;
+        let query = self.plain_path(&format!("{path}.path"), &spec.path)?;
         let matches = spec.matches.as_deref().map(|pattern| self.regex(&format!("{path}.matches"), pattern));
         Ok(JsonWanted { written: spec.path.as_str().into(), path: query, matches: matches.transpose()? })
+    }
+
+    /// A JSONPath that looks at each value of an answer once at most.
+    pub(super) fn plain_path(&self, path: &str, written: &str) -> Result<JpQuery, Fault> {
+        let field = self.at(path);
+        let query = parse_json_path(written)
+            .map_err(|error| invalid(&field, format!("{written:?} is not a JSONPath (RFC 9535): {error}")))?;
+        let once = |segment: &Segment| match segment {
+            Segment::Selector(selector) => {
+                matches!(selector, Selector::Name(_) | Selector::Index(_) | Selector::Wildcard)
+            }
+            Segment::Selectors(_) | Segment::Descendant(_) => false,
+        };
+        if !query.segments.iter().all(once) {
+            let message = format!("{written:?} may have names, indexes and *, and nothing else");
+            return Err(invalid(field, message));
+        }
+        Ok(query)
     }
 }

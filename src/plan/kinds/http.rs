@@ -5,6 +5,7 @@ use hyper::Method;
 use hyper::header::{HeaderMap, HeaderName};
 use url::Url;
 
+use super::AuthPlan;
 use crate::api::probes::HttpVersion;
 use crate::plan::trust::TlsPlan;
 
@@ -17,6 +18,8 @@ pub struct HttpAction {
     pub method: Method,
     /// Headers to send; those from secrets are marked sensitive.
     pub headers: HeaderMap,
+    /// How the request proves who sends it.
+    pub auth: Option<AuthPlan>,
     /// Body to send.
     pub body: Bytes,
     /// Status codes that are fine. Empty: 200 to 299.

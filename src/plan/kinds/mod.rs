@@ -1,5 +1,6 @@
 //! What each kind of probe does, with names parsed, expressions compiled and secrets in place. Data only.
 
+mod auth;
 mod database;
 mod http;
 mod journey;
@@ -15,6 +16,7 @@ pub use crate::api::Kind;
 use super::trust::TlsPlan;
 use crate::api::probes::RecordType;
 
+pub use auth::AuthPlan;
 pub use database::{DatabaseTlsPlan, PostgresAction, Usage};
 pub use http::HttpAction;
 pub use journey::{CapturePlan, Filling, JourneyAction, JourneyStep, Source};

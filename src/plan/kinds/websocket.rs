@@ -8,6 +8,7 @@ use hyper::header::HeaderMap;
 use jsonpath_rust::parser::model::JpQuery;
 use url::Url;
 
+use super::AuthPlan;
 use crate::evidence::clip;
 use crate::plan::trust::TlsPlan;
 
@@ -21,6 +22,8 @@ pub struct WebsocketAction {
     pub url: Url,
     /// Headers to send; those from secrets are marked sensitive.
     pub headers: HeaderMap,
+    /// How the request to upgrade proves who sends it.
+    pub auth: Option<AuthPlan>,
     /// Subprotocols to offer.
     pub subprotocols: Box<[Box<str>]>,
     /// The one that the server must choose.

@@ -15,7 +15,7 @@ use cel::parser::{Expression, Parser};
 
 use crate::api::{Kind, Stage};
 
-pub use names::{FUNCTIONS, LATENCY, STAGES, variables};
+pub use names::{FIRST_MESSAGE, FUNCTIONS, LATENCY, STAGES, variables};
 
 /// Longest rule, in characters.
 pub const MAX_RULE: usize = 512;

@@ -7,6 +7,9 @@ pub const LATENCY: &str = "latency";
 /// The variable with the duration of each stage.
 pub const STAGES: &str = "stages";
 
+/// The variable with the time that a WebSocket's first message took. Its answer is a number of nanoseconds.
+pub const FIRST_MESSAGE: &str = "timeToFirstMessage";
+
 /// The functions, besides operators and macros.
 pub const FUNCTIONS: &[&str] = &[
     "size",
@@ -41,7 +44,7 @@ pub fn variables(kind: Kind) -> Vec<&'static str> {
         Kind::Dns => &["records"],
         Kind::Tcp => &["received"],
         Kind::Tls => &["certificate"],
-        Kind::Websocket => &["upgrade", "messages", "message", "json", "timeToFirstMessage"],
+        Kind::Websocket => &["subprotocol", "messages", "message", "json", FIRST_MESSAGE],
         Kind::Http => &["status", "headers", "body", "json"],
         Kind::Postgres => &["rows", "row"],
         Kind::Journey => &[],

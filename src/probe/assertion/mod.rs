@@ -18,7 +18,7 @@ use self::value::{into_cel, shown};
 use super::{Answers, Attempt};
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
-use crate::plan::rule::{LATENCY, STAGES, TICK};
+use crate::plan::rule::{FIRST_MESSAGE, LATENCY, STAGES, TICK};
 use crate::plan::{Assertions, Rule};
 
 /// How long the rules of one probe may be evaluated.
@@ -88,6 +88,10 @@ fn judge(rules: &[Rule], known: &Known) -> Result<(), String> {
     context.add_variable_from_value(STAGES, value::durations(&known.stages));
     for (name, answer) in &known.answers {
         match answer_length(answer) {
+            Some(_) if *name == FIRST_MESSAGE => {
+                let took = Duration::from_nanos(answer.as_u64().unwrap_or_default());
+                context.add_variable_from_value(*name, value::duration(took));
+            }
             Some(_) => context.add_variable_from_value(*name, into_cel(answer)),
             None => left_out.push(*name),
         }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use self::exchange::{Answer, Request, round_trip};
+use super::auth::authorize;
 use super::net::connect;
 use super::net::tls::{Session, tls};
 use super::{Attempt, MAX_ANSWER};
@@ -32,6 +33,9 @@ pub async fn probe(action: &HttpAction, attempt: &mut Attempt<'_>) -> Result<(),
         headers: action.headers.clone(),
         body: action.body.clone(),
     };
+    if let Some(plan) = &action.auth {
+        request.headers.insert(AUTHORIZATION, authorize(attempt, plan).await?);
+    }
     let mut hops = 0;
     loop {
         let answer = visit(action, &request, attempt).await?;

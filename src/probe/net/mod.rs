@@ -2,7 +2,6 @@
 
 pub mod channel;
 pub mod connect;
-pub mod line;
 mod once;
 pub mod resolve;
 pub mod targets;

@@ -1,6 +1,7 @@
 //! What it means that a WebSocket was closed: its code (RFC 6455, section 7.4) in words, and what usually brings it about. Pure.
 
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::api::{Cause, Stage};
 use crate::evidence::{Failure, clip};
@@ -16,6 +17,11 @@ const NO_CODE: u16 = 1005;
 /// The code of a close frame.
 pub fn code(frame: Option<&CloseFrame>) -> u16 {
     frame.map_or(NO_CODE, |frame| frame.code.into())
+}
+
+/// Whether a close frame stands for one whose code no peer may send, such as 1006: the library puts its own in its place.
+pub fn is_forbidden(frame: &CloseFrame) -> bool {
+    frame.code == CloseCode::Protocol && frame.reason.as_str() == "Protocol violation"
 }
 
 /// The failure of a conversation that the peer closed while `doing`, such as step 1 of 2.

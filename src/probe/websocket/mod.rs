@@ -17,11 +17,14 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 
 use self::talk::{Progress, Seen, Talk};
 use super::Attempt;
-use super::net::line::Line;
-use super::net::tls::Session;
+use super::auth::authorize;
+use super::net::channel::{Channel, Secured};
+use super::net::connect::connect;
+use super::net::tls::{Session, tls};
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure, Shown};
 use crate::plan::kinds::{Endpoint, WebsocketAction, shown_url};
+use crate::plan::rule::FIRST_MESSAGE;
 
 /// How large the buffers of a connection are before a message needs more, in bytes.
 const BUFFER: usize = 8 * 1024;
@@ -31,19 +34,27 @@ const MOST_UNWRITTEN: usize = 1 << 20;
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// A WebSocket over a connection of ours.
-type Socket = WebSocketStream<Line>;
+type Socket = WebSocketStream<Secured>;
 
 /// Carries out a `websocket` probe.
 pub async fn probe(action: &WebsocketAction, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
+    let authorization = match &action.auth {
+        None => None,
+        Some(plan) => Some(authorize(attempt, plan).await?),
+    };
     let host = action.url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     let port = action.url.port_or_known_default().unwrap_or(80);
     let endpoint = Endpoint { host: host.into(), port, happy_eyeballs: action.happy_eyeballs };
     // WebSockets over HTTP/2 (RFC 8441) are not asked for, so HTTP/1.1 is all that is offered.
     let secure = action.url.scheme() == "wss";
     let session = secure.then(|| Session::new(&action.tls, host, &[b"http/1.1"])).transpose()?;
-    let line = Line::open(attempt, &endpoint, session.as_ref()).await?;
-    let (line, early) = upgrade::upgrade(action, attempt, line, session.as_ref()).await?;
-    let mut socket = Socket::from_partially_read(line, early, Role::Client, Some(limits(action))).await;
+    let channel = Channel::Tcp(connect(attempt, &endpoint).await?);
+    let stream = match &session {
+        None => Secured::Plain(channel),
+        Some(session) => Secured::Tls(Box::new(tls(attempt, session, &endpoint.host, channel).await?)),
+    };
+    let (stream, early) = upgrade::upgrade(action, authorization, attempt, stream, session.as_ref()).await?;
+    let mut socket = Socket::from_partially_read(stream, early, Role::Client, Some(limits(action))).await;
     if !action.steps.is_empty() {
         converse(action, attempt, &mut socket, session.as_ref()).await?;
     }
@@ -89,6 +100,7 @@ fn record(attempt: &mut Attempt<'_>, action: &WebsocketAction, seen: Seen) {
     }
     if let Some(first) = seen.first {
         attempt.fact(Fact::TimeToFirstMessage, Shown(first).to_string());
+        attempt.answer(FIRST_MESSAGE, || u64::try_from(first.as_nanos()).unwrap_or(u64::MAX).into());
         if let Some(most) = action.max_time_to_first_message.filter(|most| first > *most) {
             let message = format!(
                 "the first message of {} came after {}, later than maxTimeToFirstMessage {}",

@@ -2,6 +2,7 @@
 //! sends. Does network I/O. Never shows a message: it may hold a secret.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -191,6 +192,10 @@ impl<'a> Talk<'a> {
             match message {
                 Message::Text(text) => return Ok(self.received(text.into())),
                 Message::Binary(bytes) => return Ok(self.received(bytes)),
+                Message::Close(Some(frame)) if close::is_forbidden(&frame) => {
+                    let what = "closes with a code that must never be sent";
+                    return Err(self.breach(&what));
+                }
                 Message::Close(frame) => return Err(self.closed(close::code(frame.as_ref()), frame.as_ref())),
                 Message::Ping(_) => self.control()?,
                 Message::Pong(payload) => {
@@ -257,11 +262,13 @@ impl<'a> Talk<'a> {
                 Cause::ProtocolMismatch,
                 "the peer sends pings, but does not read what it is answered".to_owned(),
             ),
-            other => {
-                let what = format!("the peer breaks the WebSocket protocol: {}", reasons(other));
-                failed(Cause::ProtocolMismatch, what)
-            }
+            other => self.breach(&reasons(other)),
         }
+    }
+
+    fn breach(&self, what: &dyn Display) -> Failure {
+        let message = format!("{}: the peer breaks the WebSocket protocol: {what}", self.place());
+        Failure::new(Cause::ProtocolMismatch, Stage::Messages, message)
     }
 }
 

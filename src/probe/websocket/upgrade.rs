@@ -6,7 +6,7 @@ use futures::TryFutureExt;
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper::header::{
-    CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, SEC_WEBSOCKET_ACCEPT,
+    AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, SEC_WEBSOCKET_ACCEPT,
     SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, SERVER, UPGRADE,
     USER_AGENT,
 };
@@ -22,7 +22,7 @@ use crate::plan::kinds::{WebsocketAction, shown_url};
 use crate::probe::Attempt;
 use crate::probe::driven::Driven;
 use crate::probe::http::exchange::{MAX_HEADER, failure};
-use crate::probe::net::line::Line;
+use crate::probe::net::channel::Secured;
 use crate::probe::net::tls::Session;
 
 /// Longest value of a header that is shown, in characters.
@@ -31,17 +31,19 @@ const SHOWN_HEADER: usize = 60;
 /// Upgrades the connection, and returns it with what the server has sent already.
 pub async fn upgrade(
     action: &WebsocketAction,
+    authorization: Option<HeaderValue>,
     attempt: &mut Attempt<'_>,
-    line: Line,
+    stream: Secured,
     session: Option<&Session>,
-) -> Result<(Line, Vec<u8>), Failure> {
+) -> Result<(Secured, Vec<u8>), Failure> {
     let key = generate_key();
-    let request = request(action, &key)?;
+    let mut request = request(action, &key)?;
+    request.headers_mut().extend(authorization.map(|value| (AUTHORIZATION, value)));
     let mut builder = http1::Builder::new();
     builder.max_buf_size(MAX_HEADER);
     let mut answered = None;
     let exchange = async {
-        let (mut sender, connection) = builder.handshake(TokioIo::new(line)).await?;
+        let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
         let mut connection = Driven::new(connection.with_upgrades());
         let response = connection.beside(sender.send_request(request)).await?;
         answered = Some((response.status(), response.headers().clone()));
@@ -49,7 +51,7 @@ pub async fn upgrade(
             return Ok(None);
         }
         let upgraded = connection.beside(hyper::upgrade::on(response)).await?;
-        Ok(upgraded.downcast::<TokioIo<Line>>().ok().map(|parts| (parts.io.into_inner(), parts.read_buf.to_vec())))
+        Ok(upgraded.downcast::<TokioIo<Secured>>().ok().map(|parts| (parts.io.into_inner(), parts.read_buf.to_vec())))
     };
     let work = exchange.map_err(|error: hyper::Error| failure(Stage::Upgrade, &error, session));
     let waiting = || format!("waiting for {} to upgrade the connection", shown_url(&action.url));
@@ -57,7 +59,9 @@ pub async fn upgrade(
     let Some((status, headers)) = answered else { return result.and_then(|_| Err(lost())) };
     attempt.fact(Fact::HttpStatus, status.as_str());
     if let Some(chosen) = headers.get(SEC_WEBSOCKET_PROTOCOL) {
-        attempt.fact(Fact::Subprotocol, String::from_utf8_lossy(chosen.as_bytes()));
+        let chosen = String::from_utf8_lossy(chosen.as_bytes());
+        attempt.fact(Fact::Subprotocol, &chosen);
+        attempt.answer("subprotocol", || chosen.into());
     }
     judge(action, status, &headers, &key)?;
     result?.ok_or_else(lost)
@@ -162,7 +166,7 @@ fn meaning(url: &Url, status: StatusCode, headers: &HeaderMap) -> String {
         400 => {
             "it does not take this for a WebSocket request: a proxy may drop the Upgrade header, or it wants other headers"
         }
-        401 => "it wants credentials, or other ones: look at headersFromSecret",
+        401 => "it wants credentials, or other ones: look at auth and headersFromSecret",
         403 => "it does not let this caller in: credentials, the Origin header, or Cloud Run's IAM (roles/run.invoker)",
         404 => "nothing is served at this path",
         426 => {

@@ -1,10 +1,11 @@
 //! Servers that misbehave on purpose, on real sockets. Takes a script, step by step, and plays it to every connection;
-//! counts what it sent. `tls` plays the same scripts behind a handshake, `dns` answers questions, `postgres` knows
-//! the bytes of its protocol.
+//! counts what it sent. `tls` plays the same scripts behind a handshake, `dns` answers questions, `postgres` and `websocket` know
+//! the bytes of their protocols.
 
 pub mod dns;
 pub mod postgres;
 pub mod tls;
+pub mod websocket;
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
