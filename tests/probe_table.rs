@@ -7,8 +7,8 @@ use runready::api::Cause;
 
 use crate::support::probe::{Row, table};
 use crate::{
-    probe_auth, probe_database, probe_dns, probe_http, probe_journey, probe_netns, probe_postgres,
-    probe_postgres_hostile, probe_tcp, probe_tls, probe_websocket, probe_websocket_hostile, safety,
+    probe_auth, probe_database, probe_dns, probe_http, probe_http_real, probe_journey, probe_netns, probe_postgres,
+    probe_postgres_hostile, probe_tcp, probe_tls, probe_token, probe_websocket, probe_websocket_hostile, safety,
 };
 
 /// Causes that no single observation of a path has: they come of the check's own settings, or of us.
@@ -24,7 +24,9 @@ fn every_cause_has_been_seen_and_the_table_is_printed() {
         probe_database::rows(),
         probe_tcp::rows(),
         probe_tls::rows(),
+        probe_token::rows(),
         probe_http::rows(),
+        probe_http_real::rows(),
         probe_journey::rows(),
         probe_websocket::rows(),
         probe_websocket_hostile::rows(),

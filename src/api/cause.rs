@@ -124,6 +124,14 @@ causes! {
     UnexpectedResult => Application, "Compare the answer with the check's expectation: one of the two is out of date.";
     /// A rule of `assert` does not hold for what was answered, or can't be evaluated.
     AssertionFailed => Application, "Compare the values in the message with the rule: the service answers, but not what the check asserts.";
+    /// No token could be had for the request, so it was not sent.
+    TokenFailed => Application, "Read what the token endpoint answered: check tokenUrl, the client's identifier and secret or the service account's key, the scopes and the audience. Nothing is known of the endpoint itself.";
+    /// Cloud Run had no instance that could take the request within the time that it waits for one (its answer: 500).
+    CloudRunNoInstance => CloudRun, "Look at the service's log for 'no available instance' and at its start-up times: set min instances, shorten the start, or enable startup CPU boost.";
+    /// Cloud Run's instance did not start, crashed, or broke off its answer (its answer: 503).
+    CloudRunInstanceFailed => CloudRun, "Look at the revision's log for a failed start-up probe, a crash, an exceeded memory limit or a malformed response, and at what the container needs to start: its database, its secrets.";
+    /// Cloud Run turned the request away because its instances are full and it may start no more (its answer: 429).
+    CloudRunThrottled => CloudRun, "Raise the service's max instances or concurrency, or find what takes the instances up: slow requests, a slow dependency, a surge.";
     /// The HTTP status is not among those expected.
     StatusUnexpected => Application, "Look at the service's log for this request; a 5xx may be the symptom of a failing dependency.";
     /// The response's header did not arrive in time.

@@ -63,9 +63,12 @@ impl<'a> Keys<'a> {
     }
 
     fn auth(&mut self, auth: Option<&'a Auth>) {
-        let Some(Auth { basic, bearer, allow_plain_text: _ }) = auth else { return };
+        let Some(Auth { basic, bearer, google_id_token, oauth2, allow_plain_text: _ }) = auth else { return };
         self.value(basic.as_ref().map(|basic| &basic.password_secret_ref));
         self.value(bearer.as_ref().map(|bearer| &bearer.token_secret_ref));
+        self.value(google_id_token.as_ref().and_then(|google| google.service_account_key_secret_ref.as_ref()));
+        self.value(oauth2.as_ref().map(|oauth2| &oauth2.client_secret_ref));
+        self.authority(oauth2.as_ref().and_then(|oauth2| oauth2.ca_secret_ref.as_ref()));
     }
 
     fn authority(&mut self, reference: Option<&'a CaSecretRef>) {

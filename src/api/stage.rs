@@ -8,6 +8,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Stage {
+    /// A token for the request, from whoever issues it: that connection's own stages are parts of this one.
+    Token,
     /// Name to addresses (DNS, RFC 1035).
     Resolve,
     /// TCP connection (RFC 9293).
@@ -40,7 +42,8 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage.
-    pub const ALL: [Stage; 14] = [
+    pub const ALL: [Stage; 15] = [
+        Stage::Token,
         Stage::Resolve,
         Stage::Connect,
         Stage::Tls,
@@ -60,6 +63,7 @@ impl Stage {
     /// The name used in spec, status, metrics and traces.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Stage::Token => "token",
             Stage::Resolve => "resolve",
             Stage::Connect => "connect",
             Stage::Tls => "tls",

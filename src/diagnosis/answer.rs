@@ -7,6 +7,8 @@ use crate::evidence::Fact;
 pub(super) const DATABASE_STATE: &str = "database/state";
 pub(super) const CREDENTIALS: &str = "application/credentials";
 pub(super) const TLS: &str = "application/tls";
+pub(super) const TOKEN: &str = "application/token";
+pub(super) const CLOUD_RUN: &str = "cloudrun/instances";
 pub(super) const UNEXPECTED: &str = "application/answer";
 
 pub(super) fn database_state(case: &Case<'_>) -> Vec<Finding> {
@@ -66,6 +68,33 @@ pub(super) fn tls(case: &Case<'_>) -> Vec<Finding> {
             let confidence =
                 if failure.cause == Cause::TlsProtocolError { Confidence::Medium } else { Confidence::High };
             Finding::about(TLS, index, observation, failure, Layer::Application, confidence)
+        })
+        .collect()
+}
+
+pub(super) fn token(case: &Case<'_>) -> Vec<Finding> {
+    case.faults(|cause| cause == Cause::TokenFailed)
+        .map(|(index, observation, failure)| {
+            Finding::about(TOKEN, index, observation, failure, Layer::Application, Confidence::High)
+        })
+        .collect()
+}
+
+pub(super) fn cloud_run(case: &Case<'_>) -> Vec<Finding> {
+    let is =
+        |cause| matches!(cause, Cause::CloudRunNoInstance | Cause::CloudRunInstanceFailed | Cause::CloudRunThrottled);
+    case.faults(is)
+        .map(|(index, observation, failure)| {
+            let mut finding =
+                Finding::about(CLOUD_RUN, index, observation, failure, Layer::CloudRun, Confidence::Medium);
+            // An instance that can't reach its database fails to start, or is full of requests that wait for it.
+            if let Some(database) = failing_database(case) {
+                finding.summary =
+                    format!("{}; probably a symptom of {}, which fails too", finding.summary, database.name);
+                finding.remedy = format!("Mend {} first, then look again.", database.name);
+                finding.confidence = Confidence::Low;
+            }
+            finding
         })
         .collect()
 }

@@ -16,7 +16,8 @@ pub(super) fn too_slow(case: &Case<'_>) -> Vec<Finding> {
         let layer = match failure.stage {
             Some(Stage::Resolve | Stage::Connect) => Layer::Network,
             Some(
-                Stage::Tls
+                Stage::Token
+                | Stage::Tls
                 | Stage::Handshake
                 | Stage::Authenticate
                 | Stage::Initialize

@@ -66,6 +66,11 @@ pub const RULES: &[Rule] = &[
         look: answer::credentials,
     },
     Rule {
+        id: answer::TOKEN,
+        says: "No token could be had for the request, so it was not sent: the Application's configuration, or the token's issuer.",
+        look: answer::token,
+    },
+    Rule {
         id: answer::TLS,
         says: "The peer answers, but TLS fails: certificates, names, versions: the Application's configuration.",
         look: answer::tls,
@@ -79,6 +84,11 @@ pub const RULES: &[Rule] = &[
         id: server::CUTS,
         says: "The connection is reset or closed before the answer: the server, or what stands in front of it.",
         look: server::cuts,
+    },
+    Rule {
+        id: answer::CLOUD_RUN,
+        says: "Cloud Run itself answers in the service's place: its instances do not start, crash or are full: CloudRun. Beside a failing database it is its symptom.",
+        look: answer::cloud_run,
     },
     Rule {
         id: answer::UNEXPECTED,

@@ -3,6 +3,7 @@
 //! A plan is total: what can't be carried out (a missing Secret, a bad regular expression) becomes a blocked probe and a
 //! [`Fault`], and the check's other probes go on.
 
+pub mod account;
 pub mod cadence;
 mod compile;
 pub mod kinds;

@@ -13,7 +13,7 @@ use crate::api::{Cause, ProbeState, Stage};
 use crate::evidence::{
     AddressRecord, Evidence, Fact, Failure, MAX_TEXT, Outcome, Shown, StageRecord, StepRecord, clip,
 };
-use crate::plan::ProbePlan;
+use crate::plan::{ProbePlan, Scrub};
 
 /// The most that is kept of one text or body for assertions and captures, in bytes.
 pub const MAX_ANSWER: usize = 256 * 1024;
@@ -39,6 +39,7 @@ pub struct Attempt<'a> {
     addresses: Vec<AddressRecord>,
     facts: Vec<(Fact, Box<str>)>,
     answers: Option<Box<Answers>>,
+    hidden: Option<Box<Scrub>>,
     flaw: Option<Failure>,
     stragglers: Option<Stragglers>,
 }
@@ -60,6 +61,7 @@ impl<'a> Attempt<'a> {
             addresses: Vec::with_capacity(1),
             facts: Vec::new(),
             answers,
+            hidden: None,
             flaw: None,
             stragglers: None,
         }
@@ -82,6 +84,7 @@ impl<'a> Attempt<'a> {
             addresses: Vec::with_capacity(1),
             facts: Vec::new(),
             answers: self.answers.as_ref().map(|_| Box::default()),
+            hidden: None,
             flaw: None,
             stragglers: None,
         }
@@ -127,6 +130,7 @@ impl<'a> Attempt<'a> {
         if let (Some(answers), Some(more)) = (&mut self.answers, part.answers) {
             answers.extend(*more);
         }
+        self.hidden = self.hidden.take().or(part.hidden);
         if let Some(flaw) = part.flaw {
             self.flaw(flaw);
         }
@@ -211,6 +215,19 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// Keeps a value out of sight that was sent to the peer, which may have answered with it. Nothing is kept unless somebody
+    /// will ask for the answer.
+    pub fn hide(&mut self, value: &str) {
+        if self.is_asked() {
+            self.hidden.get_or_insert_default().hide(value);
+        }
+    }
+
+    /// What must be kept out of sight, besides the values of Secrets.
+    pub fn hidden(&self) -> Scrub {
+        self.hidden.as_deref().cloned().unwrap_or_default()
+    }
+
     /// What the peer has answered, as far as it was asked for.
     pub fn answers(&self) -> &[(&'static str, Value)] {
         self.answers.as_deref().map_or(&[], Vec::as_slice)
@@ -231,7 +248,8 @@ impl<'a> Attempt<'a> {
         &self.addresses
     }
 
-    /// From the start of the first stage to the end of the last that the peer had a part in.
+    /// From the start of the first stage to the end of the last that the peer had a part in, without the time for a token: that
+    /// is not spent on this path, and most attempts hold one already.
     pub fn latency(&self) -> Duration {
         let cleans_up = |record: &StageRecord| {
             let step = record.step.and_then(|step| self.steps.get(usize::from(step)));
@@ -239,7 +257,10 @@ impl<'a> Attempt<'a> {
         };
         let counts = |record: &&StageRecord| record.stage != Stage::Assert && !cleans_up(record);
         let last = self.stages.iter().rev().find(counts);
-        last.map_or_else(|| self.started.elapsed(), |record| record.start + record.duration)
+        let whole = last.map_or_else(|| self.started.elapsed(), |record| record.start + record.duration);
+        let token = |record: &&StageRecord| record.stage == Stage::Token && !cleans_up(record);
+        let tokens = self.stages.iter().filter(token).map(|record| record.duration);
+        whole.saturating_sub(tokens.sum())
     }
 
     /// The stages so far, and how long each took.
@@ -292,7 +313,8 @@ impl<'a> Attempt<'a> {
 
     fn too_slow(&self, latency: Duration) -> Option<Failure> {
         let most = self.plan.max_latency.filter(|most| latency > *most)?;
-        let slowest = self.stages.iter().max_by_key(|stage| stage.duration)?;
+        let of_the_path = self.stages.iter().filter(|stage| stage.stage != Stage::Token);
+        let slowest = of_the_path.max_by_key(|stage| stage.duration)?;
         let message = format!(
             "answered after {}, slower than maxLatency {}; the slowest stage was {} with {}",
             Shown(latency),
@@ -307,6 +329,7 @@ impl<'a> Attempt<'a> {
 /// The cause of a stage that ran out of time.
 const fn timeout_cause(stage: Stage) -> Cause {
     match stage {
+        Stage::Token => Cause::TokenFailed,
         Stage::Resolve => Cause::ResolverTimeout,
         Stage::Connect => Cause::ConnectTimeout,
         Stage::Tls => Cause::TlsTimeout,

@@ -62,8 +62,8 @@ pub fn ill(name: &str, kind: Kind, at: &str, cause: Cause) -> Seen {
     let evidence = seen.evidence.as_mut().expect("made just now");
     let reached = stage.and_then(|stage| evidence.stages.iter().position(|record| record.stage == stage));
     match (stage, reached) {
-        (Some(Stage::Resolve), _) => {
-            evidence.stages = vec![record(Stage::Resolve, false)];
+        (Some(first @ (Stage::Resolve | Stage::Token)), _) => {
+            evidence.stages = vec![record(first, false)];
             evidence.addresses.clear();
         }
         (_, Some(reached)) => {
@@ -175,6 +175,7 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::ConnectTimeout
         | Cause::HostUnreachable
         | Cause::NetworkUnreachable => Some(Stage::Connect),
+        Cause::TokenFailed => Some(Stage::Token),
         Cause::TlsNotOffered
         | Cause::TlsTimeout
         | Cause::TlsProtocolError
@@ -204,6 +205,9 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::LargePacketsLost
         | Cause::ReadOnly
         | Cause::UnexpectedResult
+        | Cause::CloudRunNoInstance
+        | Cause::CloudRunInstanceFailed
+        | Cause::CloudRunThrottled
         | Cause::StatusUnexpected
         | Cause::ResponseTimeout
         | Cause::BodyMismatch
@@ -234,6 +238,34 @@ pub fn rows() -> Vec<Row> {
     let database = |cause| ill("database", Postgres, DB, cause);
     let web = |cause| ill("web", Http, WEB, cause);
     vec![
+        (
+            "no token can be had for one endpoint, and another fails",
+            vec![ill("api", Http, "10.9.0.2:443", Cause::TokenFailed), web(Cause::StatusUnexpected)],
+            "application/token",
+            Layer::Application,
+            High,
+        ),
+        (
+            "Cloud Run's instances are full",
+            vec![web(Cause::CloudRunThrottled)],
+            "cloudrun/instances",
+            Layer::CloudRun,
+            Medium,
+        ),
+        (
+            "Cloud Run has no instance, and the database is well",
+            vec![web(Cause::CloudRunNoInstance), well("database", Postgres, DB)],
+            "cloudrun/instances",
+            Layer::CloudRun,
+            Medium,
+        ),
+        (
+            "Cloud Run's instance fails to start while the database refuses the login",
+            vec![web(Cause::CloudRunInstanceFailed), database(Cause::AuthenticationFailed)],
+            "application/credentials",
+            Layer::Application,
+            High,
+        ),
         (
             "two addresses are silent, and nothing answers",
             vec![database(Cause::ConnectTimeout), web(Cause::ConnectTimeout)],
@@ -482,6 +514,8 @@ pub fn silences() -> Vec<(&'static str, &'static str, Vec<Seen>)> {
         seen
     };
     vec![
+        ("application/token", "the service refuses the token that was had", vec![web(Cause::StatusUnexpected)]),
+        ("cloudrun/instances", "the service's own error", vec![web(Cause::StatusUnexpected)]),
         ("egress/all-silent", "something else answers", with(timeouts(), well("other", Tcp, "10.8.0.1:1"))),
         (
             "egress/all-silent",

@@ -370,6 +370,30 @@ pub const BAD: &[Bad] = &[
         "auth sets the header Authorization: leave it out of headers and headersFromSecret",
     ),
     bad(
+        "an ID token of runready's own for another host",
+        "probes:\n- name: a\n  http:\n    url: https://h.example.com/\n    auth: {googleIdToken: {audience: 'https://victim.run.app'}} # here",
+        "spec.probes[0].http.auth",
+        "without serviceAccountKeySecretRef the token is for the host that is asked alone: leave audience out",
+    ),
+    bad(
+        "an ID token of runready's own for a host that begins alike",
+        "probes:\n- name: a\n  http:\n    url: https://h.example.com.evil.test/\n    auth: {googleIdToken: {audience: 'https://h.example.com'}} # here",
+        "spec.probes[0].http.auth",
+        "without serviceAccountKeySecretRef the token is for the host that is asked alone: leave audience out",
+    ),
+    bad(
+        "a client's secret in plain text",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    auth:\n      oauth2:\n        clientId: c\n        clientSecretRef: {name: s, key: k}\n        tokenUrl: http://login.example.com/token # here",
+        "spec.probes[0].http.auth.oauth2.tokenUrl",
+        "must be an https:// address: the client's secret is sent there",
+    ),
+    bad(
+        "an unknown way to show a client's secret",
+        "probes:\n- name: a\n  http:\n    url: https://h\n    auth:\n      oauth2:\n        clientId: c\n        tokenUrl: https://h/token\n        clientSecretRef: {name: s, key: k}\n        clientAuth: Header # here",
+        "spec.probes[0].http.auth.oauth2.clientAuth",
+        "supported values: \"Basic\", \"Body\"",
+    ),
+    bad(
         "a WebSocket's credentials in plain text",
         "probes:\n- name: a\n  websocket:\n    url: ws://h.example.com/\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
         "spec.probes[0].websocket.auth",
@@ -637,6 +661,10 @@ pub const GOOD: &[(&str, &str)] = &[
     (
         "credentials in plain text to the own host, and where that is allowed",
         "probes:\n- name: a\n  http: {url: 'http://127.0.0.1:8080/x', auth: {bearer: {tokenSecretRef: {name: s, key: k}}}}\n- name: d\n  websocket: {url: 'ws://localhost:8080/x', auth: {bearer: {tokenSecretRef: {name: s, key: k}}}}\n- name: b\n  http: {url: 'http://h.mesh.internal/', auth: {allowPlainText: true, basic: {username: u, passwordSecretRef: {name: s, key: k}}}}\n- name: c\n  http: {url: 'http://[::1]', auth: {bearer: {tokenSecretRef: {name: s, key: k}}}}",
+    ),
+    (
+        "tokens that are fetched",
+        "probes:\n- name: a\n  http: {url: 'https://a.run.app/x', auth: {googleIdToken: {}}}\n- name: b\n  http: {url: 'https://a.run.app/x', auth: {googleIdToken: {audience: 'https://a.run.app'}}}\n- name: c\n  http:\n    url: https://h\n    auth:\n      googleIdToken: {audience: any, serviceAccountKeySecretRef: {name: s, key: k}}\n- name: d\n  stageTimeouts: {token: 2s}\n  http:\n    url: https://h\n    auth:\n      oauth2: {tokenUrl: 'https://login.example.com/token', clientId: c, clientSecretRef: {name: s, key: k}, scopes: ['a:b', 'https://x/y'], audience: z, clientAuth: Body, caSecretRef: {name: ca}}",
     ),
     (
         "everything of http",

@@ -23,3 +23,4 @@ pub mod relay;
 pub mod scratch;
 pub mod skip;
 pub mod wait;
+pub mod web;

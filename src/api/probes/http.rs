@@ -4,7 +4,10 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AUTH_IN_THE_CLEAR, Auth, CaSecretRef, ClientCertSecretRef, SecretKeyRef, auth_is_covered};
+use super::{
+    AUTH_IN_THE_CLEAR, Auth, CaSecretRef, ClientCertSecretRef, OWN_AUDIENCE, SecretKeyRef, audience_is_own,
+    auth_is_covered,
+};
 use crate::api::schema;
 
 /// What is wrong with a header that `auth` sets as well.
@@ -14,6 +17,7 @@ pub const AUTH_TWICE: &str = "auth sets the header Authorization: leave it out o
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
     validation = Rule::new(auth_is_covered!("self.url")).message(AUTH_IN_THE_CLEAR).field_path(".auth"),
+    validation = Rule::new(audience_is_own!("self.url")).message(OWN_AUDIENCE).field_path(".auth"),
     validation = Rule::new("!has(self.auth) || !has(self.headers) || self.headers.all(h, !h.name.matches('^(?i)authorization$'))").message(AUTH_TWICE).field_path(".auth"),
     validation = Rule::new("!has(self.auth) || !has(self.headersFromSecret) || self.headersFromSecret.all(h, !h.name.matches('^(?i)authorization$'))").message(AUTH_TWICE).field_path(".auth")
 )]

@@ -15,8 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use super::schema;
 
-pub(crate) use auth::auth_is_covered;
-pub use auth::{AUTH_IN_THE_CLEAR, Auth, BasicAuth, BearerAuth};
+pub use auth::{
+    AUTH_IN_THE_CLEAR, Auth, BasicAuth, BearerAuth, ClientAuth, GoogleIdTokenAuth, OAuth2Auth, ONE_AUTH, OWN_AUDIENCE,
+    TOKEN_URL_IN_THE_CLEAR,
+};
+pub(crate) use auth::{audience_is_own, auth_is_covered};
 pub use database::{CA_UNUSED, DatabaseTls, DatabaseTlsMode, LONGEST_SOCKET, NO_TLS_OVER_SOCKET_SAYS, ONE_WAY_SAYS};
 pub use dns::{DnsProbe, RecordType};
 pub use http::{AUTH_TWICE, HttpHeader, HttpProbe, HttpSecretHeader, HttpTls, HttpVersion};

@@ -4,13 +4,17 @@ use kube::KubeSchema;
 use kube::core::Duration;
 use serde::{Deserialize, Serialize};
 
-use super::{AUTH_IN_THE_CLEAR, AUTH_TWICE, Auth, HttpHeader, HttpSecretHeader, HttpTls, auth_is_covered};
+use super::{
+    AUTH_IN_THE_CLEAR, AUTH_TWICE, Auth, HttpHeader, HttpSecretHeader, HttpTls, OWN_AUDIENCE, audience_is_own,
+    auth_is_covered,
+};
 use crate::api::schema;
 
 /// Opens a WebSocket (RFC 6455), then sends and expects messages, step by step.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
     validation = Rule::new(auth_is_covered!("self.url")).message(AUTH_IN_THE_CLEAR).field_path(".auth"),
+    validation = Rule::new(audience_is_own!("self.url")).message(OWN_AUDIENCE).field_path(".auth"),
     validation = Rule::new("!has(self.auth) || !has(self.headers) || self.headers.all(h, !h.name.matches('^(?i)authorization$'))").message(AUTH_TWICE).field_path(".auth"),
     validation = Rule::new("!has(self.auth) || !has(self.headersFromSecret) || self.headersFromSecret.all(h, !h.name.matches('^(?i)authorization$'))").message(AUTH_TWICE).field_path(".auth"),
     validation = Rule::new("!has(self.expectSubprotocol) || (has(self.subprotocols) && self.expectSubprotocol in self.subprotocols)").message("expectSubprotocol must be one of subprotocols: a server may only choose what it is offered").field_path(".expectSubprotocol"),

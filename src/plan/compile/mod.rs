@@ -126,6 +126,7 @@ fn timeout(spec: &ConnectivityCheckSpec, cadence: &Cadence) -> Duration {
 
 fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
     let Some(StageTimeouts {
+        token,
         resolve,
         connect,
         tls,
@@ -144,6 +145,7 @@ fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
         return Box::default();
     };
     [
+        (Stage::Token, token),
         (Stage::Resolve, resolve),
         (Stage::Connect, connect),
         (Stage::Tls, tls),

@@ -9,14 +9,14 @@ mod websocket;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use url::Url;
+use url::{Host, Url};
 
 pub use crate::api::Kind;
 
 use super::trust::TlsPlan;
 use crate::api::probes::RecordType;
 
-pub use auth::AuthPlan;
+pub use auth::{AuthPlan, Issuer, TokenPlan, token_request};
 pub use database::{DatabaseTlsPlan, PostgresAction, Usage};
 pub use http::HttpAction;
 pub use journey::{CapturePlan, Filling, JourneyAction, JourneyStep, Source};
@@ -126,6 +126,17 @@ pub struct TlsAction {
     pub min_validity: Option<Duration>,
 }
 
+/// Whether what is sent to a URL can be read on the way.
+pub fn in_the_clear(url: &Url) -> bool {
+    let own_host = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    !matches!(url.scheme(), "https" | "wss") && !own_host
+}
+
 /// A URL as it may be shown: without a user, and without a query, which may hold a token.
 pub fn shown_url(url: &Url) -> String {
     let mut shown = url.clone();
@@ -135,4 +146,25 @@ pub fn shown_url(url: &Url) -> String {
     shown.set_query(None);
     shown.set_fragment(None);
     shown.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_stays_on_the_own_host() {
+        for (url, clear) in [
+            ("https://api.example.com/", false),
+            ("wss://api.example.com/", false),
+            ("http://localhost:8080/", false),
+            ("http://127.0.0.2/", false),
+            ("ws://[::1]/", false),
+            ("http://api.example.com/", true),
+            ("http://localhost.example.com/", true),
+            ("ws://10.0.0.1/", true),
+        ] {
+            assert_eq!(in_the_clear(&Url::parse(url).expect("a URL")), clear, "{url}");
+        }
+    }
 }

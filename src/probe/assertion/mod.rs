@@ -51,9 +51,11 @@ pub async fn hold(assertions: Arc<Assertions>, attempt: &mut Attempt<'_>) -> Res
             .cloned()
             .collect(),
     };
+    let sent = attempt.hidden();
     let work = async {
         let judged = spawn_blocking(move || {
-            judge(&assertions.rules, &known).map_err(|message| assertions.hidden.clean(&message).into_owned())
+            judge(&assertions.rules, &known)
+                .map_err(|message| sent.clean(&assertions.hidden.clean(&message)).into_owned())
         })
         .await;
         let ours = |_| {

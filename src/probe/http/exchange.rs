@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::TryFutureExt;
@@ -12,8 +13,11 @@ use hyper::header::{ACCEPT, CONNECTION, HOST, HeaderMap, HeaderValue, USER_AGENT
 use hyper::{Method, Response, StatusCode, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout_at;
 use url::Url;
 
+use super::encoding::{encodings, unpacked};
+use super::frontend;
 use super::preface::Prefaced;
 use crate::api::probes::HttpVersion;
 use crate::api::{Cause, Stage};
@@ -27,6 +31,8 @@ use crate::reasons::reasons;
 
 /// Largest response header that is read, in bytes.
 pub const MAX_HEADER: usize = 64 * 1024;
+/// How long the body is awaited of an answer whose status decides already, to tell who gave it.
+const GLIMPSE: Duration = Duration::from_secs(1);
 
 /// A request, as it goes to one hop.
 pub struct Request {
@@ -34,14 +40,18 @@ pub struct Request {
     pub method: Method,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// Whether the answer's body is wanted whatever its status.
+    pub whole: bool,
 }
 
 /// What came back.
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
-    /// The body, as far as it is to be matched.
+    /// The body, unpacked, if it is complete; otherwise what there is of it.
     pub body: Vec<u8>,
+    /// Whether the body is all there.
+    pub complete: bool,
     /// How many bytes of body were read.
     pub body_bytes: usize,
 }
@@ -80,7 +90,7 @@ where
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.max_header_list_size(MAX_HEADER as u32);
             // What the connection itself came upon says more than what the request then hears of it.
-            let broken = |error: hyper::Error| first.failure().unwrap_or_else(|| broken(Stage::Request, &error));
+            let broken = |error: hyper::Error| first.failure(session).unwrap_or_else(|| broken(Stage::Request, &error));
             let work = async {
                 let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
                 let mut connection = Driven::new(connection);
@@ -106,13 +116,26 @@ where
     C: Future<Output = Result<(), hyper::Error>> + Unpin,
 {
     let (head, mut incoming) = response.into_parts();
-    let mut answer = Answer { status: head.status, headers: head.headers, body: Vec::new(), body_bytes: 0 };
+    let mut answer =
+        Answer { status: head.status, headers: head.headers, body: Vec::new(), complete: false, body_bytes: 0 };
+    if incoming.is_end_stream() {
+        answer.complete = true;
+        return Ok(answer);
+    }
     let decided = super::expect::judge_head(action, request, answer.status, &answer.headers).is_err();
-    if incoming.is_end_stream() || decided {
+    if decided && !request.whole {
+        if frontend::speaks(answer.status, &answer.headers) {
+            let deadline = attempt.stage_deadline(Stage::Body, Instant::now()).min(Instant::now() + GLIMPSE);
+            let _ = timeout_at(deadline.into(), connection.beside(glimpse(incoming, &mut answer.body))).await;
+        }
         return Ok(answer);
     }
     let most = action.max_body_bytes;
-    let asked = attempt.is_asked();
+    let wanted = match (action.expect_body.is_some() || request.whole, attempt.is_asked()) {
+        (true, _) => most,
+        (false, true) => most.min(MAX_ANSWER),
+        (false, false) => 0,
+    };
     let too_large = |bytes: u64| {
         let message =
             format!("the body of {} has at least {bytes} bytes; maxBodyBytes is {most}", shown_url(&request.url));
@@ -130,15 +153,32 @@ where
             if answer.body_bytes > most {
                 return Err(too_large(answer.body_bytes as u64));
             }
-            if action.expect_body.is_some() || (asked && answer.body_bytes <= MAX_ANSWER) {
+            if answer.body_bytes <= wanted {
                 answer.body.extend_from_slice(data);
             }
+        }
+        if wanted > 0 && answer.body_bytes <= wanted {
+            let packed = std::mem::take(&mut answer.body);
+            answer.body = unpacked(packed, encodings(&answer.headers)?, most).await?;
+            answer.complete = true;
         }
         Ok(())
     };
     let waiting = || format!("reading the body of {}", shown_url(&request.url));
     attempt.stage(Stage::Body, waiting, connection.beside(work)).await?;
     Ok(answer)
+}
+
+/// Takes the beginning of a body, as far as it comes.
+async fn glimpse(mut incoming: Incoming, body: &mut Vec<u8>) -> Result<(), hyper::Error> {
+    while let Some(frame) = incoming.frame().await {
+        let Some(data) = frame?.into_data().ok() else { continue };
+        body.extend_from_slice(&data[..data.len().min(frontend::MOST - body.len())]);
+        if body.len() == frontend::MOST {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn outgoing(request: &Request, version: HttpVersion) -> Result<hyper::Request<Full<Bytes>>, Failure> {
@@ -178,20 +218,15 @@ fn outgoing(request: &Request, version: HttpVersion) -> Result<hyper::Request<Fu
 
 /// What a broken exchange stands for.
 pub fn failure(stage: Stage, error: &hyper::Error, session: Option<&Session>) -> Failure {
-    if let (Some(Source::Io(io)), Some(session)) = (source(error), session) {
-        // With TLS 1.3, a missing client certificate shows only after the handshake.
-        let tls = session.failure(io);
-        if tls.cause == Cause::ClientCertificateRequired {
-            return tls;
-        }
+    if let Some(Source::Io(io)) = source(error)
+        && let Some(tls) = stream_failure(io, session)
+    {
+        return tls;
     }
     let cause = match source(error) {
         _ if error.is_parse_too_large() => Cause::ResponseTooLarge,
         _ if error.is_parse() => Cause::ProtocolMismatch,
-        Some(Source::Io(io)) => match io_cause(io) {
-            Cause::ProberError => Cause::ProtocolMismatch,
-            cause => cause,
-        },
+        Some(Source::Io(io)) => stream_cause(io),
         Some(Source::Http2(h2)) => http2_cause(h2),
         None if error.is_incomplete_message() || error.is_closed() => Cause::ConnectionClosed,
         // Not closed, but not waited for: the peer spoke before it was asked.
@@ -200,6 +235,21 @@ pub fn failure(stage: Stage, error: &hyper::Error, session: Option<&Session>) ->
         None => Cause::ProtocolMismatch,
     };
     Failure::new(cause, stage, format!("the HTTP exchange broke: {}", reasons(error)))
+}
+
+/// The failure of the TLS stage that an error of the stream stands for, if it does: with TLS 1.3, a client certificate that is
+/// missing or not accepted shows only after the handshake.
+pub fn stream_failure(error: &io::Error, session: Option<&Session>) -> Option<Failure> {
+    let tls = session?.failure(error);
+    (tls.cause == Cause::ClientCertificateRequired).then_some(tls)
+}
+
+/// The cause that an error of the stream stands for. Not our own: what we can't name is what the peer sent.
+pub fn stream_cause(error: &io::Error) -> Cause {
+    match io_cause(error) {
+        Cause::ProberError => Cause::ProtocolMismatch,
+        cause => cause,
+    }
 }
 
 /// Whether a request was given up because its connection had been closed.

@@ -45,13 +45,24 @@ pub fn judge_head(
     Ok(())
 }
 
+/// Cloud Run's own error, if an unexpected status is one.
+fn of_cloud_run(failure: Failure, answer: &Answer) -> Failure {
+    match super::frontend::verdict(answer.status, &answer.headers, &answer.body) {
+        Some((cause, meaning)) if failure.cause == Cause::StatusUnexpected => {
+            let message = format!("{}; this is Cloud Run's own answer: {meaning}", failure.message);
+            Failure::new(cause, Stage::Request, message)
+        }
+        Some(_) | None => failure,
+    }
+}
+
 fn what(request: &Request) -> String {
     format!("{} {}", request.method, shown_url(&request.url))
 }
 
 /// Judges a whole answer: status, then headers, then body.
 pub fn judge(action: &HttpAction, request: &Request, answer: &Answer) -> Result<(), Failure> {
-    judge_head(action, request, answer.status, &answer.headers)?;
+    judge_head(action, request, answer.status, &answer.headers).map_err(|failure| of_cloud_run(failure, answer))?;
     match &action.expect_body {
         Some(pattern) if !pattern.is_match(&answer.body) => {
             let message =

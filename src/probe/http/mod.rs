@@ -3,19 +3,22 @@
 //! Redirects run the stages again, one after the other, within the probe's one deadline.
 
 mod cookies;
+mod encoding;
 pub(super) mod exchange;
 mod expect;
+mod frontend;
 mod preface;
 
 use std::borrow::Cow;
 
-use hyper::Method;
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, LOCATION, PROXY_AUTHORIZATION};
+use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
-use self::exchange::{Answer, Request, round_trip};
-use super::auth::authorize;
+use self::exchange::round_trip;
+pub use self::exchange::{Answer, Request};
+use super::auth::{authorize, rejected};
 use super::net::connect;
 use super::net::tls::{Session, tls};
 use super::{Attempt, MAX_ANSWER};
@@ -32,6 +35,7 @@ pub async fn probe(action: &HttpAction, attempt: &mut Attempt<'_>) -> Result<(),
         method: action.method.clone(),
         headers: action.headers.clone(),
         body: action.body.clone(),
+        whole: false,
     };
     if let Some(plan) = &action.auth {
         request.headers.insert(AUTHORIZATION, authorize(attempt, plan).await?);
@@ -45,6 +49,9 @@ pub async fn probe(action: &HttpAction, attempt: &mut Attempt<'_>) -> Result<(),
             attempt.fact(Fact::FinalUrl, shown_url(&request.url));
         }
         tell(&answer, attempt);
+        if let (Some(plan), StatusCode::UNAUTHORIZED) = (&action.auth, answer.status) {
+            rejected(plan);
+        }
         let target = if action.follow_redirects > 0 { redirect(&request, &answer)? } else { None };
         let Some(target) = target else { return expect::judge(action, &request, &answer) };
         if hops == action.follow_redirects {
@@ -61,7 +68,7 @@ fn tell(answer: &Answer, attempt: &mut Attempt<'_>) {
     attempt.answer("status", || json!(answer.status.as_u16()));
     attempt.answer("headers", || headers(&answer.headers));
     attempt.answer("cookies", || cookies::cookies(&answer.headers));
-    if attempt.is_asked() && answer.body_bytes <= MAX_ANSWER {
+    if attempt.is_asked() && answer.complete && answer.body.len() <= MAX_ANSWER {
         attempt.answer("body", || String::from_utf8_lossy(&answer.body).into());
         if let Ok(json) = serde_json::from_slice(&answer.body) {
             attempt.answer("json", || json);
@@ -79,7 +86,7 @@ fn headers(headers: &HeaderMap) -> Value {
 }
 
 /// Connects to where the request goes, and carries it out.
-async fn visit(action: &HttpAction, request: &Request, attempt: &mut Attempt<'_>) -> Result<Answer, Failure> {
+pub async fn visit(action: &HttpAction, request: &Request, attempt: &mut Attempt<'_>) -> Result<Answer, Failure> {
     let host = request.url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     let port = request.url.port_or_known_default().unwrap_or(80);
     let endpoint = Endpoint { host: host.into(), port, happy_eyeballs: action.happy_eyeballs };

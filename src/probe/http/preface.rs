@@ -8,9 +8,10 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::exchange::{stream_cause, stream_failure};
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
-use crate::probe::net::io_cause;
+use crate::probe::net::tls::Session;
 
 /// Where the type of a frame stands in it (RFC 9113, section 4.1).
 const TYPE_AT: usize = 3;
@@ -26,18 +27,33 @@ pub struct Prefaced<S> {
 
 /// What broke the connection first.
 #[derive(Clone, Default)]
-pub struct First(Arc<OnceLock<(Cause, Box<str>)>>);
+pub struct First(Arc<OnceLock<Broken>>);
+
+/// How a connection broke.
+enum Broken {
+    /// By what the peer did within the protocol.
+    Peer(Cause, &'static str),
+    /// By an error of the stream.
+    Stream(io::Error),
+}
 
 impl First {
     /// The failure, if the connection broke.
-    pub fn failure(&self) -> Option<Failure> {
-        let (cause, message) = self.0.get()?;
-        Some(Failure::new(*cause, Stage::Request, message))
+    pub fn failure(&self, session: Option<&Session>) -> Option<Failure> {
+        match self.0.get()? {
+            Broken::Peer(cause, message) => Some(Failure::new(*cause, Stage::Request, *message)),
+            Broken::Stream(error) => Some(stream_failure(error, session).unwrap_or_else(|| {
+                let message = format!("the HTTP/2 connection broke: {error}");
+                Failure::new(stream_cause(error), Stage::Request, message)
+            })),
+        }
     }
 
+    /// Keeps the error of a stream, and passes on one that says the same.
     fn note(&self, error: io::Error) -> io::Error {
-        self.0.get_or_init(|| (io_cause(&error), format!("the HTTP/2 connection broke: {error}").into()));
-        error
+        let same = io::Error::new(error.kind(), error.to_string());
+        self.0.get_or_init(|| Broken::Stream(error));
+        same
     }
 }
 
@@ -52,7 +68,7 @@ impl<S> Prefaced<S> {
     fn look(&mut self, fresh: &[u8]) -> io::Result<()> {
         if fresh.is_empty() {
             self.first.0.get_or_init(|| {
-                (Cause::ConnectionClosed, "the peer closed the HTTP/2 connection before it had answered".into())
+                Broken::Peer(Cause::ConnectionClosed, "the peer closed the HTTP/2 connection before it had answered")
             });
         }
         let kind = TYPE_AT.checked_sub(self.seen).and_then(|at| fresh.get(at));
@@ -61,7 +77,7 @@ impl<S> Prefaced<S> {
             None | Some(&SETTINGS) => Ok(()),
             Some(_) => {
                 let message = "the peer's first bytes are not HTTP/2";
-                self.first.0.get_or_init(|| (Cause::ProtocolMismatch, message.into()));
+                self.first.0.get_or_init(|| Broken::Peer(Cause::ProtocolMismatch, message));
                 Err(io::Error::new(io::ErrorKind::InvalidData, message))
             }
         }
@@ -105,7 +121,7 @@ mod tests {
                 let (mut stream, first) = Prefaced::new(());
                 let fits = bytes.chunks(size).try_for_each(|piece| stream.look(piece));
                 assert_eq!(fits.is_err(), expected.is_some(), "in pieces of {size}");
-                assert_eq!(first.failure().map(|failure| failure.cause), expected, "in pieces of {size}");
+                assert_eq!(first.failure(None).map(|failure| failure.cause), expected, "in pieces of {size}");
             }
         }
     }

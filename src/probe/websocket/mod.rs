@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 
 use self::talk::{Progress, Seen, Talk};
 use super::Attempt;
-use super::auth::authorize;
+use super::auth::{authorize, rejected};
 use super::net::channel::{Channel, Secured};
 use super::net::connect::connect;
 use super::net::tls::{Session, tls};
@@ -53,7 +53,13 @@ pub async fn probe(action: &WebsocketAction, attempt: &mut Attempt<'_>) -> Resul
         None => Secured::Plain(channel),
         Some(session) => Secured::Tls(Box::new(tls(attempt, session, &endpoint.host, channel).await?)),
     };
-    let (stream, early) = upgrade::upgrade(action, authorization, attempt, stream, session.as_ref()).await?;
+    let upgraded = upgrade::upgrade(action, authorization, attempt, stream, session.as_ref()).await;
+    if let (Err(failure), Some(plan)) = (&upgraded, &action.auth)
+        && failure.cause == Cause::UpgradeRefused
+    {
+        rejected(plan);
+    }
+    let (stream, early) = upgraded?;
     let mut socket = Socket::from_partially_read(stream, early, Role::Client, Some(limits(action))).await;
     if !action.steps.is_empty() {
         converse(action, attempt, &mut socket, session.as_ref()).await?;
