@@ -35,6 +35,7 @@ fn every_cause_has_been_seen_and_the_table_is_printed() {
         crate::probe_redis::rows(),
         crate::probe_grpc::rows(),
         crate::probe_grpc_hostile::rows(),
+        crate::probe_journey::rows(),
         real,
         crate::probe_netns::rows(),
         crate::safety::rows(),

@@ -188,6 +188,10 @@ causes! {
     UpgradeRefused => Application, "Look at the status: 401 and 403 speak of credentials, the Origin header or IAM, 404 of the path, 426 of the WebSocket version, 200 and 400 of a proxy that drops the Upgrade header, 5xx of the service behind.";
     /// The server, or a proxy before it, closed the WebSocket before the last step was done.
     WebSocketClosed => Application, "Look at the close code and reason: 1001, 1012 and 1013 speak of a restart or of load, 1008 of credentials or a policy, 1011 of an error in the service, 1006 of a crash or of a proxy's time-out.";
+    /// A step's answer does not hold what a later step of the journey needs.
+    CaptureMissing => Application, "Compare the answer with the step's capture: the service answers, but no longer what the journey takes from it.";
+    /// The steps of a journey answer, but together they take longer than its budget.
+    JourneyBudgetExceeded => Application, "See in the steps where the time went, and make that step faster; or raise the journey's budget, if its users have that patience.";
     /// The probe succeeded, but was slower than maxLatency or maxTimeToFirstMessage.
     LatencyExceeded => Network, "See in the stages where the time went: connect speaks of the path, query or request of the server.";
     /// The path answers, but takes longer than the service grants itself to come up.

@@ -23,11 +23,13 @@ pub enum Kind {
     Redis,
     /// Another probe, repeated.
     Load,
+    /// A user's way through a service.
+    Journey,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 11] = [
         Kind::Dns,
         Kind::Tcp,
         Kind::Tls,
@@ -37,6 +39,7 @@ impl Kind {
         Kind::Postgres,
         Kind::Mysql,
         Kind::Redis,
+        Kind::Journey,
         Kind::Load,
     ];
 
@@ -53,6 +56,7 @@ impl Kind {
             Kind::Mysql => "mysql",
             Kind::Redis => "redis",
             Kind::Load => "load",
+            Kind::Journey => "journey",
         }
     }
 }

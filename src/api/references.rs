@@ -1,6 +1,6 @@
 //! Which keys of which Secrets a spec refers to. Pure.
 
-use super::probes::{Auth, CaSecretRef, ClientCertSecretRef, DatabaseTls, SecretKeyRef};
+use super::probes::{Auth, CaSecretRef, ClientCertSecretRef, DatabaseTls, JourneyStep, SecretKeyRef};
 use super::spec::{ConnectivityCheckSpec, KindSpec, ProbeSpec};
 
 impl ConnectivityCheckSpec {
@@ -62,6 +62,11 @@ impl<'a> KindSpec<'a> {
                 keys.value(redis.password_secret_ref.as_ref());
                 keys.authority(redis.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()));
                 keys.client(redis.tls.as_ref().and_then(|tls| tls.client_cert_secret_ref.as_ref()));
+            }
+            KindSpec::Journey(journey) => {
+                journey.secrets.iter().for_each(|secret| keys.value(Some(&secret.secret_ref)));
+                let kinds = journey.steps.iter().flat_map(JourneyStep::kinds);
+                keys.0.extend(kinds.flat_map(KindSpec::secret_keys));
             }
         }
         keys.0

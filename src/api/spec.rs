@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::probes::{
-    DnsProbe, GrpcProbe, HttpProbe, LoadProbe, MysqlProbe, PostgresProbe, RedisProbe, TcpProbe, TlsProbe,
+    DnsProbe, GrpcProbe, HttpProbe, JourneyProbe, LoadProbe, MysqlProbe, PostgresProbe, RedisProbe, TcpProbe, TlsProbe,
     WebsocketProbe,
 };
 use super::schema;
@@ -119,7 +119,7 @@ pub struct ConnectivityCheckSpec {
     #[schemars(length(max = 32))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     #[x_kube(
-        validation = Rule::new("self.size() > 0").message("must have at least one probe: an entry with a name and one of dns, tcp, tls, http, websocket, grpc, postgres, mysql, redis or load"),
+        validation = Rule::new("self.size() > 0").message("must have at least one probe: an entry with a name and one of dns, tcp, tls, http, websocket, grpc, postgres, mysql, redis, journey or load"),
         validation = Rule::new(DEPENDS_ON_KNOWN).message("dependsOn names a probe that this check does not have: use the name of another entry of probes"),
         validation = Rule::new(DEPENDS_ON_EARLIER).message("dependsOn may only name probes listed before its own: move what is depended on up (in a cycle no order fits; break it)"),
         validation = Rule::new(LOAD_OF_EARLIER).message("load.probe must name another probe of this check, listed before the load")
@@ -162,9 +162,8 @@ pub struct ServiceRef {
 /// One thing to observe: a name, exactly one kind, and how to judge it.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
-    validation = Rule::new("[has(self.dns), has(self.tcp), has(self.tls), has(self.http), has(self.websocket), has(self.grpc), has(self.postgres), has(self.mysql), has(self.redis), has(self.load)].filter(x, x).size() == 1").message("exactly one kind per probe: set one of dns, tcp, tls, http, websocket, grpc, postgres, mysql, redis or load (use one entry of probes for each)"),
+    validation = Rule::new("[has(self.dns), has(self.tcp), has(self.tls), has(self.http), has(self.websocket), has(self.grpc), has(self.postgres), has(self.mysql), has(self.redis), has(self.journey), has(self.load)].filter(x, x).size() == 1").message("exactly one kind per probe: set one of dns, tcp, tls, http, websocket, grpc, postgres, mysql, redis, journey or load (use one entry of probes for each)"),
     validation = Rule::new("!has(self.dependsOn) || !(self.name in self.dependsOn)").message("a probe can't depend on itself: name probes listed before it").field_path(".dependsOn"),
-    validation = Rule::new("!has(self.load) || (!has(self.maxLatency) && (!has(self.assert) || self.assert.size() == 0))").message("a load has bounds of its own: set load.latency, and put assert and maxLatency at the probe that it repeats")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ProbeSpec {
@@ -202,6 +201,9 @@ pub struct ProbeSpec {
     /// Repeats another probe of the check at a steady pace for a while: does it hold, or did it answer once?
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<LoadProbe>,
+    /// Walks a user's way through the service, step by step: the golden path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journey: Option<JourneyProbe>,
 
     /// Rules in CEL that must hold once the probe has passed, such as `latency < duration('300ms')` or `json.version == '2'`; otherwise AssertionFailed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -251,6 +253,8 @@ pub enum KindSpec<'a> {
     Redis(&'a RedisProbe),
     /// See [`ProbeSpec::load`].
     Load(&'a LoadProbe),
+    /// See [`ProbeSpec::journey`].
+    Journey(&'a JourneyProbe),
 }
 
 impl ProbeSpec {
@@ -269,6 +273,7 @@ impl ProbeSpec {
             mysql,
             redis,
             load,
+            journey,
             assert: _,
             max_latency: _,
             stage_timeouts: _,
@@ -286,6 +291,7 @@ impl ProbeSpec {
             mysql.as_ref().map(KindSpec::Mysql),
             redis.as_ref().map(KindSpec::Redis),
             load.as_ref().map(KindSpec::Load),
+            journey.as_ref().map(KindSpec::Journey),
         ]
         .into_iter()
         .flatten()

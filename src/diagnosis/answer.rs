@@ -118,6 +118,7 @@ pub(super) fn unexpected(case: &Case<'_>) -> Vec<Finding> {
                 | Cause::GrpcServiceUnknown
                 | Cause::GrpcFailed
                 | Cause::TooManyRedirects
+                | Cause::CaptureMissing
                 | Cause::UpgradeRefused
                 | Cause::WebSocketClosed
         )

@@ -117,7 +117,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: own::TOO_SLOW,
-        says: "It works, but slower than allowed (maxLatency, startupBudget).",
+        says: "It works, but slower than allowed (maxLatency, startupBudget, a journey's budget).",
         look: own::too_slow,
     },
     Rule {

@@ -10,8 +10,10 @@ use tokio::time::timeout_at;
 use super::Vantage;
 use super::cloudsql::Refused;
 use super::net::connect::Stragglers;
-use crate::api::{Cause, Stage};
-use crate::evidence::{AddressRecord, Evidence, Fact, Failure, MAX_TEXT, Outcome, Shown, StageRecord, clip};
+use crate::api::{Cause, ProbeState, Stage};
+use crate::evidence::{
+    AddressRecord, Evidence, Fact, Failure, MAX_TEXT, Outcome, Shown, StageRecord, StepRecord, clip,
+};
 use crate::plan::{ProbePlan, Scrub};
 
 /// The most that is kept of one text or body for assertions and captures, in bytes.
@@ -34,6 +36,7 @@ pub struct Attempt<'a> {
     bound: &'static str,
     cut: bool,
     stages: Vec<StageRecord>,
+    steps: Vec<StepRecord>,
     addresses: Vec<AddressRecord>,
     facts: Vec<(Fact, Box<str>)>,
     answers: Option<Box<Answers>>,
@@ -58,6 +61,7 @@ impl<'a> Attempt<'a> {
             bound: OWN_BOUND,
             cut: false,
             stages: Vec::with_capacity(4),
+            steps: Vec::new(),
             addresses: Vec::with_capacity(1),
             facts: Vec::new(),
             answers,
@@ -82,6 +86,7 @@ impl<'a> Attempt<'a> {
             bound: if earlier { bound } else { self.bound },
             cut: false,
             stages: Vec::with_capacity(4),
+            steps: Vec::new(),
             addresses: Vec::with_capacity(1),
             facts: Vec::new(),
             answers: self.answers.as_ref().map(|_| Box::default()),
@@ -91,6 +96,38 @@ impl<'a> Attempt<'a> {
             tunnels: Vec::new(),
             took: None,
         }
+    }
+
+    /// The same attempt, whose deadline people know as `bound`.
+    pub const fn bound_by(mut self, bound: &'static str) -> Self {
+        self.bound = bound;
+        self
+    }
+
+    /// Takes up a step that began `start` after this attempt did, and what was seen of it. What an earlier step told is kept
+    /// over what one tells that only cleans up.
+    pub fn take_step(&mut self, start: Duration, step: StepRecord, evidence: Evidence) {
+        let cleans_up = step.always;
+        let index = u8::try_from(self.steps.len()).ok();
+        self.steps.push(step);
+        let of_step = |record: StageRecord| StageRecord { step: index, start: start + record.start, ..record };
+        self.stages.extend(evidence.stages.into_iter().map(of_step));
+        if evidence.outcome.state() == ProbeState::Failing && !cleans_up {
+            self.addresses.clear();
+        }
+        if !cleans_up {
+            self.addresses.extend(evidence.addresses);
+        }
+        for (fact, value) in evidence.facts {
+            if !cleans_up || self.facts.iter().all(|(known, _)| *known != fact) {
+                self.fact(fact, value);
+            }
+        }
+    }
+
+    /// Takes up a step that was not carried out.
+    pub fn skip_step(&mut self, step: StepRecord) {
+        self.steps.push(step);
     }
 
     /// Takes up what a part of it recorded.
@@ -154,7 +191,7 @@ impl<'a> Attempt<'a> {
     /// Records a stage whose clock was kept elsewhere.
     pub fn record(&mut self, stage: Stage, entered: Instant, duration: Duration, limit: Duration, passed: bool) {
         let start = entered.saturating_duration_since(self.started);
-        self.stages.push(StageRecord { stage, start, duration, limit, passed });
+        self.stages.push(StageRecord { stage, step: None, start, duration, limit, passed });
     }
 
     /// Records what the peer told. The last value of a fact wins; it is cut to [`MAX_TEXT`] characters.
@@ -226,9 +263,15 @@ impl<'a> Attempt<'a> {
         if let Some(took) = self.took {
             return took;
         }
-        let last = self.stages.iter().rev().find(|record| record.stage != Stage::Assert);
+        let cleans_up = |record: &StageRecord| {
+            let step = record.step.and_then(|step| self.steps.get(usize::from(step)));
+            step.is_some_and(|step| step.always)
+        };
+        let counts = |record: &&StageRecord| record.stage != Stage::Assert && !cleans_up(record);
+        let last = self.stages.iter().rev().find(counts);
         let whole = last.map_or_else(|| self.started.elapsed(), |record| record.start + record.duration);
-        let tokens = self.stages.iter().filter(|record| record.stage == Stage::Token).map(|record| record.duration);
+        let token = |record: &&StageRecord| record.stage == Stage::Token && !cleans_up(record);
+        let tokens = self.stages.iter().filter(token).map(|record| record.duration);
         whole.saturating_sub(tokens.sum())
     }
 
@@ -262,7 +305,10 @@ impl<'a> Attempt<'a> {
         let refused = self.tunnels.iter().find_map(|tunnel| tunnel.get().cloned());
         let outcome = match result.map_err(|failure| refused.unwrap_or(failure)) {
             Err(failure) => {
-                self.take_back(failure.stage);
+                // Of a step, its own attempt has seen to that.
+                if failure.step.is_none() {
+                    self.take_back(failure.stage);
+                }
                 failure.into()
             }
             Ok(()) => match (self.flaw.take(), self.too_slow(latency)) {
@@ -277,6 +323,7 @@ impl<'a> Attempt<'a> {
             start: Duration::ZERO,
             latency,
             stages: self.stages,
+            steps: self.steps,
             addresses: self.addresses,
             facts: self.facts,
         }

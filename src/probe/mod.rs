@@ -12,6 +12,7 @@ mod dns;
 mod driven;
 mod grpc;
 mod http;
+mod journey;
 mod load;
 mod mysql;
 pub mod net;
@@ -152,6 +153,7 @@ async fn carry_out(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Fai
         Action::Mysql(action) => Box::pin(mysql::probe(action, attempt)).await,
         Action::Redis(action) => Box::pin(redis::probe(action, attempt)).await,
         Action::Load(action) => Box::pin(load::probe(action, attempt)).await,
+        Action::Journey(action) => journey::probe(action, attempt).await,
     }
 }
 
@@ -163,6 +165,7 @@ fn untried(probe: usize, vantage: &Vantage, outcome: Outcome) -> Evidence {
         start: std::time::Duration::ZERO,
         latency: std::time::Duration::ZERO,
         stages: Vec::new(),
+        steps: Vec::new(),
         addresses: Vec::new(),
         facts: Vec::new(),
     }

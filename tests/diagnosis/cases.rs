@@ -4,12 +4,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use runready::api::{Cause, Confidence, Kind, Layer, ProbeState, Stage};
+use runready::api::{Cause, Confidence, Kind, Layer, ProbeState, Stage, StepState};
 use runready::diagnosis::{Case, Observation};
-use runready::evidence::{AddressRecord, Evidence, Fact, Failure, Outcome, StageRecord};
+use runready::evidence::{AddressRecord, Evidence, Fact, Failure, Outcome, StageRecord, StepRecord};
 
 use Confidence::{High, Low, Medium};
-use Kind::{Dns, Grpc, Http, Load, Mysql, Postgres, Redis, Tcp, Tls, Websocket};
+use Kind::{Dns, Grpc, Http, Journey, Load, Mysql, Postgres, Redis, Tcp, Tls, Websocket};
 
 /// A vantage in a cluster.
 pub const POD: &str = "pod/runready/runready-0";
@@ -36,6 +36,7 @@ pub fn well(name: &str, kind: Kind, at: &str) -> Seen {
         start: Duration::ZERO,
         latency: Duration::from_millis(3),
         stages,
+        steps: Vec::new(),
         addresses,
         facts: Vec::new(),
     };
@@ -103,6 +104,27 @@ impl Seen {
         self
     }
 
+    /// As a step of a journey, which another step has gone before.
+    pub fn at_step(mut self, name: &str, kind: Kind) -> Self {
+        let step = |name: &str, kind, state| StepRecord {
+            name: name.into(),
+            kind,
+            always: false,
+            state,
+            duration: Duration::from_millis(1),
+            failure: None,
+        };
+        if let Some(evidence) = &mut self.evidence {
+            evidence.steps = vec![step("earlier", Http, StepState::Passed), step(name, kind, StepState::Failed)];
+            evidence.stages.iter_mut().for_each(|record| record.step = Some(1));
+            let before =
+                [Stage::Connect, Stage::Request].map(|stage| StageRecord { step: Some(0), ..record(stage, true) });
+            evidence.stages.splice(0..0, before);
+        }
+        self.failure = self.failure.map(|failure| Failure { step: Some(name.into()), ..failure });
+        self
+    }
+
     fn as_observation(&self) -> Observation<'_> {
         Observation {
             name: &self.name,
@@ -122,7 +144,7 @@ pub fn address(at: &str, cause: Option<Cause>) -> AddressRecord {
 
 pub fn record(stage: Stage, passed: bool) -> StageRecord {
     let duration = Duration::from_millis(1);
-    StageRecord { stage, start: Duration::ZERO, duration, limit: Duration::from_secs(20), passed }
+    StageRecord { stage, step: None, start: Duration::ZERO, duration, limit: Duration::from_secs(20), passed }
 }
 
 const fn stages_of(kind: Kind) -> &'static [Stage] {
@@ -134,8 +156,8 @@ const fn stages_of(kind: Kind) -> &'static [Stage] {
         Grpc => &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Request, Stage::Body],
         Load => &[Stage::Load],
         Websocket => &[Stage::Connect, Stage::Tls, Stage::Upgrade, Stage::Messages],
-        Mysql => &[Stage::Connect, Stage::Handshake, Stage::Tls, Stage::Authenticate, Stage::Query],
-        Postgres | Redis => &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Authenticate, Stage::Query],
+        Journey => &[Stage::Connect, Stage::Request, Stage::Body, Stage::Assert],
+        Mysql | Postgres | Redis => &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Authenticate, Stage::Query],
     }
 }
 
@@ -189,7 +211,7 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::TlsRequired
         | Cause::DatabaseNotFound => Some(Stage::Authenticate),
         Cause::UpgradeRefused => Some(Stage::Upgrade),
-        Cause::AssertionFailed => Some(Stage::Assert),
+        Cause::AssertionFailed | Cause::CaptureMissing => Some(Stage::Assert),
         Cause::SecretNotFound
         | Cause::SecretKeyMissing
         | Cause::InvalidSpec
@@ -219,6 +241,7 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::GrpcFailed
         | Cause::TooManyRedirects
         | Cause::WebSocketClosed
+        | Cause::JourneyBudgetExceeded
         | Cause::LatencyExceeded
         | Cause::StartupBudgetExceeded => Some(last),
     }
@@ -552,6 +575,27 @@ pub fn rows() -> Vec<Row> {
             vec![ill("chat", Websocket, WEB, Cause::ResponseTimeout)],
             "server/hangs",
             Layer::Application,
+            Medium,
+        ),
+        (
+            "a journey's step does not answer with what a later one needs",
+            vec![ill("golden-path", Journey, WEB, Cause::CaptureMissing).at_step("login", Http)],
+            "application/answer",
+            Layer::Application,
+            Medium,
+        ),
+        (
+            "a journey's steps are too slow together",
+            vec![ill("golden-path", Journey, WEB, Cause::JourneyBudgetExceeded).at_step("chat", Websocket)],
+            "latency/too-slow",
+            Layer::Application,
+            Medium,
+        ),
+        (
+            "the database that a journey looks into refuses, after a step that passed",
+            vec![ill("golden-path", Journey, DB, Cause::ConnectionRefused).at_step("row", Postgres)],
+            "server/refused",
+            Layer::Database,
             Medium,
         ),
         (

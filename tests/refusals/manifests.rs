@@ -16,8 +16,7 @@ const fn bad(what: &'static str, spec: &'static str, field: &'static str, says: 
     Bad { what, spec, field, says }
 }
 
-const KINDS: &str =
-    "exactly one kind per probe: set one of dns, tcp, tls, http, websocket, grpc, postgres, mysql, redis or load";
+const KINDS: &str = "exactly one kind per probe: set one of dns, tcp, tls, http, websocket, grpc, postgres, mysql, redis, journey or load";
 const GO_STYLE: &str = "must be a Go-style duration with a unit, such as 500ms, 30s or 1m30s";
 const ONE_WAY: &str = "set exactly one way to the database: host (with port); socket, such as";
 const WITHIN: &str = "timeout must not be longer than the interval (default 30s)";
@@ -724,6 +723,36 @@ pub const BAD: &[Bad] = &[
         "spec.probes[0].tcp.steps[0].within",
         "within limits a wait",
     ),
+    bad(
+        "a journey without a step",
+        "probes:\n- name: a\n  journey:\n    steps: [] # here",
+        "spec.probes[0].journey.steps",
+        "must have at least one step",
+    ),
+    bad(
+        "a step of no kind",
+        "probes:\n- name: a\n  journey:\n    steps:\n    - name: s # here",
+        "spec.probes[0].journey.steps[0]",
+        "exactly one kind per step: set one of http, websocket, grpc, postgres, mysql or redis (a journey can't stand within a journey",
+    ),
+    bad(
+        "a step of two kinds",
+        "probes:\n- name: a\n  journey:\n    steps:\n    - name: s # here\n      http: {url: 'http://h/'}\n      websocket: {url: 'ws://h/'}",
+        "spec.probes[0].journey.steps[0]",
+        "exactly one kind per step",
+    ),
+    bad(
+        "a capture from two places",
+        "probes:\n- name: a\n  journey:\n    steps:\n    - name: s\n      http: {url: 'http://h/'}\n      capture:\n      - {name: t, jsonPath: $.t, header: x} # here",
+        "spec.probes[0].journey.steps[0].capture[0]",
+        "exactly one source per capture: set one of jsonPath, header, cookie, regex or message",
+    ),
+    bad(
+        "a captured value with a name that no text can hold",
+        "probes:\n- name: a\n  journey:\n    steps:\n    - name: s\n      http: {url: 'http://h/'}\n      capture:\n      - {name: a-b, jsonPath: $.t} # here",
+        "spec.probes[0].journey.steps[0].capture[0].name",
+        "must be a name of letters, digits and '_', such as token",
+    ),
     bad("suspend in words", "suspend: 'later' # here", "spec.suspend", "must be of type boolean: \"string\""),
 ];
 
@@ -802,6 +831,30 @@ pub const ONLY_WE_CAN_TELL: &[Bad] = &[
         "spec.probes[0].http.url",
         "is not a URL",
     ),
+    bad(
+        "a value that no earlier step captures",
+        "probes:\n- name: a\n  journey:\n    steps:\n    - name: s\n      http:\n        url: http://127.0.0.1:1/${id} # here\n      capture: [{name: id, jsonPath: $.id}]",
+        "spec.probes[0].journey.steps[0].http.url",
+        "no earlier step captures ${id}",
+    ),
+    bad(
+        "a host that an earlier step would choose",
+        "probes:\n- name: a\n  journey:\n    steps:\n    - name: s\n      http: {url: 'http://127.0.0.1:1/'}\n      capture: [{name: host, jsonPath: $.host}]\n    - name: t\n      http:\n        url: http://${host}/ # here",
+        "spec.probes[0].journey.steps[1].http.url",
+        "a value can stand after the host alone",
+    ),
+    bad(
+        "a value in a statement",
+        "probes:\n- name: a\n  journey:\n    steps:\n    - name: s\n      http: {url: 'http://127.0.0.1:1/'}\n      capture: [{name: id, jsonPath: $.id}]\n    - name: t\n      postgres:\n        host: 127.0.0.1\n        database: d\n        user: u\n        query: SELECT ${id} # here",
+        "spec.probes[0].journey.steps[1].postgres.query",
+        "what a peer answers must not become one",
+    ),
+    bad(
+        "a cookie of a WebSocket",
+        "probes:\n- name: a\n  journey:\n    steps:\n    - name: s\n      websocket: {url: 'ws://127.0.0.1:1/'}\n      capture:\n      - name: c\n        cookie: sid # here",
+        "spec.probes[0].journey.steps[0].capture[0].cookie",
+        "is there for http alone, and this is websocket",
+    ),
 ];
 
 /// What both take.
@@ -815,6 +868,10 @@ pub const GOOD: &[(&str, &str)] = &[
     (
         "IPv6 addresses",
         "probes:\n- name: a\n  tcp: {host: '2001:db8::1', port: 1}\n- name: b\n  http: {url: 'http://[::1]:8080/'}",
+    ),
+    (
+        "everything of a journey",
+        "probes:\n- name: a\n  journey:\n    budget: 10s\n    secrets: [{name: password, secretRef: {name: s, key: k}}]\n    steps:\n    - name: login\n      http: {url: 'https://h/login', method: POST, headers: [{name: Content-Type, value: application/json}], body: '{\"password\": \"${password}\"}'}\n      capture: [{name: token, jsonPath: $.token}, {name: id, header: x-id}, {name: sid, cookie: sid}, {name: nr, regex: 'nr=([0-9]+)'}]\n      assert: ['status == 200']\n      timeout: 2s\n    - name: chat\n      websocket: {url: 'wss://h/chats/${id}?n=${nr}', headers: [{name: Authorization, value: 'Bearer ${token}'}], steps: [{send: '{\"id\": \"${id}\"}'}, {expect: x}]}\n      capture: [{name: last, message: true}]\n    - name: row\n      postgres: {host: h, database: d, user: u}\n    - name: logout\n      always: true\n      http: {url: 'https://h/logout', headers: [{name: Cookie, value: 'sid=${sid}'}], body: '${last}'}",
     ),
     ("fractions and compound durations", "interval: 1.5s\ntimeout: 1s250ms"),
     (

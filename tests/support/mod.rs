@@ -1,6 +1,7 @@
 //! The real parts that the tests run against, started and stopped by them: an API server, PostgreSQL, networks with
 //! faults. Each says why when it can't start here, and `skip::require` turns that into a skip or a failure.
 
+pub mod agent;
 pub mod apiserver;
 pub mod backend;
 pub mod cert;

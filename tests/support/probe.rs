@@ -93,6 +93,11 @@ impl Case {
         Case { state: ProbeState::Failing, cause: Some(cause), stages: vec![stage], ..self }
     }
 
+    /// It must fail, with this cause and before any stage of what is at fault.
+    pub fn fails_before_any_stage(self, cause: Cause) -> Case {
+        Case { state: ProbeState::Failing, cause: Some(cause), ..self }
+    }
+
     /// It must be degraded, with this cause and in this stage.
     pub fn degraded(self, cause: Cause, stage: Stage) -> Case {
         Case { state: ProbeState::Degraded, cause: Some(cause), stages: vec![stage], ..self }

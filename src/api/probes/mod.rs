@@ -5,6 +5,7 @@ mod database;
 mod dns;
 mod grpc;
 mod http;
+mod journey;
 mod load;
 mod mysql;
 mod postgres;
@@ -30,6 +31,7 @@ pub use database::{
 pub use dns::{DnsProbe, RecordType};
 pub use grpc::{GRPC_AUTH_TWICE, GrpcMetadata, GrpcMethod, GrpcProbe, GrpcSecretMetadata};
 pub use http::{AUTH_TWICE, HttpHeader, HttpProbe, HttpSecretHeader, HttpTls, HttpVersion};
+pub use journey::{Capture, JourneyProbe, JourneySecret, JourneyStep};
 pub use load::{LoadLatency, LoadProbe, ONE_PACE_SAYS, REST_SAYS, WHEN_SAYS};
 pub use mysql::MysqlProbe;
 pub use postgres::PostgresProbe;

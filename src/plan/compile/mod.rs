@@ -6,6 +6,7 @@ mod database;
 mod dns;
 mod grpc;
 mod http;
+mod journey;
 mod load;
 mod mysql;
 mod postgres;
@@ -275,6 +276,7 @@ impl Compiler<'_> {
             KindSpec::Mysql(spec) => (Kind::Mysql, mysql::shown(spec), self.mysql(spec)),
             KindSpec::Redis(spec) => (Kind::Redis, redis::shown(spec), self.redis(spec)),
             KindSpec::Load(spec) => (Kind::Load, self.shown_load(spec), self.load(spec)),
+            KindSpec::Journey(spec) => (Kind::Journey, journey::way(spec), self.journey(spec)),
         }
     }
 

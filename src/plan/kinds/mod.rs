@@ -4,6 +4,7 @@ mod auth;
 mod database;
 mod grpc;
 mod http;
+mod journey;
 mod load;
 mod redis;
 mod tcp;
@@ -24,6 +25,7 @@ pub use auth::{AuthPlan, Issuer, TokenPlan, token_request};
 pub use database::{DatabaseTlsPlan, MysqlAction, PostgresAction, Usage};
 pub use grpc::GrpcAction;
 pub use http::HttpAction;
+pub use journey::{CapturePlan, Filling, JourneyAction, JourneyStep, Source};
 pub use load::{DEFAULT_IN_FLIGHT, DEFAULT_RATE, DEFAULT_WINDOW, LoadAction, Pace, Percentile};
 pub use redis::RedisAction;
 pub use tcp::{TcpAction, TcpStep, TcpWait};
@@ -52,6 +54,8 @@ pub enum Action {
     Redis(Box<RedisAction>),
     /// Repeat another probe.
     Load(Arc<LoadAction>),
+    /// Walk a user's way.
+    Journey(Box<JourneyAction>),
 }
 
 /// Where to connect to.
@@ -67,7 +71,7 @@ pub struct Endpoint {
 
 impl Action {
     /// How a database is used, if this is a probe of one.
-    pub const fn usage(&self) -> Option<&Usage> {
+    pub fn usage(&self) -> Option<&Usage> {
         match self {
             Action::Dns(_)
             | Action::Tcp(_)
@@ -79,6 +83,7 @@ impl Action {
             Action::Postgres(action) => Some(&action.usage),
             Action::Mysql(action) => Some(&action.usage),
             Action::Redis(action) => Some(&action.usage),
+            Action::Journey(action) => action.usage(),
         }
     }
 }

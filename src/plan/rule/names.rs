@@ -51,6 +51,7 @@ pub fn variables(kind: Kind) -> Vec<&'static str> {
         Kind::Grpc => &["status", "serving"],
         // Assertions belong to what is repeated.
         Kind::Load => &[],
+        Kind::Journey => &[],
     };
     [LATENCY, STAGES].into_iter().chain(answer.iter().copied()).collect()
 }

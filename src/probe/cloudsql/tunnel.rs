@@ -85,7 +85,7 @@ fn failure(session: &Session, error: &io::Error) -> Failure {
         }
         _ => told.message,
     };
-    Failure { cause, stage: Some(Stage::Tunnel), message }
+    Failure { cause, stage: Some(Stage::Tunnel), message, step: None }
 }
 
 /// Whether a certificate that the instance's CA has issued is this instance's.

@@ -2,6 +2,7 @@
 //!
 //! Redirects run the stages again, one after the other, within the probe's one deadline.
 
+mod cookies;
 mod encoding;
 pub(super) mod exchange;
 mod expect;
@@ -68,6 +69,7 @@ pub async fn probe(action: &HttpAction, attempt: &mut Attempt<'_>) -> Result<(),
 fn tell(answer: &Answer, attempt: &mut Attempt<'_>) {
     attempt.answer("status", || json!(answer.status.as_u16()));
     attempt.answer("headers", || headers(&answer.headers));
+    attempt.answer("cookies", || cookies::cookies(&answer.headers));
     if attempt.is_asked() && answer.complete && answer.body.len() <= MAX_ANSWER {
         attempt.answer("body", || String::from_utf8_lossy(&answer.body).into());
         if let Ok(json) = serde_json::from_slice(&answer.body) {
