@@ -580,6 +580,12 @@ pub const BAD: &[Bad] = &[
         "auth over plain text shows the credentials to everyone on the way: use https:// (or wss://)",
     ),
     bad(
+        "a WebSocket with an ID token of runready's own for another host",
+        "probes:\n- name: a\n  websocket:\n    url: wss://h.example.com/\n    auth: {googleIdToken: {audience: 'https://victim.run.app'}} # here",
+        "spec.probes[0].websocket.auth",
+        "without serviceAccountKeySecretRef the token is for the host that is asked alone: leave audience out",
+    ),
+    bad(
         "a WebSocket's credentials twice, from Secrets",
         "probes:\n- name: a\n  websocket:\n    url: wss://h\n    headersFromSecret: [{name: Authorization, secretRef: {name: s, key: k}}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
         "spec.probes[0].websocket.auth",
