@@ -1,6 +1,7 @@
 //! The verdict: cases in, the primary finding out, rule by rule, with what is ruled out and what stays unknown. Pure.
 
 mod cases;
+mod seen;
 
 use proptest::prelude::*;
 use runready::api::{Cause, Confidence, Kind, Layer, ProbeState, Stage};
@@ -9,7 +10,8 @@ use runready::evidence::{Evidence, Fact, Failure};
 
 use Confidence::{High, Low, Medium};
 use Kind::{Dns, Grpc, Http, Postgres, Tcp};
-use cases::{CACHE, DB, POD, Seen, WEB, address, case, ill, record, rows, silences, well};
+use cases::{CACHE, DB, WEB, rows, silences};
+use seen::{POD, Seen, address, case, ill, record, well};
 
 fn verdict(seen: &[Seen]) -> Diagnosis {
     diagnose(&case(seen, false)).expect("a verdict")

@@ -164,6 +164,7 @@ pub struct ServiceRef {
 #[x_kube(
     validation = Rule::new("[has(self.dns), has(self.tcp), has(self.tls), has(self.http), has(self.websocket), has(self.grpc), has(self.postgres), has(self.mysql), has(self.redis), has(self.journey), has(self.load)].filter(x, x).size() == 1").message("exactly one kind per probe: set one of dns, tcp, tls, http, websocket, grpc, postgres, mysql, redis, journey or load (use one entry of probes for each)"),
     validation = Rule::new("!has(self.dependsOn) || !(self.name in self.dependsOn)").message("a probe can't depend on itself: name probes listed before it").field_path(".dependsOn"),
+    validation = Rule::new("!has(self.load) || (!has(self.maxLatency) && (!has(self.assert) || self.assert.size() == 0))").message("a load has bounds of its own: set load.latency, and put assert and maxLatency at the probe that it repeats")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ProbeSpec {
