@@ -184,15 +184,30 @@ impl<S: AsyncRead + Unpin> AsyncRead for Prefaced<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Prefaced<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Prefaced<S> {
+    /// A write that fails says only that the peer has gone; what it said before that, such as a TLS alert, is still there to be
+    /// read.
+    fn last_words(&mut self, context: &mut Context<'_>, error: io::Error) -> io::Error {
+        let mut scratch = [0; 256];
+        let said = Pin::new(&mut self.stream).poll_read(context, &mut ReadBuf::new(&mut scratch));
+        self.first.note(match said {
+            Poll::Ready(Err(said)) => said,
+            Poll::Ready(Ok(())) | Poll::Pending => error,
+        })
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Prefaced<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        Pin::new(&mut this.stream).poll_write(context, bytes).map_err(|error| this.first.note(error))
+        let written = ready!(Pin::new(&mut this.stream).poll_write(context, bytes));
+        Poll::Ready(written.map_err(|error| this.last_words(context, error)))
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        Pin::new(&mut this.stream).poll_flush(context).map_err(|error| this.first.note(error))
+        let flushed = ready!(Pin::new(&mut this.stream).poll_flush(context));
+        Poll::Ready(flushed.map_err(|error| this.last_words(context, error)))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
