@@ -37,6 +37,8 @@ pub struct Prefaced<S> {
     head: [u8; HEAD],
     seen: usize,
     first: First,
+    /// Why a write failed, while it is looked for what the peer has said before.
+    unsent: Option<io::Error>,
 }
 
 /// What came first on a connection: the peer's settings, and what broke it.
@@ -99,13 +101,14 @@ impl<S> Prefaced<S> {
     /// Watches a stream on which nothing has been read yet.
     pub fn new(stream: S) -> (Self, First) {
         let first = First::default();
-        (Prefaced { stream, head: [0; HEAD], seen: 0, first: first.clone() }, first)
+        (Prefaced { stream, head: [0; HEAD], seen: 0, first: first.clone(), unsent: None }, first)
     }
 
     /// Looks at what has come in; nothing means that the peer has closed the connection.
     fn look(&mut self, fresh: &[u8]) -> io::Result<()> {
         if fresh.is_empty() {
-            self.first.0.broke.get_or_init(|| Break::Closed);
+            let unsent = self.unsent.take().map(Break::Io);
+            self.first.0.broke.get_or_init(|| unsent.unwrap_or(Break::Closed));
             return Ok(());
         }
         if self.seen == HEAD {
@@ -186,28 +189,51 @@ impl<S: AsyncRead + Unpin> AsyncRead for Prefaced<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Prefaced<S> {
     /// A write that fails says only that the peer has gone; what it said before that, such as a TLS alert, is still there to be
-    /// read.
-    fn last_words(&mut self, context: &mut Context<'_>, error: io::Error) -> io::Error {
+    /// read: at the latest its end.
+    fn last_words(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Error>> {
+        let Some(error) = self.unsent.take() else { return Poll::Ready(None) };
         let mut scratch = [0; 256];
-        let said = Pin::new(&mut self.stream).poll_read(context, &mut ReadBuf::new(&mut scratch));
-        self.first.note(match said {
+        let said = match Pin::new(&mut self.stream).poll_read(context, &mut ReadBuf::new(&mut scratch)) {
             Poll::Ready(Err(said)) => said,
-            Poll::Ready(Ok(())) | Poll::Pending => error,
-        })
+            Poll::Ready(Ok(())) => error,
+            Poll::Pending => {
+                self.unsent = Some(error);
+                return Poll::Pending;
+            }
+        };
+        Poll::Ready(Some(self.first.note(said)))
+    }
+
+    /// Passes on what came of a write, unless it failed.
+    fn sent<T>(&mut self, context: &mut Context<'_>, sent: io::Result<T>) -> Poll<io::Result<T>> {
+        match sent {
+            Ok(sent) => Poll::Ready(Ok(sent)),
+            Err(error) => {
+                let told = io::Error::new(error.kind(), error.to_string());
+                self.unsent = Some(error);
+                Poll::Ready(Err(ready!(self.last_words(context)).unwrap_or(told)))
+            }
+        }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Prefaced<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if let Some(error) = ready!(this.last_words(context)) {
+            return Poll::Ready(Err(error));
+        }
         let written = ready!(Pin::new(&mut this.stream).poll_write(context, bytes));
-        Poll::Ready(written.map_err(|error| this.last_words(context, error)))
+        this.sent(context, written)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if let Some(error) = ready!(this.last_words(context)) {
+            return Poll::Ready(Err(error));
+        }
         let flushed = ready!(Pin::new(&mut this.stream).poll_flush(context));
-        Poll::Ready(flushed.map_err(|error| this.last_words(context, error)))
+        this.sent(context, flushed)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
