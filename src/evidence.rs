@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::{Cause, ProbeState, Stage};
+use crate::api::{Cause, Kind, ProbeState, Stage, StepState};
 
 /// Longest message or fact that is kept, in characters.
 pub const MAX_TEXT: usize = 512;
@@ -26,7 +26,9 @@ pub struct Evidence {
     pub latency: Duration,
     /// The stages that were entered, in order.
     pub stages: Vec<StageRecord>,
-    /// Every address that was tried.
+    /// The steps, of a journey.
+    pub steps: Vec<StepRecord>,
+    /// Every address that was tried; of a journey that fails, by the step that failed.
     pub addresses: Vec<AddressRecord>,
     /// What the peer told about itself.
     pub facts: Vec<(Fact, Box<str>)>,
@@ -38,6 +40,12 @@ impl Evidence {
         let beyond = |record: &StageRecord| matches!(record.stage, Stage::Payload | Stage::Assert);
         let last = self.stages.iter().rev().find(|record| !beyond(record));
         last.map_or(self.latency, |record| record.start + record.duration)
+    }
+
+    /// The records of the stages of a step, or of all stages if there is none of that name.
+    pub fn stages_of<'e>(&'e self, step: Option<&str>) -> impl Iterator<Item = &'e StageRecord> {
+        let index = step.and_then(|name| self.steps.iter().position(|step| *step.name == *name));
+        self.stages.iter().filter(move |record| index.is_none() || record.step.map(usize::from) == index)
     }
 
     /// What was usable then, for people.
@@ -101,6 +109,8 @@ impl From<Failure> for Outcome {
 pub struct Failure {
     /// The cause.
     pub cause: Cause,
+    /// The step in which it showed, of a journey.
+    pub step: Option<Arc<str>>,
     /// The stage in which it showed. None when no stage was entered.
     pub stage: Option<Stage>,
     /// What was tried and what came back, without secrets.
@@ -110,12 +120,12 @@ pub struct Failure {
 impl Failure {
     /// A failure in a stage. The message is cut to [`MAX_TEXT`] characters.
     pub fn new(cause: Cause, stage: Stage, message: impl AsRef<str>) -> Self {
-        Failure { cause, stage: Some(stage), message: clip(message.as_ref(), MAX_TEXT).into() }
+        Failure { cause, step: None, stage: Some(stage), message: clip(message.as_ref(), MAX_TEXT).into() }
     }
 
     /// A failure before any stage. The message is cut to [`MAX_TEXT`] characters.
     pub fn before_start(cause: Cause, message: impl AsRef<str>) -> Self {
-        Failure { cause, stage: None, message: clip(message.as_ref(), MAX_TEXT).into() }
+        Failure { cause, step: None, stage: None, message: clip(message.as_ref(), MAX_TEXT).into() }
     }
 }
 
@@ -124,6 +134,8 @@ impl Failure {
 pub struct StageRecord {
     /// The stage.
     pub stage: Stage,
+    /// The step that it belongs to, of a journey: its index.
+    pub step: Option<u8>,
     /// Since the observation's start.
     pub start: Duration,
     /// How long it took.
@@ -132,6 +144,23 @@ pub struct StageRecord {
     pub limit: Duration,
     /// Whether it passed.
     pub passed: bool,
+}
+
+/// One step of a journey.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepRecord {
+    /// Name, as in spec.
+    pub name: Arc<str>,
+    /// Its kind.
+    pub kind: Kind,
+    /// Whether it is carried out even after another has failed: it cleans up.
+    pub always: bool,
+    /// What came of it.
+    pub state: StepState,
+    /// How long it took.
+    pub duration: Duration,
+    /// Why it is not as it should be.
+    pub failure: Option<(Cause, Box<str>)>,
 }
 
 /// One address that was tried.
@@ -152,8 +181,20 @@ pub enum Fact {
     ServerVersion,
     /// Whether PostgreSQL is in recovery (`pg_is_in_recovery()`): a replica, or a failed-over primary.
     InRecovery,
+    /// Whether MySQL's read_only, super_read_only or innodb_read_only is set: a replica, or a failed-over primary.
+    ReadOnly,
+    /// Role that the server has: Master, Replica or Sentinel.
+    Role,
+    /// Number of replicas that are connected to a master.
+    ConnectedReplicas,
+    /// State of a replica's link to its master (Redis: connect, connecting, sync, connected).
+    MasterLink,
+    /// Code of the server's error, such as NOAUTH, and its number where the protocol has numbers.
+    ErrorCode,
     /// SQLSTATE of the server's error.
     Sqlstate,
+    /// Number of MySQL's error.
+    MysqlError,
     /// Authentication method that the server asked for.
     AuthenticationMethod,
     /// Number of rows that the query returned.
@@ -170,6 +211,12 @@ pub enum Fact {
     HttpStatus,
     /// Bytes of the HTTP body.
     BodyBytes,
+    /// Name of the gRPC status that a call ended with, such as UNIMPLEMENTED.
+    GrpcStatus,
+    /// Health that a gRPC server last told, such as NOT_SERVING.
+    Serving,
+    /// Each health that a gRPC server told in turn, and when.
+    ServingTransitions,
     /// Where the redirects led.
     FinalUrl,
     /// Negotiated TLS version.
@@ -186,6 +233,14 @@ pub enum Fact {
     CertificateNotBefore,
     /// When the peer's certificate expires (RFC 3339).
     CertificateNotAfter,
+    /// Engine and version of the Cloud SQL instance, such as POSTGRES_17.
+    InstanceVersion,
+    /// Which CA issues the Cloud SQL instance's server certificate.
+    ServerCaMode,
+    /// Whether settings and certificate of the Cloud SQL instance were in the cache.
+    CertificateCached,
+    /// When the ephemeral certificate for the Cloud SQL instance expires (RFC 3339).
+    EphemeralCertificateNotAfter,
     /// DNS response code (RFC 1035).
     ResponseCode,
     /// DNS records in the answer.
@@ -230,7 +285,13 @@ impl Fact {
         match self {
             Fact::ServerVersion => "serverVersion",
             Fact::InRecovery => "inRecovery",
+            Fact::ReadOnly => "readOnly",
+            Fact::Role => "role",
+            Fact::ConnectedReplicas => "connectedReplicas",
+            Fact::MasterLink => "masterLink",
+            Fact::ErrorCode => "errorCode",
             Fact::Sqlstate => "sqlstate",
+            Fact::MysqlError => "mysqlError",
             Fact::AuthenticationMethod => "authenticationMethod",
             Fact::Rows => "rows",
             Fact::ConnectionsUsable => "connectionsUsable",
@@ -239,6 +300,9 @@ impl Fact {
             Fact::PayloadBytes => "payloadBytes",
             Fact::HttpStatus => "httpStatus",
             Fact::BodyBytes => "bodyBytes",
+            Fact::GrpcStatus => "grpcStatus",
+            Fact::Serving => "serving",
+            Fact::ServingTransitions => "servingTransitions",
             Fact::FinalUrl => "finalUrl",
             Fact::TlsVersion => "tlsVersion",
             Fact::TlsCipher => "tlsCipher",
@@ -247,6 +311,10 @@ impl Fact {
             Fact::CertificateNames => "certificateNames",
             Fact::CertificateNotBefore => "certificateNotBefore",
             Fact::CertificateNotAfter => "certificateNotAfter",
+            Fact::InstanceVersion => "instanceVersion",
+            Fact::ServerCaMode => "serverCaMode",
+            Fact::CertificateCached => "certificateCached",
+            Fact::EphemeralCertificateNotAfter => "ephemeralCertificateNotAfter",
             Fact::ResponseCode => "responseCode",
             Fact::Records => "records",
             Fact::Resolver => "resolver",

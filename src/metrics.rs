@@ -103,6 +103,8 @@ struct ProbeSeries {
     /// Index into [`Cause::ALL`], or [`NO_CAUSE`].
     cause: AtomicU8,
     latency_nanos: AtomicU64,
+    /// Share of the last observations that worked: the bits of an f64, or those of NaN.
+    availability: AtomicU64,
     stage_nanos: [AtomicU64; Stage::ALL.len()],
     observations: [AtomicU64; ProbeState::ALL.len()],
     last: AtomicI64,
@@ -151,6 +153,7 @@ impl Metrics {
             state: AtomicU8::new(position(&ProbeState::ALL, &ProbeState::Unknown)),
             cause: AtomicU8::new(NO_CAUSE),
             latency_nanos: AtomicU64::new(0),
+            availability: AtomicU64::new(f64::NAN.to_bits()),
             stage_nanos: Default::default(),
             observations: Default::default(),
             last: AtomicI64::new(0),
@@ -207,6 +210,12 @@ impl Metrics {
         let Some(probe) = series.probes.get(probe) else { return };
         probe.state.store(position(&ProbeState::ALL, &state), Ordering::Relaxed);
         probe.cause.store(cause.map_or(NO_CAUSE, |cause| position(Cause::ALL, &cause)), Ordering::Relaxed);
+    }
+
+    /// Takes in how often a probe worked, of its last observations.
+    pub fn probe_available(&self, series: &CheckSeries, probe: usize, ratio: Option<f64>) {
+        let Some(probe) = series.probes.get(probe) else { return };
+        probe.availability.store(ratio.unwrap_or(f64::NAN).to_bits(), Ordering::Relaxed);
     }
 
     /// Takes in a check's Ready condition.
@@ -284,6 +293,13 @@ impl Collector for Latest {
             each(&checks, |labels, probe| match Cause::ALL.get(usize::from(probe.cause.load(Ordering::Relaxed))) {
                 Some(cause) => row(&[labels, &[("cause", cause.as_str())]].concat(), 1.0),
                 None => Ok(()),
+            })
+        })?;
+        let help = "Share of the last observations, at most 128, in which the journey worked";
+        gauge("probe_availability", help, Some(&Unit::Other("ratio".to_owned())), &mut |row| {
+            each(&checks, |labels, probe| {
+                let ratio = f64::from_bits(probe.availability.load(Ordering::Relaxed));
+                if probe.kind == Kind::Journey && !ratio.is_nan() { row(labels, ratio) } else { Ok(()) }
             })
         })?;
         gauge("probe_duration", "Latency of the last observation", Some(&Unit::Seconds), &mut |row| {

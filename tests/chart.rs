@@ -29,7 +29,8 @@ const VARIANTS: [&str; 8] = [
       nodeSelector: {a: b}, tolerations: [{operator: Exists}], affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, preference: {matchExpressions: [{key: a, operator: Exists}]}}]}},
       topologySpreadConstraints: [{maxSkew: 2, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: DoNotSchedule}], service: {labels: {a: b}, annotations: {a: b}}, serviceAccount: {annotations: {a: b}},
       podDisruptionBudget: {maxUnavailable: 50%}, port: 9000, listenAddress: '[::]', heartbeat: 1m30s, logFormat: text,
-      targets: {allowCidrs: [10.0.0.0/8, 'fd00::/8'], denyCidrs: [10.9.0.1], allowPorts: [5432, 8000-8100], denyPorts: ['8042'], allowLinkLocal: true, socketDirs: [/cloudsql, /run/mysqld]}}",
+      targets: {allowCidrs: [10.0.0.0/8, 'fd00::/8'], denyCidrs: [10.9.0.1], allowPorts: [5432, 8000-8100], denyPorts: ['8042'], allowLinkLocal: true, socketDirs: [/cloudsql, /run/mysqld]},
+      google: {cloudSqlEndpoint: 'https://10.0.0.9', credentials: anonymous}}",
 ];
 
 fn helm_is_here() -> bool {
@@ -61,6 +62,8 @@ fn what_may_be_probed_reaches_the_command_line_and_is_taken_there() {
         "--target-deny-ports=8042",
         "--allow-link-local",
         "--socket-dirs=/run/mysqld",
+        "--cloud-sql-endpoint=https://10.0.0.9",
+        "--google-credentials=anonymous",
     ] {
         assert!(args.iter().any(|arg| arg == expected), "{expected}: {args:?}");
     }
@@ -287,6 +290,8 @@ fn the_schema_refuses_what_the_chart_does_not_know() {
         ("{targets: {allowCidrs: [everywhere]}}", "/targets/allowCidrs/0"),
         ("{targets: {denyPorts: [0]}}", "/targets/denyPorts/0"),
         ("{targets: {socketDirs: [cloudsql]}}", "/targets/socketDirs/0"),
+        ("{google: {credentials: mine}}", "/google/credentials"),
+        ("{google: {cloudSqlEndpoint: sqladmin}}", "/google/cloudSqlEndpoint"),
         ("{targets: {allow: []}}", "/targets"),
         ("{runAsUser: 0}", "/runAsUser"),
         ("{logFormat: xml}", "/logFormat"),

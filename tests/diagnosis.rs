@@ -1,6 +1,7 @@
 //! The verdict: cases in, the primary finding out, rule by rule, with what is ruled out and what stays unknown. Pure.
 
 mod cases;
+mod seen;
 
 use proptest::prelude::*;
 use runready::api::{Cause, Confidence, Kind, Layer, ProbeState, Stage};
@@ -8,8 +9,9 @@ use runready::diagnosis::{Diagnosis, RULES, diagnose};
 use runready::evidence::{Evidence, Fact, Failure};
 
 use Confidence::{High, Low, Medium};
-use Kind::{Dns, Http, Postgres, Tcp};
-use cases::{CACHE, DB, POD, Seen, WEB, address, case, ill, record, rows, silences, well};
+use Kind::{Dns, Grpc, Http, Postgres, Tcp};
+use cases::{CACHE, DB, WEB, rows, silences};
+use seen::{POD, Seen, address, case, ill, record, well};
 
 fn verdict(seen: &[Seen]) -> Diagnosis {
     diagnose(&case(seen, false)).expect("a verdict")
@@ -17,6 +19,20 @@ fn verdict(seen: &[Seen]) -> Diagnosis {
 
 fn ruled_out(diagnosis: &Diagnosis) -> Vec<Layer> {
     diagnosis.ruled_out.iter().map(|(layer, _)| *layer).collect()
+}
+
+#[test]
+fn a_service_that_does_not_serve_beside_a_failing_database_is_its_symptom() {
+    let orders = |cause| ill("orders", Grpc, WEB, cause);
+    for cause in [Cause::NotServing, Cause::GrpcFailed] {
+        let found = verdict(&[orders(cause), ill("database", Postgres, DB, Cause::AuthenticationFailed)]);
+        assert_eq!(found.primary.cause, Cause::AuthenticationFailed);
+        assert!(found.others[0].summary.ends_with("probably a symptom of database, which fails too"), "{found:?}");
+        assert_eq!(found.others[0].confidence, Low);
+    }
+    let found =
+        verdict(&[orders(Cause::GrpcUnimplemented), ill("database", Postgres, DB, Cause::AuthenticationFailed)]);
+    assert!(!found.others[0].summary.contains("symptom"), "no database takes a health service away: {found:?}");
 }
 
 #[test]

@@ -151,6 +151,7 @@ fn evidence(probe: usize, outcome: Outcome) -> Evidence {
     let passed = matches!(outcome, Outcome::Passed | Outcome::Degraded(_));
     let connect = StageRecord {
         stage: Stage::Connect,
+        step: None,
         start: Duration::ZERO,
         duration: Duration::from_millis(3),
         limit: Duration::from_secs(10),
@@ -163,6 +164,7 @@ fn evidence(probe: usize, outcome: Outcome) -> Evidence {
         start: Duration::ZERO,
         latency: Duration::from_millis(3),
         stages: vec![connect],
+        steps: Vec::new(),
         addresses: Vec::new(),
         facts: Vec::new(),
     }

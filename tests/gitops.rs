@@ -75,6 +75,7 @@ fn lived(spec: &str, runs: &[Outcome]) -> Value {
             start: Duration::ZERO,
             latency: Duration::from_millis(3),
             stages: Vec::new(),
+            steps: Vec::new(),
             addresses: Vec::new(),
             facts: Vec::new(),
         };

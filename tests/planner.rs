@@ -12,7 +12,7 @@ use runready::controller::{Common, Controller};
 use runready::metrics::Metrics;
 use runready::plan::secrets::Lookup;
 use runready::plan::{CheckId, Limits, Quotas};
-use runready::probe::{Resolver, Targets, Vantage};
+use runready::probe::{Connector, Resolver, Targets, Vantage};
 use runready::source::{Backend as Target, Declared, Notice, SourceEvent, StatusUpdate, WriteError};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -75,7 +75,12 @@ impl World {
         });
         let (events, queue) = mpsc::channel(1024);
         let common = Common {
-            vantage: Vantage { name: "host/test".into(), resolver: Resolver::system(), targets: Targets::default() },
+            vantage: Vantage {
+                name: "host/test".into(),
+                resolver: Resolver::system(),
+                targets: Targets::default(),
+                cloud_sql: Connector::default(),
+            },
             metrics: Arc::new(Metrics::new()),
             traces: None,
             most_in_flight: 1000,

@@ -64,7 +64,7 @@ fn known() -> Vec<Case> {
     ]
 }
 
-/// A server that passes on to another, which closes if it is shown credentials.
+/// A server that passes on to another, which must not be shown credentials.
 fn redirected() -> Vec<Case> {
     [("basic", basic()), ("bearer", bearer())]
         .into_iter()

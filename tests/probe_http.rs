@@ -10,6 +10,7 @@ use runready::probe::observe_check;
 use serde_json::{Value, json};
 
 use crate::support::cert::Authority;
+use crate::support::hostile::http2::frame;
 use crate::support::hostile::tls::Tls;
 use crate::support::hostile::{Refusing, Server, Silent, Step, listener, say};
 use crate::support::probe::{Case, Row, plan, runtime, try_all, vantage};
@@ -328,16 +329,17 @@ fn secure() -> Vec<Case> {
             .fails(Cause::ProtocolMismatch, Stage::Tls),
         https("https: resets on the request", right().play(vec![Step::Await(1), Step::Reset]))
             .fails(Cause::ConnectionReset, Stage::Request),
+        https(
+            "https: HTTP/2, a client certificate demanded, TLS 1.3",
+            right().demanding(&authority).alpn(b"h2").only_13().play(ok()),
+        )
+        .field("http", "httpVersion", json!("Http2"))
+        .fails(Cause::ClientCertificateRequired, Stage::Tls)
+        .or_in(Stage::Request),
         https("https: HTTP/2 is not offered", right().alpn(b"http/1.1").play(ok()))
             .field("http", "httpVersion", json!("Http2"))
             .fails(Cause::ProtocolMismatch, Stage::Tls),
     ]
-}
-
-/// An HTTP/2 frame (RFC 9113, section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = payload.len() as u32;
-    [&length.to_be_bytes()[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 fn http2() -> Vec<Case> {

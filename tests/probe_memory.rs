@@ -7,6 +7,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::hostile::http2::{
+    CONTINUATION, GRPC, HEADERS, called, data, fields, frame as frame2, header, message,
+};
+use crate::support::hostile::mysql;
 use crate::support::hostile::postgres::{
     announced_2_gib, authentication_ok, data_row, let_in, report, row_description,
 };
@@ -58,12 +62,31 @@ fn http(answer: &[u8], endless: Vec<u8>) -> (Server, Value) {
     (server, probe)
 }
 
+fn grpc(answer: Vec<Step>) -> (Server, Value) {
+    let server = Server::play([called(), vec![Step::Send(header(&GRPC))], answer].concat());
+    let probe = json!({"grpc": {"host": "127.0.0.1", "port": server.port(), "plaintext": true, "method": "Watch"}});
+    (server, probe)
+}
+
 fn postgres(script: Vec<Step>) -> (Server, Value) {
     let server = Server::play(script);
     let tls = json!({"mode": "Disable"});
     let probe = json!({"postgres":
         {"host": "127.0.0.1", "port": server.port(), "database": "app", "user": "app", "tls": tls}});
     (server, probe)
+}
+
+fn mysql(script: Vec<Step>) -> (Server, Value) {
+    let server = Server::play(script);
+    let tls = json!({"mode": "Disable"});
+    let probe = json!({"mysql": {"host": "127.0.0.1", "port": server.port(), "user": "app", "tls": tls}});
+    (server, probe)
+}
+
+/// The definitions of 256 columns, each with a name about as long as a packet; their packets' numbers go round once.
+fn long_names() -> Vec<u8> {
+    let column = [b"\x03def\0\0\0\xfc\x60\xea", &[b'n'; 60_000][..]].concat();
+    (0..=255_u8).flat_map(|number| mysql::packet(number.wrapping_add(2), &column)).collect()
 }
 
 fn websocket(script: Vec<Step>) -> (Server, Value) {
@@ -89,6 +112,8 @@ fn servers_that_send_without_end_cost_little_memory() {
     let rows = data_row(&[b'x'; 1000]).repeat(64);
     let notices = report(b'N', "NOTICE", "00000", &"x".repeat(1000)).repeat(64);
     let in_place = |steps: Vec<Step>| postgres([let_in(), vec![Step::AwaitText("SELECT 1")], steps].concat());
+    let to_mysql = |steps: Vec<Step>| mysql([mysql::let_in(), vec![Step::AwaitText("SELECT 1")], steps].concat());
+    let mysql_rows = (0..=255_u8).flat_map(|n| mysql::packet(n.wrapping_add(4), &[&[200], &[b'x'; 200][..]].concat()));
     let no_server = |probe: Value| (None, probe);
     let own = |(server, probe): (Server, Value)| (Some(server), probe);
     let cases = [
@@ -106,6 +131,24 @@ fn servers_that_send_without_end_cost_little_memory() {
             "http: a chunk of 2 GiB",
             "ResponseTooLarge",
             own(http(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n80000000\r\n", vec![b'x'; 65536])),
+        ),
+        (
+            "grpc: a message of 2 GiB",
+            "ResponseTooLarge",
+            own(grpc(vec![Step::Send(data(&[0, 0x80, 0, 0, 0])), Step::Endless(data(&[0; 16384]))])),
+        ),
+        (
+            "grpc: endless messages",
+            "ResponseTooLarge",
+            own(grpc(vec![Step::Endless(data(&message(&[8, 2]).repeat(1000)))])),
+        ),
+        (
+            "grpc: an endless header",
+            "ResponseTooLarge",
+            own(grpc(vec![
+                Step::Send(frame2(HEADERS, 0, 1, &fields(&[("x", "y")]))),
+                Step::Endless(frame2(CONTINUATION, 0, 1, &fields(&[("x", "y")]).repeat(3000))),
+            ])),
         ),
         (
             "websocket: 2 GiB announced",
@@ -144,6 +187,21 @@ fn servers_that_send_without_end_cost_little_memory() {
             "postgres: a row of 2 GiB",
             "ResponseTooLarge",
             own(in_place(vec![Step::Send([row_description(), announced_2_gib(b'D')].concat()), endless(0)])),
+        ),
+        (
+            "mysql: the most that can be announced",
+            "ProtocolMismatch",
+            own(mysql(vec![Step::Send(vec![0xff, 0xff, 0xff, 0]), endless(0)])),
+        ),
+        (
+            "mysql: endless rows",
+            "ResponseTooLarge",
+            own(to_mysql(vec![Step::Send(mysql::columns()), Step::Endless(mysql_rows.collect())])),
+        ),
+        (
+            "mysql: 4096 columns with names of 60 KB",
+            "ResponseTooLarge",
+            own(to_mysql(vec![Step::Send(mysql::packet(1, &[0xfc, 0, 0x10])), Step::Endless(long_names())])),
         ),
     ];
     for (what, cause, (_server, probe)) in cases {

@@ -21,12 +21,13 @@ fn serve(lab: &Lab, script: Vec<Step>) -> Server {
     Server::play_on(lab.at_server(|| listener(&format!("{SERVER}:0"))), script)
 }
 
-fn kinds(port: u16) -> [(&'static str, Value); 4] {
+fn kinds(port: u16) -> [(&'static str, Value); 5] {
     let tls = json!({"mode": "Disable"});
     [
         ("tcp", json!({"host": SERVER, "port": port})),
         ("tls", json!({"host": SERVER, "port": port})),
         ("http", json!({"url": format!("http://{SERVER}:{port}/")})),
+        ("mysql", json!({"host": SERVER, "port": port, "user": "app", "tls": tls})),
         ("postgres", json!({"host": SERVER, "port": port, "database": DATABASE, "user": "app", "tls": tls})),
     ]
 }

@@ -6,10 +6,6 @@ use std::io::Write;
 use runready::api::Cause;
 
 use crate::support::probe::{Row, table};
-use crate::{
-    probe_auth, probe_database, probe_dns, probe_http, probe_http_real, probe_netns, probe_postgres,
-    probe_postgres_hostile, probe_tcp, probe_tls, probe_token, probe_websocket, probe_websocket_hostile, safety,
-};
 
 /// Causes that no single observation of a path has: they come of the check's own settings, or of us.
 const NOT_OBSERVED: [Cause; 4] =
@@ -17,22 +13,32 @@ const NOT_OBSERVED: [Cause; 4] =
 
 #[test]
 fn every_cause_has_been_seen_and_the_table_is_printed() {
-    let real = probe_postgres::rows();
+    let real = crate::probe_postgres::rows();
     let rows: Vec<Row> = [
-        probe_auth::rows(),
-        probe_dns::rows(),
-        probe_database::rows(),
-        probe_tcp::rows(),
-        probe_tls::rows(),
-        probe_token::rows(),
-        probe_http::rows(),
-        probe_http_real::rows(),
-        probe_websocket::rows(),
-        probe_websocket_hostile::rows(),
-        probe_postgres_hostile::rows(),
+        crate::probe_auth::rows(),
+        crate::probe_dns::rows(),
+        crate::probe_cloudsql::rows(),
+        crate::probe_database::rows(),
+        crate::probe_tcp::rows(),
+        crate::probe_tls::rows(),
+        crate::probe_token::rows(),
+        crate::probe_http::rows(),
+        crate::probe_http_real::rows(),
+        crate::probe_websocket::rows(),
+        crate::probe_websocket_hostile::rows(),
+        crate::probe_mysql::rows(),
+        crate::probe_mysql_hostile::rows(),
+        crate::probe_mysql_netns::rows(),
+        crate::probe_postgres_hostile::rows(),
+        crate::probe_tcp_steps::rows(),
+        crate::probe_redis_hostile::rows(),
+        crate::probe_redis::rows(),
+        crate::probe_grpc::rows(),
+        crate::probe_grpc_hostile::rows(),
+        crate::probe_journey::rows(),
         real,
-        probe_netns::rows(),
-        safety::rows(),
+        crate::probe_netns::rows(),
+        crate::safety::rows(),
     ]
     .concat();
     // Written past the test harness's capture: the table is what the tests are read by.

@@ -103,7 +103,7 @@ fn exchanges() -> Vec<Case> {
         case("closes at once", vec![], pong).fails(Cause::ConnectionClosed, Stage::Exchange),
         case("closes in the middle of its answer", vec![say("+PO")], pong)
             .fails(Cause::UnexpectedResult, Stage::Exchange)
-            .says("after 3 bytes"),
+            .says("the peer sent 3 bytes \"+PO\", none of which match expect, and closed the connection"),
         case("garbage", vec![Step::Send((0..=255).collect())], pong).fails(Cause::UnexpectedResult, Stage::Exchange),
         case("an endless stream", vec![Step::Endless(vec![b'x'; 64 * 1024])], pong)
             .fails(Cause::UnexpectedResult, Stage::Exchange)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use runready::api::{ConnectivityCheckSpec, ProbeState};
 use runready::evidence::{Evidence, Fact};
 use runready::plan::{self, CheckId, Limits, Secrets};
-use runready::probe::{self, Resolver, Targets, Vantage};
+use runready::probe::{self, Connector, Resolver, Targets, Vantage};
 use serde_json::json;
 
 use crate::meter;
@@ -30,7 +30,12 @@ pub fn carry_out(port: u16, rate: u32, seconds: u32) -> Load {
     let mut plan = plan::compile(CheckId::new("bench", "load"), "uid".into(), 1, &spec, &Secrets::default());
     Limits { load_rate: rate, ..Limits::default() }.hold(&mut plan);
     assert!(plan.faults.is_empty(), "{:?}", plan.faults);
-    let vantage = Vantage { name: "host/bench".into(), resolver: Resolver::system(), targets: Targets::default() };
+    let vantage = Vantage {
+        name: "host/bench".into(),
+        resolver: Resolver::system(),
+        targets: Targets::default(),
+        cloud_sql: Connector::default(),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let own = std::process::id();
     let before = meter::cpu_seconds(own);

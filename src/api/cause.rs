@@ -44,6 +44,30 @@ macro_rules! causes {
 }
 
 causes! {
+    /// No OAuth token could be had with which to ask Google's APIs.
+    CredentialsFailed => Prober, "Give runready credentials: on GKE, bind its Kubernetes service account to a Google one (workload identity); elsewhere, name a credentials file with GOOGLE_APPLICATION_CREDENTIALS. Nothing is known about the path.";
+    /// The Cloud SQL Admin API knows no such instance (HTTP 404).
+    CloudSqlInstanceNotFound => Application, "Compare project and instance with the connection name that `gcloud sql instances describe` shows: PROJECT:REGION:INSTANCE.";
+    /// The Cloud SQL Admin API refuses runready's account (HTTP 403).
+    CloudSqlPermissionDenied => Application, "Grant runready's account the role roles/cloudsql.client in the instance's project, and see that the Cloud SQL Admin API is enabled there.";
+    /// The Cloud SQL Admin API has answered too many requests (HTTP 429).
+    CloudSqlThrottled => Application, "Look for what uses up the project's quota of the Cloud SQL Admin API (applications that make a connector for every connection, say), or raise the quota.";
+    /// The Cloud SQL Admin API can't be reached, does not answer in time, or fails (HTTP 5xx).
+    CloudSqlApiFailed => Region, "Check that sqladmin.googleapis.com is reachable from the vantage (Cloud NAT or Private Google Access, firewall, DNS), and look at Google's service health.";
+    /// The instance is in another region than its name says.
+    CloudSqlRegionMismatch => Application, "Correct the region in the instance's connection name; applications with the same name fail as well.";
+    /// The instance is not of the second generation, or not managed by Google.
+    CloudSqlGenerationUnsupported => Database, "Reach this instance by host and port: connectors serve second generation instances alone.";
+    /// The instance has no address of the type asked for.
+    CloudSqlAddressMissing => Database, "Give the instance an address of this type (private services access, public IP or Private Service Connect), or ask for one that it has with ipType.";
+    /// The instance does not give a readable CA certificate for its server.
+    CloudSqlServerCaInvalid => Database, "Look at the instance's server CA certificates (`gcloud sql ssl server-ca-certs list`); rotate them if they are damaged.";
+    /// This database engine has no IAM login.
+    CloudSqlIamLoginUnsupported => Application, "Leave iamLogin out, and log in with a user and password: IAM login exists for PostgreSQL and MySQL alone.";
+    /// The Cloud SQL Admin API did not issue a usable ephemeral certificate.
+    CloudSqlCertificateFailed => Database, "Look at the message and at the instance's state: an instance that is being created, repaired or deleted issues no certificates.";
+    /// The ephemeral certificate had expired before it could be used or renewed.
+    CloudSqlCertificateExpired => Prober, "Compare the clock where runready runs with the real time; if it is right, see why certificates can't be renewed in time.";
     /// The DNS server says that the name does not exist (NXDOMAIN, RFC 1035).
     NameNotFound => Network, "Check the spelling of the host, and that the private DNS zone is attached to the network of the vantage.";
     /// The name exists, but has no address or no record of the type asked for (NODATA, RFC 2308).
@@ -76,8 +100,12 @@ causes! {
     ConnectionClosed => Application, "Look at the server's log: it accepted the connection and then hung up.";
     /// The server does not speak TLS on this port, although the check demands it.
     TlsNotOffered => Application, "Turn TLS on at the server, or lower the check's TLS mode if plain text is meant.";
+    /// The server lets nobody in over plain text (MySQL error 3159, require_secure_transport), and the check asks for no TLS.
+    TlsRequired => Application, "Set the check's TLS mode to Require, VerifyCa or VerifyFull.";
     /// The TLS handshake did not finish in time.
     TlsTimeout => Application, "The port answers TCP but not TLS: check that it is a TLS port and that the server is not overloaded. If both are so, the server's certificate may be the first message that is larger than the path's packets: see payloadBytes and LargePacketsLost.";
+    /// The server at the instance's address has not proven to be the instance.
+    CloudSqlIdentityMismatch => Network, "Find out what answers at this address: an overlapping or stale route, a proxy, or another instance. No password or query was sent.";
     /// The TLS handshake failed: alert, version or cipher mismatch, or bytes that are not TLS.
     TlsProtocolError => Application, "Check that the port speaks TLS 1.2 or 1.3, and look at the server's log for the other side of the failure.";
     /// The peer's certificate has expired.
@@ -96,31 +124,35 @@ causes! {
     ProtocolMismatch => Application, "Check host and port: another service listens there, or a proxy answers in its place.";
     /// The server accepted the connection but did not answer the protocol's first message in time.
     HandshakeTimeout => Database, "The server accepts connections but does not serve them: look at its load, its connection limit, and any proxy in front of it.";
-    /// The database is starting up or recovering and takes no connections yet (SQLSTATE 57P03).
+    /// The database is starting up or recovering and takes no connections yet (SQLSTATE 57P03; Redis: LOADING).
     ServerStarting => Database, "Wait for the start or recovery to finish; if it does not, look at the database's log.";
-    /// The database is shutting down (SQLSTATE 57P01, 57P02).
+    /// The database is shutting down (SQLSTATE 57P01, 57P02; MySQL error 1053).
     ServerShuttingDown => Database, "Find out who stops it: maintenance, a failover or a restart; look at the instance's operations.";
-    /// The database has no connection left (SQLSTATE 53300).
-    TooManyConnections => Database, "Find what holds the connections (pg_stat_activity), bound the services' pools, or raise max_connections.";
-    /// The server refused the credentials (SQLSTATE 28P01).
+    /// The database has no connection left, in all or for this user (SQLSTATE 53300; MySQL errors 1040, 1203, 1226; Redis: maxclients).
+    TooManyConnections => Database, "Find what holds the connections (pg_stat_activity, SHOW PROCESSLIST, CLIENT LIST), bound the services' pools, or raise the limit (max_connections, maxclients).";
+    /// The server has blocked the host that the probe comes from, after too many connections of it that came to nothing (MySQL error 1129).
+    HostBlocked => Database, "Run FLUSH HOSTS (MySQL 8: TRUNCATE TABLE performance_schema.host_cache), then find what connects and hangs up: bare TCP health checks do, or a broken client; raise max_connect_errors if they must.";
+    /// The server refused the credentials (SQLSTATE 28P01; MySQL error 1045; Redis: WRONGPASS).
     AuthenticationFailed => Application, "Check the user and the password in the Secret: it may have been rotated on one side only.";
     /// The server asks for an authentication method that can't be served with what the check has.
-    AuthenticationMethodUnsupported => Application, "Give the check what the method needs (a password, say), or change the server's rule for this role (pg_hba.conf).";
+    AuthenticationMethodUnsupported => Application, "Give the check what the method needs (a password, say), or change what the server asks of this role (pg_hba.conf, the account's plugin).";
     /// The server did not decide on the credentials in time.
     AuthenticationTimeout => Database, "The server answers but authentication hangs: look at its load, and at LDAP, PAM or another service that it asks.";
-    /// The server lets this role in from nowhere, or not in this way (SQLSTATE 28000, 42501).
-    AccessDenied => Application, "Check the role's privileges and the server's access rules (pg_hba.conf, authorized networks, TLS required).";
-    /// The database does not exist (SQLSTATE 3D000).
+    /// The server lets this role in from nowhere, or not in this way (SQLSTATE 28000, 42501; MySQL errors 1044, 1130, 1142; Redis: NOPERM, DENIED).
+    AccessDenied => Application, "Check the role's privileges and the server's access rules (pg_hba.conf, authorized networks, TLS required; Redis: the user's ACL, protected mode).";
+    /// The database does not exist (SQLSTATE 3D000; MySQL error 1049).
     DatabaseNotFound => Application, "Check the database name, or create the database.";
     /// The server failed for a reason of its own: memory, disk, an internal error (SQLSTATE classes 53, 57, 58 and XX), or one that it gives at login and that has no cause here.
-    ServerError => Database, "Read the SQLSTATE and message, and look at the database's log, disk and memory.";
+    ServerError => Database, "Read the error's code and message, and look at the database's log, disk and memory.";
     /// The server refused the query.
-    QueryFailed => Application, "Read the SQLSTATE and message: the query, the schema or the role's privileges don't fit.";
+    QueryFailed => Application, "Read the error's code and message: the query, the schema or the role's privileges don't fit.";
     /// The query did not finish in time.
     QueryTimeout => Database, "Look for locks and load on the database, and at the query's plan.";
+    /// A replica has lost its master, and serves nothing, or what it had when it lost it (Redis: MASTERDOWN, master_link_status down).
+    MasterDown => Database, "Find out why the replica does not reach its master: a failover under way, the network between the two, or a master whose password changed.";
     /// Small results come through and large ones don't: full-size packets are lost on the way (a path MTU that nobody reports).
     LargePacketsLost => Network, "Make packets fit the path: Google Cloud's VPC networks carry 1460 bytes by default, a VPN or interconnect less. Let ICMP type 3 code 4 (fragmentation needed; ICMPv6 type 2) through every firewall on the way, clamp the TCP MSS at the VPN gateway or router, or lower the MTU of the server's interface.";
-    /// The server does not accept writes (SQLSTATE 25006, in recovery): a replica, or an endpoint that failed over.
+    /// The server does not accept writes (SQLSTATE 25006, in recovery; MySQL read_only, errors 1290, 1792, 1836; Redis: READONLY): a replica, or an endpoint that failed over.
     ReadOnly => Database, "Point the service to the primary, or find out why a failover has not finished.";
     /// The answer is not the expected one.
     UnexpectedResult => Application, "Compare the answer with the check's expectation: one of the two is out of date.";
@@ -142,12 +174,24 @@ causes! {
     BodyMismatch => Application, "Compare the body with expectBody: the service answers, but not what the check expects.";
     /// The answer is larger than allowed.
     ResponseTooLarge => Application, "Raise maxBodyBytes (maxMessageBytes of a websocket), or point the check to a smaller answer.";
+    /// The gRPC server answers, and says that it, or the service asked for, does not serve now.
+    NotServing => Application, "Look at the service's log for why it reports itself unhealthy: a dependency that it waits for, or a start or shutdown that does not end.";
+    /// The server speaks gRPC, but has no health service (UNIMPLEMENTED).
+    GrpcUnimplemented => Application, "Register grpc.health.v1.Health in the server (grpc-go: google.golang.org/grpc/health; Java: HealthStatusManager; Rust: tonic-health), or, if it has one, check port and authority: another server answers.";
+    /// The gRPC server does not know the service whose health is asked for (NOT_FOUND, SERVICE_UNKNOWN).
+    GrpcServiceUnknown => Application, "Set service to the full name under which the server reports its health, such as orders.v1.Orders, or leave it out to ask for the server as a whole.";
+    /// The gRPC call ended with a status that is not OK.
+    GrpcFailed => Application, "Read the status and message, and look at the service's log; UNAVAILABLE comes from a server that is shutting down, or from a proxy without a healthy backend.";
     /// The redirects did not end within followRedirects.
     TooManyRedirects => Application, "Look for a redirect loop, or raise followRedirects.";
     /// The server did not upgrade the connection to a WebSocket (an HTTP status other than 101).
     UpgradeRefused => Application, "Look at the status: 401 and 403 speak of credentials, the Origin header or IAM, 404 of the path, 426 of the WebSocket version, 200 and 400 of a proxy that drops the Upgrade header, 5xx of the service behind.";
     /// The server, or a proxy before it, closed the WebSocket before the last step was done.
     WebSocketClosed => Application, "Look at the close code and reason: 1001, 1012 and 1013 speak of a restart or of load, 1008 of credentials or a policy, 1011 of an error in the service, 1006 of a crash or of a proxy's time-out.";
+    /// A step's answer does not hold what a later step of the journey needs.
+    CaptureMissing => Application, "Compare the answer with the step's capture: the service answers, but no longer what the journey takes from it.";
+    /// The steps of a journey answer, but together they take longer than its budget.
+    JourneyBudgetExceeded => Application, "See in the steps where the time went, and make that step faster; or raise the journey's budget, if its users have that patience.";
     /// The probe succeeded, but was slower than maxLatency or maxTimeToFirstMessage.
     LatencyExceeded => Network, "See in the stages where the time went: connect speaks of the path, query or request of the server.";
     /// The path answers, but takes longer than the service grants itself to come up.
@@ -185,7 +229,8 @@ impl Cause {
     pub const fn is_unknown(self) -> bool {
         matches!(
             self,
-            Cause::TargetNotAllowed
+            Cause::CredentialsFailed
+                | Cause::TargetNotAllowed
                 | Cause::LimitExceeded
                 | Cause::LoadNotGenerated
                 | Cause::SecretNotFound

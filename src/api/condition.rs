@@ -24,13 +24,15 @@ pub enum ConditionType {
     EndpointsServing,
     /// The check's loads.
     SustainsLoad,
+    /// The check's journeys: a user's way through the service.
+    GoldenPathAvailable,
     /// What the check's probes take, against the time that the service grants itself to come up.
     StartsWithinBudget,
 }
 
 impl ConditionType {
     /// Every type, in order.
-    pub const ALL: [ConditionType; 8] = [
+    pub const ALL: [ConditionType; 9] = [
         ConditionType::Ready,
         ConditionType::Reconciling,
         ConditionType::Stalled,
@@ -38,6 +40,7 @@ impl ConditionType {
         ConditionType::NetworkReachable,
         ConditionType::EndpointsServing,
         ConditionType::SustainsLoad,
+        ConditionType::GoldenPathAvailable,
         ConditionType::StartsWithinBudget,
     ];
 
@@ -51,6 +54,7 @@ impl ConditionType {
             ConditionType::NetworkReachable => "NetworkReachable",
             ConditionType::EndpointsServing => "EndpointsServing",
             ConditionType::SustainsLoad => "SustainsLoad",
+            ConditionType::GoldenPathAvailable => "GoldenPathAvailable",
             ConditionType::StartsWithinBudget => "StartsWithinBudget",
         }
     }
@@ -140,7 +144,7 @@ impl fmt::Display for Reason {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// Ready, Reconciling, Stalled, DatabaseReachable, NetworkReachable, EndpointsServing, SustainsLoad or StartsWithinBudget.
+    /// Ready, Reconciling, Stalled, DatabaseReachable, NetworkReachable, EndpointsServing, GoldenPathAvailable, SustainsLoad or StartsWithinBudget.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 316))]
     pub type_: String,

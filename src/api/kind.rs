@@ -11,18 +11,37 @@ pub enum Kind {
     Tls,
     /// An HTTP request.
     Http,
+    /// A question for a server's health over gRPC.
+    Grpc,
     /// A WebSocket, and messages over it.
     Websocket,
     /// A PostgreSQL login and query.
     Postgres,
+    /// A MySQL or MariaDB login and query.
+    Mysql,
+    /// A Redis login and ping.
+    Redis,
     /// Another probe, repeated.
     Load,
+    /// A user's way through a service.
+    Journey,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 7] =
-        [Kind::Dns, Kind::Tcp, Kind::Tls, Kind::Http, Kind::Websocket, Kind::Postgres, Kind::Load];
+    pub const ALL: [Kind; 11] = [
+        Kind::Dns,
+        Kind::Tcp,
+        Kind::Tls,
+        Kind::Http,
+        Kind::Grpc,
+        Kind::Websocket,
+        Kind::Postgres,
+        Kind::Mysql,
+        Kind::Redis,
+        Kind::Journey,
+        Kind::Load,
+    ];
 
     /// The name of the field in the spec, and of the label in metrics.
     pub const fn as_str(self) -> &'static str {
@@ -31,9 +50,13 @@ impl Kind {
             Kind::Tcp => "tcp",
             Kind::Tls => "tls",
             Kind::Http => "http",
+            Kind::Grpc => "grpc",
             Kind::Websocket => "websocket",
             Kind::Postgres => "postgres",
+            Kind::Mysql => "mysql",
+            Kind::Redis => "redis",
             Kind::Load => "load",
+            Kind::Journey => "journey",
         }
     }
 }

@@ -20,7 +20,7 @@ pub use kind::Kind;
 pub use layer::{Confidence, Layer};
 pub use spec::{ConnectivityCheck, ConnectivityCheckSpec};
 pub use stage::Stage;
-pub use status::{ConnectivityCheckStatus, ProbeState};
+pub use status::{ConnectivityCheckStatus, ProbeState, StepState};
 
 /// API group of every runready resource.
 pub const GROUP: &str = "runready.dev";

@@ -1,6 +1,6 @@
 //! Which keys of which Secrets a spec refers to. Pure.
 
-use super::probes::{Auth, CaSecretRef, ClientCertSecretRef, DatabaseTls, SecretKeyRef};
+use super::probes::{Auth, CaSecretRef, ClientCertSecretRef, DatabaseTls, JourneyStep, SecretKeyRef};
 use super::spec::{ConnectivityCheckSpec, KindSpec, ProbeSpec};
 
 impl ConnectivityCheckSpec {
@@ -19,11 +19,15 @@ impl ProbeSpec {
 
 impl<'a> KindSpec<'a> {
     /// Name and key of every value that a probe of this kind takes from a Secret.
-    fn secret_keys(self) -> Vec<(&'a str, &'a str)> {
+    pub(crate) fn secret_keys(self) -> Vec<(&'a str, &'a str)> {
         let mut keys = Keys::default();
         match self {
             // A load repeats a probe that is listed itself.
-            KindSpec::Dns(_) | KindSpec::Tcp(_) | KindSpec::Load(_) => {}
+            KindSpec::Dns(_) | KindSpec::Load(_) => {}
+            KindSpec::Tcp(tcp) => {
+                keys.authority(tcp.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()));
+                keys.client(tcp.tls.as_ref().and_then(|tls| tls.client_cert_secret_ref.as_ref()));
+            }
             KindSpec::Tls(tls) => {
                 keys.authority(tls.ca_secret_ref.as_ref());
                 keys.client(tls.client_cert_secret_ref.as_ref());
@@ -34,6 +38,12 @@ impl<'a> KindSpec<'a> {
                 keys.authority(http.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()));
                 keys.client(http.tls.as_ref().and_then(|tls| tls.client_cert_secret_ref.as_ref()));
             }
+            KindSpec::Grpc(grpc) => {
+                grpc.metadata_from_secret.iter().for_each(|metadata| keys.value(Some(&metadata.secret_ref)));
+                keys.auth(grpc.auth.as_ref());
+                keys.authority(grpc.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()));
+                keys.client(grpc.tls.as_ref().and_then(|tls| tls.client_cert_secret_ref.as_ref()));
+            }
             KindSpec::Websocket(websocket) => {
                 websocket.headers_from_secret.iter().for_each(|header| keys.value(Some(&header.secret_ref)));
                 keys.auth(websocket.auth.as_ref());
@@ -43,6 +53,20 @@ impl<'a> KindSpec<'a> {
             KindSpec::Postgres(postgres) => {
                 keys.value(postgres.password_secret_ref.as_ref());
                 postgres.tls.iter().for_each(|tls| keys.database_tls(tls));
+            }
+            KindSpec::Mysql(mysql) => {
+                keys.value(mysql.password_secret_ref.as_ref());
+                mysql.tls.iter().for_each(|tls| keys.database_tls(tls));
+            }
+            KindSpec::Redis(redis) => {
+                keys.value(redis.password_secret_ref.as_ref());
+                keys.authority(redis.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()));
+                keys.client(redis.tls.as_ref().and_then(|tls| tls.client_cert_secret_ref.as_ref()));
+            }
+            KindSpec::Journey(journey) => {
+                journey.secrets.iter().for_each(|secret| keys.value(Some(&secret.secret_ref)));
+                let kinds = journey.steps.iter().flat_map(JourneyStep::kinds);
+                keys.0.extend(kinds.flat_map(KindSpec::secret_keys));
             }
         }
         keys.0

@@ -6,7 +6,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::probes::{DnsProbe, HttpProbe, LoadProbe, PostgresProbe, TcpProbe, TlsProbe, WebsocketProbe};
+use super::probes::{
+    DnsProbe, GrpcProbe, HttpProbe, JourneyProbe, LoadProbe, MysqlProbe, PostgresProbe, RedisProbe, TcpProbe, TlsProbe,
+    WebsocketProbe,
+};
 use super::schema;
 use super::status::ConnectivityCheckStatus;
 
@@ -116,7 +119,7 @@ pub struct ConnectivityCheckSpec {
     #[schemars(length(max = 32))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     #[x_kube(
-        validation = Rule::new("self.size() > 0").message("must have at least one probe: an entry with a name and one of dns, tcp, tls, http, websocket, postgres or load"),
+        validation = Rule::new("self.size() > 0").message("must have at least one probe: an entry with a name and one of dns, tcp, tls, http, websocket, grpc, postgres, mysql, redis, journey or load"),
         validation = Rule::new(DEPENDS_ON_KNOWN).message("dependsOn names a probe that this check does not have: use the name of another entry of probes"),
         validation = Rule::new(DEPENDS_ON_EARLIER).message("dependsOn may only name probes listed before its own: move what is depended on up (in a cycle no order fits; break it)"),
         validation = Rule::new(LOAD_OF_EARLIER).message("load.probe must name another probe of this check, listed before the load")
@@ -159,7 +162,7 @@ pub struct ServiceRef {
 /// One thing to observe: a name, exactly one kind, and how to judge it.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
-    validation = Rule::new("[has(self.dns), has(self.tcp), has(self.tls), has(self.http), has(self.websocket), has(self.postgres), has(self.load)].filter(x, x).size() == 1").message("exactly one kind per probe: set one of dns, tcp, tls, http, websocket, postgres or load (use one entry of probes for each)"),
+    validation = Rule::new("[has(self.dns), has(self.tcp), has(self.tls), has(self.http), has(self.websocket), has(self.grpc), has(self.postgres), has(self.mysql), has(self.redis), has(self.journey), has(self.load)].filter(x, x).size() == 1").message("exactly one kind per probe: set one of dns, tcp, tls, http, websocket, grpc, postgres, mysql, redis, journey or load (use one entry of probes for each)"),
     validation = Rule::new("!has(self.dependsOn) || !(self.name in self.dependsOn)").message("a probe can't depend on itself: name probes listed before it").field_path(".dependsOn"),
     validation = Rule::new("!has(self.load) || (!has(self.maxLatency) && (!has(self.assert) || self.assert.size() == 0))").message("a load has bounds of its own: set load.latency, and put assert and maxLatency at the probe that it repeats")
 )]
@@ -181,15 +184,27 @@ pub struct ProbeSpec {
     /// Sends an HTTP request, and compares status, headers and body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpProbe>,
+    /// Asks a server for its health over gRPC (grpc.health.v1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<GrpcProbe>,
     /// Opens a WebSocket, and sends and expects messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub websocket: Option<WebsocketProbe>,
     /// Logs in to a PostgreSQL server, such as Cloud SQL for PostgreSQL, and runs a query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<PostgresProbe>,
+    /// Logs in to a MySQL or MariaDB server, such as Cloud SQL for MySQL, and runs a query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mysql: Option<MysqlProbe>,
+    /// Logs in to a Redis or Valkey server, such as Memorystore, and asks whether it serves, and in which role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redis: Option<RedisProbe>,
     /// Repeats another probe of the check at a steady pace for a while: does it hold, or did it answer once?
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<LoadProbe>,
+    /// Walks a user's way through the service, step by step: the golden path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journey: Option<JourneyProbe>,
 
     /// Rules in CEL that must hold once the probe has passed, such as `latency < duration('300ms')` or `json.version == '2'`; otherwise AssertionFailed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -227,12 +242,20 @@ pub enum KindSpec<'a> {
     Tls(&'a TlsProbe),
     /// See [`ProbeSpec::http`].
     Http(&'a HttpProbe),
+    /// See [`ProbeSpec::grpc`].
+    Grpc(&'a GrpcProbe),
     /// See [`ProbeSpec::websocket`].
     Websocket(&'a WebsocketProbe),
     /// See [`ProbeSpec::postgres`].
     Postgres(&'a PostgresProbe),
+    /// See [`ProbeSpec::mysql`].
+    Mysql(&'a MysqlProbe),
+    /// See [`ProbeSpec::redis`].
+    Redis(&'a RedisProbe),
     /// See [`ProbeSpec::load`].
     Load(&'a LoadProbe),
+    /// See [`ProbeSpec::journey`].
+    Journey(&'a JourneyProbe),
 }
 
 impl ProbeSpec {
@@ -245,9 +268,13 @@ impl ProbeSpec {
             tcp,
             tls,
             http,
+            grpc,
             websocket,
             postgres,
+            mysql,
+            redis,
             load,
+            journey,
             assert: _,
             max_latency: _,
             stage_timeouts: _,
@@ -259,9 +286,13 @@ impl ProbeSpec {
             tcp.as_ref().map(KindSpec::Tcp),
             tls.as_ref().map(KindSpec::Tls),
             http.as_ref().map(KindSpec::Http),
+            grpc.as_ref().map(KindSpec::Grpc),
             websocket.as_ref().map(KindSpec::Websocket),
             postgres.as_ref().map(KindSpec::Postgres),
+            mysql.as_ref().map(KindSpec::Mysql),
+            redis.as_ref().map(KindSpec::Redis),
             load.as_ref().map(KindSpec::Load),
+            journey.as_ref().map(KindSpec::Journey),
         ]
         .into_iter()
         .flatten()
@@ -276,6 +307,14 @@ pub struct StageTimeouts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
     pub token: Option<Duration>,
+    /// Connect settings of a Cloud SQL instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub settings: Option<Duration>,
+    /// Ephemeral certificate for a Cloud SQL instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub certificate: Option<Duration>,
     /// Name resolution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
@@ -284,6 +323,10 @@ pub struct StageTimeouts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
     pub connect: Option<Duration>,
+    /// Mutual TLS with a Cloud SQL instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub tunnel: Option<Duration>,
     /// TLS handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
@@ -324,7 +367,7 @@ pub struct StageTimeouts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
     pub messages: Option<Duration>,
-    /// Bytes sent and expected over a plain connection.
+    /// Bytes sent and expected over a connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
     pub exchange: Option<Duration>,

@@ -10,10 +10,16 @@ use std::fmt;
 pub enum Stage {
     /// A token for the request, from whoever issues it: that connection's own stages are parts of this one.
     Token,
+    /// A Cloud SQL instance's connect settings, from Google's Admin API.
+    Settings,
+    /// An ephemeral client certificate for a Cloud SQL instance, from Google's Admin API.
+    Certificate,
     /// Name to addresses (DNS, RFC 1035).
     Resolve,
     /// TCP connection (RFC 9293).
     Connect,
+    /// Mutual TLS with a Cloud SQL instance, up to its proven identity.
+    Tunnel,
     /// TLS handshake (RFC 8446, RFC 5246), with the protocol's own way of asking for it.
     Tls,
     /// The protocol's first exchange, up to the server's first answer.
@@ -34,7 +40,7 @@ pub enum Stage {
     Upgrade,
     /// Messages sent and messages expected.
     Messages,
-    /// Bytes sent and bytes expected over a plain connection.
+    /// Bytes sent and bytes expected over a connection.
     Exchange,
     /// Many requests, up to the answer of the last.
     Load,
@@ -44,10 +50,13 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage.
-    pub const ALL: [Stage; 16] = [
+    pub const ALL: [Stage; 19] = [
         Stage::Token,
+        Stage::Settings,
+        Stage::Certificate,
         Stage::Resolve,
         Stage::Connect,
+        Stage::Tunnel,
         Stage::Tls,
         Stage::Handshake,
         Stage::Authenticate,
@@ -67,8 +76,11 @@ impl Stage {
     pub const fn as_str(self) -> &'static str {
         match self {
             Stage::Token => "token",
+            Stage::Settings => "settings",
+            Stage::Certificate => "certificate",
             Stage::Resolve => "resolve",
             Stage::Connect => "connect",
+            Stage::Tunnel => "tunnel",
             Stage::Tls => "tls",
             Stage::Handshake => "handshake",
             Stage::Authenticate => "authenticate",

@@ -170,6 +170,9 @@ pub struct ProbeStatus {
     /// Duration of the last observation, such as 3.21ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<String>,
+    /// The step that failed, of a journey.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_step: Option<String>,
     /// The stage that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_stage: Option<Stage>,
@@ -180,6 +183,12 @@ pub struct ProbeStatus {
     /// What was tried, and what came back.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
+    /// How often it worked, of the last observations. Of a journey.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub availability: Option<Availability>,
+    /// The steps of the last observation, of a journey.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepStatus>,
     /// The stages of the last observation, with their own clocks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageStatus>,
@@ -195,11 +204,67 @@ fn is_zero(value: &i32) -> bool {
     *value == 0
 }
 
+/// How often a probe worked, of the last observations that could tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Availability {
+    /// The share that worked, such as 98.4%.
+    pub ratio: String,
+    /// Those observations, the oldest first: `+` for one that worked, `-` for one that did not. At most 128.
+    pub observations: String,
+}
+
+/// What came of a step of a journey.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum StepState {
+    /// As it should be.
+    Passed,
+    /// It works, with a flaw.
+    Degraded,
+    /// It does not work, or it could not be told.
+    Failed,
+    /// Not carried out, because an earlier step failed.
+    Skipped,
+}
+
+impl StepState {
+    /// The name used in status and traces.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            StepState::Passed => "Passed",
+            StepState::Degraded => "Degraded",
+            StepState::Failed => "Failed",
+            StepState::Skipped => "Skipped",
+        }
+    }
+}
+
+/// One step of a journey.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StepStatus {
+    /// Name, as in spec.
+    pub name: String,
+    /// What came of it.
+    pub state: StepState,
+    /// How long it took, such as 1.2ms. Absent when it was not carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<String>,
+    /// Why it is not as it should be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub cause: Option<Cause>,
+    /// What was tried, and what came back.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
 /// One stage of an observation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StageStatus {
     /// The stage.
     pub name: Stage,
+    /// The step that it belongs to, of a journey.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
     /// How long it took, such as 1.2ms.
     pub duration: String,
     /// Whether it passed.

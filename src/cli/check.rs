@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use self::drive::{Decided, Driver};
 use self::progress::Progress;
+use super::google::GoogleArgs;
 use super::limits::LoadArgs;
 use super::output::{self, Format};
 use super::safety::TargetArgs;
@@ -64,6 +65,8 @@ pub struct Args {
     vantage: Option<String>,
     #[command(flatten)]
     targets: TargetArgs,
+    #[command(flatten)]
+    google: GoogleArgs,
     /// Run the loads of the checks, too, each once; without it, nothing is known of them
     #[arg(long)]
     load: bool,
@@ -89,7 +92,12 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     let name = place::vantage(args.vantage.as_deref());
-    let vantage = Vantage { name: name.as_str().into(), resolver: Resolver::system(), targets: args.targets.targets() };
+    let vantage = Vantage {
+        name: name.as_str().into(),
+        resolver: Resolver::system(),
+        targets: args.targets.targets(),
+        cloud_sql: args.google.connector(),
+    };
     let settings = Settings::new(vantage.name.clone());
     // Cut, not rounded: nothing may happen to a check before it was created.
     let whole_seconds = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc);

@@ -5,6 +5,7 @@ pub mod completions;
 pub mod crds;
 pub mod demo;
 pub mod get;
+pub mod google;
 mod input;
 mod limits;
 pub mod output;

@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::google::GoogleArgs;
 use super::limits::{LoadArgs, NamespaceArgs};
 use super::safety::TargetArgs;
 use super::{output, place};
@@ -95,6 +96,9 @@ pub struct Args {
     #[command(flatten)]
     pub targets: TargetArgs,
 
+    /// How Google's APIs are asked.
+    #[command(flatten)]
+    pub google: GoogleArgs,
     /// How much checks may ask for, whatever they say.
     #[command(flatten)]
     pub loads: LoadArgs,
@@ -138,6 +142,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             name: place::vantage(args.vantage.as_deref()).into(),
             resolver: Resolver::system(),
             targets: args.targets.targets(),
+            cloud_sql: args.google.connector(),
         },
         metrics,
         traces: Traces::from_env().context("traces")?,
@@ -338,7 +343,7 @@ mod tests {
     use super::*;
     use crate::plan::CheckId;
     use crate::plan::secrets::Lookup;
-    use crate::probe::Targets;
+    use crate::probe::{Connector, Targets};
     use crate::source::{Backend, Declared, Notice, SourceEvent, StatusUpdate, WriteError};
 
     /// Defective, each way round.
@@ -372,7 +377,12 @@ mod tests {
     async fn outcome(told: Vec<SourceEvent>, source_goes_on: bool) -> (String, Phase) {
         let (events, receiver) = mpsc::channel(8);
         let common = Common {
-            vantage: Vantage { name: "host/test".into(), resolver: Resolver::system(), targets: Targets::default() },
+            vantage: Vantage {
+                name: "host/test".into(),
+                resolver: Resolver::system(),
+                targets: Targets::default(),
+                cloud_sql: Connector::default(),
+            },
             metrics: Arc::new(Metrics::new()),
             traces: None,
             most_in_flight: 16,

@@ -17,7 +17,9 @@ pub(super) fn database_state(case: &Case<'_>) -> Vec<Finding> {
             cause,
             Cause::ServerStarting
                 | Cause::ServerShuttingDown
+                | Cause::MasterDown
                 | Cause::TooManyConnections
+                | Cause::HostBlocked
                 | Cause::ServerError
                 | Cause::ReadOnly
         )
@@ -54,6 +56,7 @@ pub(super) fn tls(case: &Case<'_>) -> Vec<Finding> {
         matches!(
             cause,
             Cause::TlsNotOffered
+                | Cause::TlsRequired
                 | Cause::TlsProtocolError
                 | Cause::CertificateExpired
                 | Cause::CertificateNotYetValid
@@ -110,7 +113,12 @@ pub(super) fn unexpected(case: &Case<'_>) -> Vec<Finding> {
                 | Cause::StatusUnexpected
                 | Cause::BodyMismatch
                 | Cause::ResponseTooLarge
+                | Cause::NotServing
+                | Cause::GrpcUnimplemented
+                | Cause::GrpcServiceUnknown
+                | Cause::GrpcFailed
                 | Cause::TooManyRedirects
+                | Cause::CaptureMissing
                 | Cause::UpgradeRefused
                 | Cause::WebSocketClosed
         )
@@ -118,8 +126,9 @@ pub(super) fn unexpected(case: &Case<'_>) -> Vec<Finding> {
     case.faults(is)
         .map(|(index, observation, failure)| {
             let layer = if observation.kind == Kind::Dns { Layer::Network } else { Layer::Application };
-            let mut finding = Finding::about(UNEXPECTED, index, observation, failure, layer, Confidence::Medium);
-            if let Some(database) = failing_database(case).filter(|_| server_error(observation)) {
+            let mut finding = Finding::about(UNEXPECTED, index, observation, failure, layer, certainty(failure.cause));
+            let symptom = server_error(observation) || matches!(failure.cause, Cause::NotServing | Cause::GrpcFailed);
+            if let Some(database) = failing_database(case).filter(|_| symptom) {
                 finding.summary =
                     format!("{}; probably a symptom of {}, which fails too", finding.summary, database.name);
                 finding.remedy = format!("Mend {} first, then look again.", database.name);
@@ -128,6 +137,15 @@ pub(super) fn unexpected(case: &Case<'_>) -> Vec<Finding> {
             finding
         })
         .collect()
+}
+
+/// How surely an answer of this cause speaks of the application: one that the server gives of itself can't be mistaken.
+const fn certainty(cause: Cause) -> Confidence {
+    if matches!(cause, Cause::NotServing | Cause::GrpcUnimplemented | Cause::GrpcServiceUnknown) {
+        Confidence::High
+    } else {
+        Confidence::Medium
+    }
 }
 
 fn server_error(observation: &Observation<'_>) -> bool {
@@ -141,5 +159,5 @@ fn server_error(observation: &Observation<'_>) -> bool {
 }
 
 fn failing_database<'c>(case: &'c Case<'_>) -> Option<&'c Observation<'c>> {
-    case.observations.iter().find(|other| other.kind == Kind::Postgres && other.failing().is_some())
+    case.observations.iter().find(|other| other.peer_layer() == Layer::Database && other.failing().is_some())
 }

@@ -4,6 +4,7 @@
 //! order, among those of the gravest kind, is the primary one. Rules are total: none relies on another having run.
 
 mod answer;
+mod cloudsql;
 mod own;
 mod path;
 mod rules;
@@ -100,18 +101,29 @@ impl Observation<'_> {
         records.filter(move |record| record.cause == cause).map(|record| record.address)
     }
 
-    /// Whether that stage passed in the last observation.
+    /// Whether that stage passed in the last observation; of a journey that fails, in the step that does.
     pub fn passed(&self, stage: Stage) -> bool {
-        self.evidence
-            .is_some_and(|evidence| evidence.stages.iter().any(|record| record.stage == stage && record.passed))
+        let step = self.failure.and_then(|failure| failure.step.as_deref());
+        let passed =
+            |evidence: &Evidence| evidence.stages_of(step).any(|record| record.stage == stage && record.passed);
+        self.evidence.is_some_and(passed)
+    }
+
+    /// The kind of what was asked last: of a journey that fails, that of the step.
+    pub fn peer_kind(&self) -> Kind {
+        let name = self.failure.and_then(|failure| failure.step.as_deref());
+        let steps = self.evidence.map_or(&[][..], |evidence| &evidence.steps);
+        steps.iter().find(|step| Some(&*step.name) == name).map_or(self.kind, |step| step.kind)
     }
 
     /// The layer of the peer itself: a database for a database probe, otherwise the application.
-    pub const fn peer_layer(&self) -> Layer {
-        match self.kind {
-            Kind::Postgres => Layer::Database,
+    pub fn peer_layer(&self) -> Layer {
+        match self.peer_kind() {
+            Kind::Postgres | Kind::Mysql | Kind::Redis => Layer::Database,
             Kind::Dns => Layer::Network,
-            Kind::Tcp | Kind::Tls | Kind::Http | Kind::Websocket | Kind::Load => Layer::Application,
+            Kind::Tcp | Kind::Tls | Kind::Http | Kind::Grpc | Kind::Websocket | Kind::Journey | Kind::Load => {
+                Layer::Application
+            }
         }
     }
 

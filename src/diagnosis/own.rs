@@ -10,31 +10,35 @@ pub(super) const NOT_ALLOWED: &str = "check/not-allowed";
 pub(super) const PROBER: &str = "check/prober";
 
 pub(super) fn too_slow(case: &Case<'_>) -> Vec<Finding> {
-    case.faults(|cause| matches!(cause, Cause::LatencyExceeded | Cause::StartupBudgetExceeded))
-        .map(|(index, observation, failure)| {
-            let layer = match failure.stage {
-                Some(Stage::Resolve | Stage::Connect) => Layer::Network,
-                Some(
-                    Stage::Token
-                    | Stage::Tls
-                    | Stage::Handshake
-                    | Stage::Authenticate
-                    | Stage::Initialize
-                    | Stage::Query
-                    | Stage::Payload
-                    | Stage::Request
-                    | Stage::Body
-                    | Stage::Upgrade
-                    | Stage::Messages
-                    | Stage::Exchange
-                    | Stage::Load
-                    | Stage::Assert,
-                ) => observation.peer_layer(),
-                None => failure.cause.usual_layer(),
-            };
-            Finding::about(TOO_SLOW, index, observation, failure, layer, Confidence::Medium)
-        })
-        .collect()
+    case.faults(|cause| {
+        matches!(cause, Cause::JourneyBudgetExceeded | Cause::LatencyExceeded | Cause::StartupBudgetExceeded)
+    })
+    .map(|(index, observation, failure)| {
+        let layer = match failure.stage {
+            Some(Stage::Settings | Stage::Certificate) => Layer::Region,
+            Some(Stage::Resolve | Stage::Connect) => Layer::Network,
+            Some(
+                Stage::Token
+                | Stage::Tunnel
+                | Stage::Tls
+                | Stage::Handshake
+                | Stage::Authenticate
+                | Stage::Initialize
+                | Stage::Query
+                | Stage::Payload
+                | Stage::Request
+                | Stage::Body
+                | Stage::Upgrade
+                | Stage::Messages
+                | Stage::Exchange
+                | Stage::Load
+                | Stage::Assert,
+            ) => observation.peer_layer(),
+            None => failure.cause.usual_layer(),
+        };
+        Finding::about(TOO_SLOW, index, observation, failure, layer, Confidence::Medium)
+    })
+    .collect()
 }
 
 pub(super) fn under_load(case: &Case<'_>) -> Vec<Finding> {
@@ -62,7 +66,7 @@ pub(super) fn not_allowed(case: &Case<'_>) -> Vec<Finding> {
 }
 
 pub(super) fn prober(case: &Case<'_>) -> Vec<Finding> {
-    case.faults(|cause| matches!(cause, Cause::ProberError | Cause::LoadNotGenerated))
+    case.faults(|cause| matches!(cause, Cause::ProberError | Cause::CredentialsFailed | Cause::LoadNotGenerated))
         .map(|(index, observation, failure)| {
             Finding::about(PROBER, index, observation, failure, Layer::Prober, Confidence::High)
         })

@@ -1,6 +1,6 @@
 //! The ordered table of rules. An earlier rule's finding is nearer to the root than a later one's.
 
-use super::{Case, Finding, answer, own, path, server};
+use super::{Case, Finding, answer, cloudsql, own, path, server};
 
 /// One rule: a stable id, a line for the docs, and the function that looks at a case.
 pub struct Rule {
@@ -14,6 +14,21 @@ pub struct Rule {
 
 /// Every rule, from the root of a path to its leaves.
 pub const RULES: &[Rule] = &[
+    Rule {
+        id: cloudsql::API,
+        says: "The Cloud SQL Admin API fails: Egress where it can't be reached, the Region where it answers with a 5xx.",
+        look: cloudsql::api,
+    },
+    Rule {
+        id: cloudsql::CONFIGURATION,
+        says: "The Cloud SQL Admin API answers, and what it says keeps a connector from the instance: its name, permission, region, addresses, CA: the Application's configuration or the Database's.",
+        look: cloudsql::configuration,
+    },
+    Rule {
+        id: cloudsql::IDENTITY,
+        says: "The server at a Cloud SQL instance's address has not proven to be the instance (Network), or takes our certificate for expired (Prober).",
+        look: cloudsql::identity,
+    },
     Rule {
         id: path::ALL_SILENT,
         says: "Several targets without a common address were tried, every connection attempt stayed unanswered, and nothing at all answers from this vantage: the way out (Egress).",
@@ -92,7 +107,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: answer::UNEXPECTED,
-        says: "The peer answers, but not as expected: the Application. An HTTP 5xx (for a WebSocket close code 1011, too) beside a failing database is its symptom.",
+        says: "The peer answers, but not as expected: the Application. An HTTP 5xx (for a WebSocket close code 1011, too), or a gRPC server that does not serve, beside a failing database is its symptom.",
         look: answer::unexpected,
     },
     Rule {
@@ -102,7 +117,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: own::TOO_SLOW,
-        says: "It works, but slower than allowed (maxLatency, startupBudget).",
+        says: "It works, but slower than allowed (maxLatency, startupBudget, a journey's budget).",
         look: own::too_slow,
     },
     Rule {

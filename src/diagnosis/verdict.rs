@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::rules::RULES;
 use super::{Case, Finding, Observation, behind_cloud_run};
-use crate::api::{Cause, Confidence, Kind, Layer, ProbeState, Stage};
+use crate::api::{Cause, Confidence, Layer, ProbeState, Stage};
 
 /// The weighed findings of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +95,8 @@ fn ruled_out(case: &Case<'_>, primary: &Finding) -> Vec<(Layer, String)> {
             clear(Layer::Prober, format!("{} is {} from the same vantage", observation.name, observation.state));
         }
     }
-    if blamed(case, primary).any(|probe| probe.passed(Stage::Connect) || probe.passed(Stage::Resolve)) {
+    let told = [Stage::Settings, Stage::Resolve, Stage::Connect];
+    if blamed(case, primary).any(|probe| told.into_iter().any(|stage| probe.passed(stage))) {
         clear(Layer::Prober, "the probe itself got answers from the path".to_owned());
     }
     cleared
@@ -104,7 +105,7 @@ fn ruled_out(case: &Case<'_>, primary: &Finding) -> Vec<(Layer, String)> {
 /// Whether a database that answers says anything of the blamed ones: it is one of theirs, or none of them is a database.
 fn speaks_for_blamed(case: &Case<'_>, primary: &Finding, healthy: &Observation<'_>) -> bool {
     let theirs = |address: SocketAddr| blamed(case, primary).any(|probe| probe.tried().any(|other| other == address));
-    blamed(case, primary).all(|probe| probe.kind != Kind::Postgres) || healthy.answered().any(theirs)
+    blamed(case, primary).all(|probe| probe.peer_layer() != Layer::Database) || healthy.answered().any(theirs)
 }
 
 /// What the blamed probes' own connection attempts clear.

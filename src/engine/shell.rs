@@ -392,6 +392,7 @@ impl Shell {
             let metrics = &self.parts.metrics;
             for (probe, track) in slot.state.tracks().iter().enumerate() {
                 metrics.probe_state(&slot.series, probe, track.state(), track.failure().map(|failure| failure.cause));
+                metrics.probe_available(&slot.series, probe, track.history().ratio());
             }
             metrics.ready(&slot.series, ready_of(slot.state.memory()));
         }

@@ -1,9 +1,11 @@
 //! One probe's state over time: thresholds in both directions. Pure.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::api::status::ProbeStatus;
-use crate::api::{Cause, ProbeState};
+use crate::api::{Cause, ProbeState, Stage};
 use crate::evidence::{Evidence, Failure, Outcome};
 
 /// What is remembered of a probe between observations.
@@ -19,10 +21,59 @@ pub struct Track {
     failure: Option<Failure>,
     /// When the state last changed.
     since: Option<Timestamp>,
+    /// How often it worked, lately.
+    history: History,
     /// The last observation, and when it was made.
     last: Option<(Evidence, Timestamp)>,
     /// When an earlier process made its last observation.
     before: Option<Timestamp>,
+}
+
+/// Whether each of the last observations found that it works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// The last observation is the lowest bit.
+    worked: u128,
+    observed: u8,
+}
+
+impl History {
+    /// How many observations are remembered.
+    pub const MOST: u8 = 128;
+
+    fn add(&mut self, worked: bool) {
+        self.worked = self.worked << 1 | u128::from(worked);
+        self.observed = self.observed.saturating_add(1).min(Self::MOST);
+    }
+
+    /// The share that worked. None before the first observation.
+    pub fn ratio(self) -> Option<f64> {
+        let (worked, observed) = (self.outcomes().filter(|worked| *worked).count(), usize::from(self.observed));
+        (observed > 0).then(|| worked as f64 / observed as f64)
+    }
+
+    /// Whether it worked, the oldest observation first.
+    pub fn outcomes(self) -> impl Iterator<Item = bool> {
+        (0..self.observed).rev().map(move |age| self.worked >> age & 1 == 1)
+    }
+}
+
+impl std::fmt::Display for History {
+    /// Such as `++-+`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.outcomes().try_for_each(|worked| f.write_str(if worked { "+" } else { "-" }))
+    }
+}
+
+impl From<&str> for History {
+    fn from(outcomes: &str) -> Self {
+        let mut history = History::default();
+        outcomes
+            .bytes()
+            .filter(|outcome| matches!(outcome, b'+' | b'-'))
+            .for_each(|outcome| history.add(outcome == b'+'));
+        history
+    }
 }
 
 /// How many observations in a row it takes.
@@ -52,6 +103,7 @@ impl Default for Track {
             pending: ProbeState::Unknown,
             failure: None,
             since: None,
+            history: History::default(),
             last: None,
             before: None,
         }
@@ -72,14 +124,19 @@ impl Track {
         };
         // During a streak for the worse the message speaks of the last observation, not of what the state rests on.
         let message = |cause: Cause| if status.streak < 0 { cause.summary() } else { status.message.as_str() };
-        let failure =
-            status.cause.map(|cause| Failure { cause, stage: status.failed_stage, message: message(cause).into() });
+        let failure = status.cause.map(|cause| Failure {
+            cause,
+            step: status.failed_step.as_deref().map(Into::into),
+            stage: status.failed_stage,
+            message: message(cause).into(),
+        });
         Track {
             established,
             streak: status.streak,
             pending: if status.streak == 0 { ProbeState::Unknown } else { status.observed },
             failure: if established.is_some() { failure } else { None },
             since: status.last_transition_time.as_ref().map(|time| time.0),
+            history: status.availability.as_ref().map(|known| known.observations.as_str().into()).unwrap_or_default(),
             last: None,
             before: status.last_probe_time.as_ref().map(|time| time.0),
         }
@@ -122,6 +179,11 @@ impl Track {
         self.since
     }
 
+    /// How often it worked, lately.
+    pub const fn history(&self) -> History {
+        self.history
+    }
+
     /// The last observation.
     pub fn evidence(&self) -> Option<&Evidence> {
         self.last.as_ref().map(|(evidence, _)| evidence)
@@ -150,9 +212,14 @@ impl Track {
         self.failure.as_ref().is_some_and(|failure| blocked(failure.cause))
     }
 
-    /// Takes an observation in. True when the state, its failure's cause or stage, or Skipped changed.
+    /// What the state rests on, as far as a change of it is worth telling: a journey that breaks at another step fails anew.
+    fn grounds(&self) -> Option<(Cause, Option<Stage>, Option<Arc<str>>)> {
+        self.failure().map(|failure| (failure.cause, failure.stage, failure.step.clone()))
+    }
+
+    /// Takes an observation in. True when the state, its failure's cause, step or stage, or Skipped changed.
     pub fn observe(&mut self, evidence: Evidence, thresholds: Thresholds, now: Timestamp) -> bool {
-        let before = (self.state(), self.failure().map(|failure| (failure.cause, failure.stage)));
+        let before = (self.state(), self.grounds());
         let fresh = self.last.is_none();
         match &evidence.outcome {
             Outcome::Skipped { .. } => {}
@@ -165,8 +232,14 @@ impl Track {
                 self.weigh(state, failure, thresholds, now);
             }
         }
+        match evidence.outcome.state() {
+            ProbeState::Healthy | ProbeState::Degraded => self.history.add(true),
+            ProbeState::Failing => self.history.add(false),
+            // What was not seen counts neither way.
+            ProbeState::Skipped | ProbeState::Unknown => {}
+        }
         self.last = Some((evidence, now));
-        fresh || before != (self.state(), self.failure().map(|failure| (failure.cause, failure.stage)))
+        fresh || before != (self.state(), self.grounds())
     }
 
     fn weigh(&mut self, observed: ProbeState, failure: Option<Failure>, thresholds: Thresholds, now: Timestamp) {
@@ -221,7 +294,6 @@ const fn blocked(cause: Cause) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Stage;
     use std::time::Duration;
 
     fn evidence(outcome: Outcome) -> Evidence {
@@ -232,6 +304,7 @@ mod tests {
             start: Duration::ZERO,
             latency: Duration::from_millis(1),
             stages: Vec::new(),
+            steps: Vec::new(),
             addresses: Vec::new(),
             facts: Vec::new(),
         }
@@ -293,6 +366,28 @@ mod tests {
         ] {
             assert_eq!(play(observed, failure, success), states, "{observed} with {failure}/{success}");
         }
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_survives_its_text() {
+        let mut history = History::default();
+        assert_eq!(history.ratio(), None);
+        (0..200).for_each(|count| history.add(count % 4 != 0));
+        assert_eq!(history.ratio(), Some(0.75));
+        let text = history.to_string();
+        assert_eq!((text.len(), &text[..4], History::from(&*text)), (128, "-+++", history));
+    }
+
+    #[test]
+    fn a_break_at_another_step_is_a_change() {
+        let mut track = Track::default();
+        let mut at = |step: &str| {
+            let failure =
+                Failure { step: Some(step.into()), ..Failure::new(Cause::ConnectTimeout, Stage::Connect, "x") };
+            let thresholds = Thresholds { failure: 1, success: 1 };
+            track.observe(evidence(Outcome::Failed(failure)), thresholds, Timestamp::UNIX_EPOCH)
+        };
+        assert_eq!([at("login"), at("login"), at("chat")], [true, false, true]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Cadence, CheckPlan, Fault, Kind};
+use super::{Action, Cadence, CheckPlan, Fault, Kind, ProbePlan};
 use crate::api::Cause;
 use crate::evidence::Shown;
 
@@ -63,7 +63,7 @@ enum Limit {
 /// What one check asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Demand {
-    /// Probes of one run; one that opens several connections at once counts as that many.
+    /// Probes of one run, as they are counted.
     probes: u32,
     /// The time between two runs at least.
     every: Duration,
@@ -140,13 +140,22 @@ impl Demand {
         }
         let loads = plan.probes.iter().filter(|probe| probe.kind == Kind::Load && probe.action.is_ok()).count();
         let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
-        Demand { probes: number(plan.sockets()), every, loads: number(loads) }
+        Demand { probes: number(plan.probes.iter().map(probes_in).sum()), every, loads: number(loads) }
     }
 
     /// Millionths of a probe each second.
     fn rate(&self) -> u64 {
         let millis = self.every.as_millis().max(1);
         u64::try_from(u128::from(self.probes) * 1_000_000_000 / millis).unwrap_or(u64::MAX)
+    }
+}
+
+/// How many probes one counts as: each connection that it opens and each step that it takes. A load has limits of its own.
+fn probes_in(probe: &ProbePlan) -> usize {
+    match probe.action.as_deref() {
+        Err(_) | Ok(Action::Load(_)) => 0,
+        Ok(Action::Journey(journey)) => journey.steps.iter().map(|step| probes_in(&step.probe)).sum(),
+        Ok(action) => action.usage().map_or(1, |usage| usize::from(usage.connections)),
     }
 }
 
@@ -186,7 +195,7 @@ impl Limit {
                 "spec.interval",
                 format!(
                     "{} every {} do not fit beside those of older checks: whoever runs runready allows {namespace} {most} probes \
-                     each second (--max-probes-per-second-per-namespace; one that opens several connections counts as so many): \
+                     each second (--max-probes-per-second-per-namespace; each connection of a start-up and each step of a journey counts): \
                      probe less often, or have that raised",
                     counted(demand.probes, "probe"),
                     Shown(demand.every)
@@ -315,8 +324,15 @@ mod tests {
     #[test]
     fn connections_and_loads_count_and_are_named() {
         let mut admission = quotas(100, 10, 1);
+        let step = "http: {url: 'http://127.0.0.1:1/'}";
+        let journey = format!("journey: {{steps: [{{name: s, {step}}}, {{name: t, {step}}}]}}");
         let database = "postgres: {host: db, database: app, user: app, tls: {mode: Disable}, connections: 40}";
-        put(&mut admission, "starting", 1, &format!("interval: 2s, probes: [{{name: a, {database}}}]"));
+        put(
+            &mut admission,
+            "starting",
+            1,
+            &format!("interval: 2s, probes: [{{name: a, {database}}}, {{name: j, {journey}}}]"),
+        );
         let loaded =
             "interval: 10s, probes: [{name: a, PROBE}, {name: l, load: {probe: a, concurrency: 1, every: 1h}}]";
         put(&mut admission, "first", 2, loaded);
@@ -324,7 +340,7 @@ mod tests {
         let plans = admission.decide("staging");
         let said: Vec<String> = plans.iter().flat_map(|plan| &plan.faults).map(|fault| fault.to_string()).collect();
         assert!(
-            said[0].starts_with("spec.interval: 40 probes every 2s do not fit")
+            said[0].starts_with("spec.interval: 42 probes every 2s do not fit")
                 && said[0].contains("staging 10 probes each second (--max-probes-per-second-per-namespace"),
             "{said:?}"
         );

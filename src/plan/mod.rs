@@ -12,6 +12,7 @@ pub mod limits;
 pub mod rule;
 pub mod scrub;
 pub mod secrets;
+pub mod template;
 pub mod trust;
 
 use std::fmt;

@@ -27,7 +27,7 @@ impl Scrub {
         }
     }
 
-    /// A text without the values; at its cut end, also without the beginning of one.
+    /// A text without the values; where it is cut, also without the beginning of one.
     pub fn clean<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut text = Cow::Borrowed(text);
         for value in self.0.iter().map(ExposeSecret::expose_secret) {
@@ -35,14 +35,28 @@ impl Scrub {
                 text = text.replace(value, HIDDEN).into();
             }
         }
-        let Some(kept) = text.strip_suffix('…') else { return text };
-        let begun = |value: &str| {
-            (SHORTEST..value.len()).rev().find(|end| value.is_char_boundary(*end) && kept.ends_with(&value[..*end]))
-        };
-        match self.0.iter().filter_map(|value| begun(value.expose_secret())).max() {
-            Some(length) => format!("{}{HIDDEN}…", &kept[..kept.len() - length]).into(),
-            None => text,
+        if !text.contains('…') {
+            return text;
         }
+        let mut cleaned = String::with_capacity(text.len());
+        let mut pieces = text.split('…').peekable();
+        while let Some(piece) = pieces.next() {
+            let cut = pieces.peek().is_some();
+            match self.begun_at_end(piece).filter(|_| cut) {
+                Some(length) => cleaned.extend([&piece[..piece.len() - length], HIDDEN]),
+                None => cleaned.push_str(piece),
+            }
+            cleaned.extend(cut.then_some('…'));
+        }
+        cleaned.into()
+    }
+
+    /// How many bytes of the beginning of a value stand at a text's end.
+    fn begun_at_end(&self, text: &str) -> Option<usize> {
+        let begun = |value: &str| {
+            (SHORTEST..value.len()).rev().find(|end| value.is_char_boundary(*end) && text.ends_with(&value[..*end]))
+        };
+        self.0.iter().filter_map(|value| begun(value.expose_secret())).max()
     }
 }
 
@@ -74,6 +88,7 @@ mod tests {
             ("GET /a?b=p%22ss%20word", "GET /a?b=***"),
             ("{\"a\":\"p\\\"ss word\"}", "{\"a\":\"***\"}"),
             ("cut p\"ss w…", "cut ***…"),
+            ("cut \"p\"ss w…\" within", "cut \"***…\" within"),
             ("cut p\"ss", "cut p\"ss"),
             ("abc is too short to be looked for", "abc is too short to be looked for"),
         ] {

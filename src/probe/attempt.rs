@@ -8,9 +8,12 @@ use serde_json::Value;
 use tokio::time::timeout_at;
 
 use super::Vantage;
+use super::cloudsql::Refused;
 use super::net::connect::Stragglers;
-use crate::api::{Cause, Stage};
-use crate::evidence::{AddressRecord, Evidence, Fact, Failure, MAX_TEXT, Outcome, Shown, StageRecord, clip};
+use crate::api::{Cause, ProbeState, Stage};
+use crate::evidence::{
+    AddressRecord, Evidence, Fact, Failure, MAX_TEXT, Outcome, Shown, StageRecord, StepRecord, clip,
+};
 use crate::plan::{ProbePlan, Scrub};
 
 /// The most that is kept of one text or body for assertions and captures, in bytes.
@@ -33,12 +36,14 @@ pub struct Attempt<'a> {
     bound: &'static str,
     cut: bool,
     stages: Vec<StageRecord>,
+    steps: Vec<StepRecord>,
     addresses: Vec<AddressRecord>,
     facts: Vec<(Fact, Box<str>)>,
     answers: Option<Box<Answers>>,
     hidden: Option<Box<Scrub>>,
     flaw: Option<Failure>,
     stragglers: Option<Stragglers>,
+    tunnels: Vec<Refused>,
     /// The latency, where it is not that of the stages.
     took: Option<Duration>,
 }
@@ -56,12 +61,14 @@ impl<'a> Attempt<'a> {
             bound: OWN_BOUND,
             cut: false,
             stages: Vec::with_capacity(4),
+            steps: Vec::new(),
             addresses: Vec::with_capacity(1),
             facts: Vec::new(),
             answers,
             hidden: None,
             flaw: None,
             stragglers: None,
+            tunnels: Vec::new(),
             took: None,
         }
     }
@@ -79,20 +86,55 @@ impl<'a> Attempt<'a> {
             bound: if earlier { bound } else { self.bound },
             cut: false,
             stages: Vec::with_capacity(4),
+            steps: Vec::new(),
             addresses: Vec::with_capacity(1),
             facts: Vec::new(),
             answers: self.answers.as_ref().map(|_| Box::default()),
             hidden: None,
             flaw: None,
             stragglers: None,
+            tunnels: Vec::new(),
             took: None,
         }
+    }
+
+    /// The same attempt, whose deadline people know as `bound`.
+    pub const fn bound_by(mut self, bound: &'static str) -> Self {
+        self.bound = bound;
+        self
+    }
+
+    /// Takes up a step that began `start` after this attempt did, and what was seen of it. What an earlier step told is kept
+    /// over what one tells that only cleans up.
+    pub fn take_step(&mut self, start: Duration, step: StepRecord, evidence: Evidence) {
+        let cleans_up = step.always;
+        let index = u8::try_from(self.steps.len()).ok();
+        self.steps.push(step);
+        let of_step = |record: StageRecord| StageRecord { step: index, start: start + record.start, ..record };
+        self.stages.extend(evidence.stages.into_iter().map(of_step));
+        if evidence.outcome.state() == ProbeState::Failing && !cleans_up {
+            self.addresses.clear();
+        }
+        if !cleans_up {
+            self.addresses.extend(evidence.addresses);
+        }
+        for (fact, value) in evidence.facts {
+            if !cleans_up || self.facts.iter().all(|(known, _)| *known != fact) {
+                self.fact(fact, value);
+            }
+        }
+    }
+
+    /// Takes up a step that was not carried out.
+    pub fn skip_step(&mut self, step: StepRecord) {
+        self.steps.push(step);
     }
 
     /// Takes up what a part of it recorded.
     pub fn take_up(&mut self, part: Self) {
         self.stages.extend(part.stages);
         self.addresses.extend(part.addresses);
+        self.tunnels.extend(part.tunnels);
         part.facts.into_iter().for_each(|(fact, value)| self.fact(fact, value));
         if let (Some(answers), Some(more)) = (&mut self.answers, part.answers) {
             answers.extend(*more);
@@ -149,7 +191,7 @@ impl<'a> Attempt<'a> {
     /// Records a stage whose clock was kept elsewhere.
     pub fn record(&mut self, stage: Stage, entered: Instant, duration: Duration, limit: Duration, passed: bool) {
         let start = entered.saturating_duration_since(self.started);
-        self.stages.push(StageRecord { stage, start, duration, limit, passed });
+        self.stages.push(StageRecord { stage, step: None, start, duration, limit, passed });
     }
 
     /// Records what the peer told. The last value of a fact wins; it is cut to [`MAX_TEXT`] characters.
@@ -221,9 +263,15 @@ impl<'a> Attempt<'a> {
         if let Some(took) = self.took {
             return took;
         }
-        let last = self.stages.iter().rev().find(|record| record.stage != Stage::Assert);
+        let cleans_up = |record: &StageRecord| {
+            let step = record.step.and_then(|step| self.steps.get(usize::from(step)));
+            step.is_some_and(|step| step.always)
+        };
+        let counts = |record: &&StageRecord| record.stage != Stage::Assert && !cleans_up(record);
+        let last = self.stages.iter().rev().find(counts);
         let whole = last.map_or_else(|| self.started.elapsed(), |record| record.start + record.duration);
-        let tokens = self.stages.iter().filter(|record| record.stage == Stage::Token).map(|record| record.duration);
+        let token = |record: &&StageRecord| record.stage == Stage::Token && !cleans_up(record);
+        let tokens = self.stages.iter().filter(token).map(|record| record.duration);
         whole.saturating_sub(tokens.sum())
     }
 
@@ -242,15 +290,25 @@ impl<'a> Attempt<'a> {
         self.stragglers = Some(stragglers);
     }
 
+    /// Notes a tunnel whose far end may still refuse it: [`Attempt::finish`] puts its reason in the place of what the protocol
+    /// within made of it.
+    pub(super) fn may_be_refused(&mut self, tunnel: Refused) {
+        self.tunnels.push(tunnel);
+    }
+
     /// Ends the attempt: judges latency and left-behind addresses, and returns the evidence.
     pub async fn finish(mut self, probe: usize, result: Result<(), Failure>) -> Evidence {
         let latency = self.latency();
         if let Some(stragglers) = self.stragglers.take() {
             stragglers.await_all(&mut self).await;
         }
-        let outcome = match result {
+        let refused = self.tunnels.iter().find_map(|tunnel| tunnel.get().cloned());
+        let outcome = match result.map_err(|failure| refused.unwrap_or(failure)) {
             Err(failure) => {
-                self.take_back(failure.stage);
+                // Of a step, its own attempt has seen to that.
+                if failure.step.is_none() {
+                    self.take_back(failure.stage);
+                }
                 failure.into()
             }
             Ok(()) => match (self.flaw.take(), self.too_slow(latency)) {
@@ -265,6 +323,7 @@ impl<'a> Attempt<'a> {
             start: Duration::ZERO,
             latency,
             stages: self.stages,
+            steps: self.steps,
             addresses: self.addresses,
             facts: self.facts,
         }
@@ -295,9 +354,10 @@ impl<'a> Attempt<'a> {
 const fn timeout_cause(stage: Stage) -> Cause {
     match stage {
         Stage::Token => Cause::TokenFailed,
+        Stage::Settings | Stage::Certificate => Cause::CloudSqlApiFailed,
         Stage::Resolve => Cause::ResolverTimeout,
         Stage::Connect => Cause::ConnectTimeout,
-        Stage::Tls => Cause::TlsTimeout,
+        Stage::Tunnel | Stage::Tls => Cause::TlsTimeout,
         Stage::Handshake => Cause::HandshakeTimeout,
         Stage::Authenticate => Cause::AuthenticationTimeout,
         Stage::Initialize | Stage::Query | Stage::Payload => Cause::QueryTimeout,
@@ -317,7 +377,7 @@ mod tests {
 
     fn plan() -> ProbePlan {
         let endpoint = kinds::Endpoint { host: "127.0.0.1".into(), port: 1, happy_eyeballs: false };
-        let action = Action::Tcp(kinds::TcpAction { endpoint, send: None, expect: None });
+        let action = Action::Tcp(kinds::TcpAction { endpoint, steps: Box::default(), tls: None });
         ProbePlan {
             name: "target".into(),
             kind: Kind::Tcp,
@@ -340,6 +400,7 @@ mod tests {
                 name: "host/test".into(),
                 resolver: super::super::Resolver::system(),
                 targets: Default::default(),
+                cloud_sql: Default::default(),
             },
         );
         let mut attempt = Attempt::start(&plan, &vantage);

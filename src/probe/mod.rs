@@ -6,13 +6,18 @@
 mod assertion;
 mod attempt;
 mod auth;
+pub mod cloudsql;
 mod database;
 mod dns;
 mod driven;
+mod grpc;
 mod http;
+mod journey;
 mod load;
+mod mysql;
 pub mod net;
 mod postgres;
+mod redis;
 mod tcp;
 mod tls;
 mod websocket;
@@ -29,6 +34,7 @@ use crate::evidence::{Evidence, Failure, Outcome};
 use crate::plan::{Action, CheckPlan, Kind, ProbePlan};
 
 pub use attempt::{Answers, Attempt, MAX_ANSWER};
+pub use cloudsql::Connector;
 pub use net::resolve::Resolver;
 pub use net::targets::Targets;
 
@@ -41,6 +47,8 @@ pub struct Vantage {
     pub resolver: Resolver,
     /// What may be probed from there.
     pub targets: Targets,
+    /// Reaches Cloud SQL instances by their names.
+    pub cloud_sql: Connector,
 }
 
 /// Observes every probe of a check, side by side, and returns the evidence in the plan's order.
@@ -139,9 +147,13 @@ async fn carry_out(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Fai
         Action::Dns(action) => Box::pin(dns::probe(action, attempt)).await,
         Action::Tls(action) => Box::pin(tls::probe(action, attempt)).await,
         Action::Http(action) => Box::pin(http::probe(action, attempt)).await,
+        Action::Grpc(action) => Box::pin(grpc::probe(action, attempt)).await,
         Action::Websocket(action) => Box::pin(websocket::probe(action, attempt)).await,
         Action::Postgres(action) => Box::pin(postgres::probe(action, attempt)).await,
+        Action::Mysql(action) => Box::pin(mysql::probe(action, attempt)).await,
+        Action::Redis(action) => Box::pin(redis::probe(action, attempt)).await,
         Action::Load(action) => Box::pin(load::probe(action, attempt)).await,
+        Action::Journey(action) => journey::probe(action, attempt).await,
     }
 }
 
@@ -153,6 +165,7 @@ fn untried(probe: usize, vantage: &Vantage, outcome: Outcome) -> Evidence {
         start: std::time::Duration::ZERO,
         latency: std::time::Duration::ZERO,
         stages: Vec::new(),
+        steps: Vec::new(),
         addresses: Vec::new(),
         facts: Vec::new(),
     }
@@ -170,7 +183,7 @@ mod tests {
             name: "target".into(),
             kind: Kind::Tcp,
             target: "tcp://127.0.0.1:1".into(),
-            action: Ok(Arc::new(Action::Tcp(TcpAction { endpoint, send: None, expect: None }))),
+            action: Ok(Arc::new(Action::Tcp(TcpAction { endpoint, steps: Box::default(), tls: None }))),
             timeout,
             stage_limits: Box::default(),
             assertions: None,
@@ -181,7 +194,12 @@ mod tests {
     }
 
     fn vantage() -> Vantage {
-        Vantage { name: "host/test".into(), resolver: Resolver::system(), targets: Targets::default() }
+        Vantage {
+            name: "host/test".into(),
+            resolver: Resolver::system(),
+            targets: Targets::default(),
+            cloud_sql: Connector::default(),
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::View;
+use super::render::percent;
 use crate::api::condition::{ConditionStatus, ConditionType, Reason};
 use crate::api::{Cause, Kind, ProbeState};
 use crate::diagnosis::{Case, Diagnosis, Observation, behind_cloud_run, diagnose};
@@ -57,6 +58,7 @@ pub fn assess(view: &View<'_>) -> Assessment {
         ConditionType::NetworkReachable,
         ConditionType::EndpointsServing,
         ConditionType::SustainsLoad,
+        ConditionType::GoldenPathAvailable,
     ] {
         conditions.extend(concern(view, kind));
     }
@@ -269,10 +271,11 @@ fn stalled(view: &View<'_>) -> Option<Judged> {
 /// The condition that a kind of probe speaks for.
 const fn concern_of(kind: Kind) -> ConditionType {
     match kind {
-        Kind::Postgres => ConditionType::DatabaseReachable,
+        Kind::Postgres | Kind::Mysql | Kind::Redis => ConditionType::DatabaseReachable,
         Kind::Dns | Kind::Tcp | Kind::Tls => ConditionType::NetworkReachable,
-        Kind::Http | Kind::Websocket => ConditionType::EndpointsServing,
+        Kind::Http | Kind::Grpc | Kind::Websocket => ConditionType::EndpointsServing,
         Kind::Load => ConditionType::SustainsLoad,
+        Kind::Journey => ConditionType::GoldenPathAvailable,
     }
 }
 
@@ -286,7 +289,24 @@ fn concern(view: &View<'_>, kind: ConditionType) -> Option<Judged> {
         return Some(Judged { kind, status: ConditionStatus::Unknown, reason: Reason::Suspended, message });
     }
     let names: Vec<&str> = standings.iter().map(|(plan, _)| &*plan.name).collect();
-    Some(fold(kind, &standings, format!("healthy: {}", names.join(", "))))
+    let mut judged = fold(kind, &standings, format!("healthy: {}", names.join(", ")));
+    if kind == ConditionType::GoldenPathAvailable {
+        judged.message = format!("{}; {}", judged.message.trim_end_matches('.'), available(view));
+    }
+    Some(judged)
+}
+
+/// How often each journey worked, of its last observations.
+fn available(view: &View<'_>) -> String {
+    let journeys = view.plan.probes.iter().zip(view.tracks).filter(|(plan, _)| plan.kind == Kind::Journey);
+    let said = journeys.map(|(plan, track)| match track.history().ratio() {
+        Some(ratio) => {
+            let count = track.history().outcomes().count();
+            format!("{} available in {} of the last {count} observations", plan.name, percent(ratio))
+        }
+        None => format!("{} not observed yet", plan.name),
+    });
+    said.collect::<Vec<_>>().join(", ")
 }
 
 /// What the probes take, against the time that the service grants itself to come up. The engine has judged each already.

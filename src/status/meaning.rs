@@ -14,7 +14,7 @@ pub fn of_status(status: &ConnectivityCheckStatus) -> u64 {
     }
     hash.verdict(status.verdict.as_ref().map(|verdict| (verdict.layer, verdict.cause)));
     for probe in &status.probes {
-        hash.probe(&probe.name, probe.state.as_str(), probe.cause, probe.failed_stage);
+        hash.probe(&probe.name, probe.state.as_str(), probe.cause, probe.failed_step.as_deref(), probe.failed_stage);
     }
     hash.0.digest()
 }
@@ -28,8 +28,9 @@ pub fn of_view(view: &View<'_>) -> u64 {
     hash.verdict(view.memory.verdict().map(|(layer, cause, _)| (layer, cause)));
     for (plan, track) in view.plan.probes.iter().zip(view.tracks) {
         let failure = track.failure();
-        let stage = failure.and_then(|failure| failure.stage);
-        hash.probe(&plan.name, track.state().as_str(), failure.map(|failure| failure.cause), stage);
+        let (step, stage) =
+            (failure.and_then(|failure| failure.step.as_deref()), failure.and_then(|failure| failure.stage));
+        hash.probe(&plan.name, track.state().as_str(), failure.map(|failure| failure.cause), step, stage);
     }
     hash.0.digest()
 }
@@ -57,10 +58,11 @@ impl Hash {
         self.piece(verdict.map_or("", |(_, cause)| cause.as_str()));
     }
 
-    fn probe(&mut self, name: &str, state: &str, cause: Option<Cause>, stage: Option<Stage>) {
+    fn probe(&mut self, name: &str, state: &str, cause: Option<Cause>, step: Option<&str>, stage: Option<Stage>) {
         self.piece(name);
         self.piece(state);
         self.piece(cause.map_or("", Cause::as_str));
+        self.piece(step.unwrap_or_default());
         self.piece(stage.map_or("", Stage::as_str));
     }
 }

@@ -48,6 +48,7 @@ fn is_news(judged: &Judged, before: Option<&Held>) -> bool {
         | ConditionType::NetworkReachable
         | ConditionType::EndpointsServing
         | ConditionType::SustainsLoad
+        | ConditionType::GoldenPathAvailable
         | ConditionType::StartsWithinBudget => {
             // A concern that is well is news after trouble alone. One that waits for another is told of by that other.
             let trouble = before.is_some_and(|before| {
@@ -72,6 +73,7 @@ fn speaks_for(told: &Judged, other: &Judged) -> bool {
         | ConditionType::NetworkReachable
         | ConditionType::EndpointsServing
         | ConditionType::SustainsLoad
+        | ConditionType::GoldenPathAvailable
         | ConditionType::StartsWithinBudget => false,
     }
 }

@@ -34,6 +34,7 @@ pub fn notice(plan: &CheckPlan, assessment: &Assessment, transition: &Transition
         | ConditionType::NetworkReachable
         | ConditionType::EndpointsServing
         | ConditionType::SustainsLoad
+        | ConditionType::GoldenPathAvailable
         | ConditionType::StartsWithinBudget => judged.reason.is_fine(),
     });
     Notice {

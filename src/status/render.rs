@@ -9,11 +9,12 @@ use super::View;
 use super::assess::{Assessment, assess};
 use crate::api::condition::Condition;
 use crate::api::status::{
-    AddressStatus, ConnectivityCheckStatus, OtherFinding, ProbeStatus, RuledOut, StageStatus, Verdict,
+    AddressStatus, Availability, ConnectivityCheckStatus, OtherFinding, ProbeStatus, RuledOut, StageStatus, StepState,
+    StepStatus, Verdict,
 };
-use crate::api::{Cause, Layer, ProbeState};
+use crate::api::{Cause, Kind, Layer, ProbeState};
 use crate::diagnosis::Diagnosis;
-use crate::engine::track::Track;
+use crate::engine::track::{History, Track};
 use crate::evidence::{Evidence, Outcome};
 use crate::plan::{CheckPlan, ProbePlan};
 
@@ -82,9 +83,12 @@ fn probe(view: &View<'_>, plan: &ProbePlan, track: &Track) -> ProbeStatus {
         last_probe_time: track.observed_at().map(Time),
         last_transition_time: track.since().map(Time),
         latency: evidence.filter(|evidence| !evidence.latency.is_zero()).map(|evidence| shown(evidence.latency)),
+        failed_step: failure.and_then(|failure| failure.step.as_deref()).map(str::to_owned),
         failed_stage: failure.and_then(|failure| failure.stage),
         cause: failure.map(|failure| failure.cause),
         message: message(view.plan, track),
+        availability: if plan.kind == Kind::Journey { availability(track.history()) } else { None },
+        steps: evidence.map(steps).unwrap_or_default(),
         stages: evidence.map(stages).unwrap_or_default(),
         addresses: evidence.map(addresses).unwrap_or_default(),
         facts: evidence.map(facts).unwrap_or_default(),
@@ -109,10 +113,32 @@ fn message(check: &CheckPlan, track: &Track) -> String {
 fn stages(evidence: &Evidence) -> Vec<StageStatus> {
     let stage = |record: &crate::evidence::StageRecord| StageStatus {
         name: record.stage,
+        step: record.step.and_then(|step| evidence.steps.get(usize::from(step))).map(|step| step.name.to_string()),
         duration: shown(record.duration),
         passed: record.passed,
     };
     evidence.stages.iter().map(stage).collect()
+}
+
+fn steps(evidence: &Evidence) -> Vec<StepStatus> {
+    let step = |record: &crate::evidence::StepRecord| StepStatus {
+        name: record.name.to_string(),
+        state: record.state,
+        duration: (record.state != StepState::Skipped).then(|| shown(record.duration)),
+        cause: record.failure.as_ref().map(|(cause, _)| *cause),
+        message: record.failure.as_ref().map(|(_, message)| message.to_string()).unwrap_or_default(),
+    };
+    evidence.steps.iter().map(step).collect()
+}
+
+fn availability(history: History) -> Option<Availability> {
+    let ratio = history.ratio()?;
+    Some(Availability { ratio: percent(ratio), observations: history.to_string() })
+}
+
+/// A share for people, such as 98.4%. What is not all is not said to be all.
+pub(super) fn percent(ratio: f64) -> String {
+    format!("{}%", (ratio * 1000.0).floor() / 10.0)
 }
 
 fn addresses(evidence: &Evidence) -> Vec<AddressStatus> {

@@ -1,210 +1,11 @@
-//! What may have been seen of a check, step by step, and the table of cases: which rule is primary where, and where each must not
-//! speak. Pure.
+//! The table of cases: which rule is primary where, and where each must not speak. Pure.
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use runready::api::{Cause, Confidence, Kind, Layer, ProbeState};
+use runready::evidence::Fact;
 
-use runready::api::{Cause, Confidence, Kind, Layer, ProbeState, Stage};
-use runready::diagnosis::{Case, Observation};
-use runready::evidence::{AddressRecord, Evidence, Fact, Failure, Outcome, StageRecord};
-
+use super::seen::{Seen, ill, well};
 use Confidence::{High, Low, Medium};
-use Kind::{Dns, Http, Load, Postgres, Tcp, Tls, Websocket};
-
-/// A vantage in a cluster.
-pub const POD: &str = "pod/runready/runready-0";
-
-/// One probe, as last seen.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    pub name: String,
-    pub kind: Kind,
-    pub required: bool,
-    pub state: ProbeState,
-    pub failure: Option<Failure>,
-    pub evidence: Option<Evidence>,
-}
-
-/// A healthy probe of a host and port.
-pub fn well(name: &str, kind: Kind, at: &str) -> Seen {
-    let addresses = if kind == Dns { Vec::new() } else { vec![address(at, None)] };
-    let stages = stages_of(kind).iter().map(|stage| record(*stage, true)).collect();
-    let evidence = Evidence {
-        probe: 0,
-        vantage: POD.into(),
-        outcome: Outcome::Passed,
-        start: Duration::ZERO,
-        latency: Duration::from_millis(3),
-        stages,
-        addresses,
-        facts: Vec::new(),
-    };
-    Seen {
-        name: name.to_owned(),
-        kind,
-        required: true,
-        state: ProbeState::Healthy,
-        failure: None,
-        evidence: Some(evidence),
-    }
-}
-
-/// A probe that fails for a cause, in the stage where that shows.
-pub fn ill(name: &str, kind: Kind, at: &str, cause: Cause) -> Seen {
-    let mut seen = well(name, kind, at);
-    let stage = stage_of(cause, kind);
-    seen.state = ProbeState::Failing;
-    seen.failure = Some(match stage {
-        Some(stage) => Failure::new(cause, stage, format!("{cause} at {at}")),
-        None => Failure::before_start(cause, format!("{cause} of {name}")),
-    });
-    let evidence = seen.evidence.as_mut().expect("made just now");
-    let reached = stage.and_then(|stage| evidence.stages.iter().position(|record| record.stage == stage));
-    match (stage, reached) {
-        (Some(first @ (Stage::Resolve | Stage::Token)), _) => {
-            evidence.stages = vec![record(first, false)];
-            evidence.addresses.clear();
-        }
-        (_, Some(reached)) => {
-            evidence.stages.truncate(reached + 1);
-            evidence.stages[reached].passed = false;
-            if stage == Some(Stage::Connect) {
-                evidence.addresses.iter_mut().for_each(|address| address.cause = Some(cause));
-            }
-        }
-        (_, None) => {}
-    }
-    seen
-}
-
-impl Seen {
-    pub fn optional(mut self) -> Self {
-        self.required = false;
-        self
-    }
-
-    pub fn in_state(mut self, state: ProbeState) -> Self {
-        self.state = state;
-        self
-    }
-
-    pub fn from(mut self, vantage: &str) -> Self {
-        self.evidence.iter_mut().for_each(|evidence| evidence.vantage = vantage.into());
-        self
-    }
-
-    pub fn tried(mut self, at: &str, cause: Option<Cause>) -> Self {
-        self.evidence.iter_mut().for_each(|evidence| evidence.addresses.push(address(at, cause)));
-        self
-    }
-
-    pub fn telling(mut self, fact: Fact, value: &str) -> Self {
-        self.evidence.iter_mut().for_each(|evidence| evidence.facts.push((fact, value.into())));
-        self
-    }
-
-    fn as_observation(&self) -> Observation<'_> {
-        Observation {
-            name: &self.name,
-            kind: self.kind,
-            target: "target",
-            required: self.required,
-            state: self.state,
-            failure: self.failure.as_ref(),
-            evidence: self.evidence.as_ref(),
-        }
-    }
-}
-
-pub fn address(at: &str, cause: Option<Cause>) -> AddressRecord {
-    AddressRecord { address: at.parse::<SocketAddr>().expect("an address"), duration: Duration::from_millis(1), cause }
-}
-
-pub fn record(stage: Stage, passed: bool) -> StageRecord {
-    let duration = Duration::from_millis(1);
-    StageRecord { stage, start: Duration::ZERO, duration, limit: Duration::from_secs(20), passed }
-}
-
-const fn stages_of(kind: Kind) -> &'static [Stage] {
-    match kind {
-        Dns => &[Stage::Resolve],
-        Tcp => &[Stage::Connect, Stage::Exchange],
-        Tls => &[Stage::Connect, Stage::Tls],
-        Http => &[Stage::Connect, Stage::Tls, Stage::Request, Stage::Body],
-        Load => &[Stage::Load],
-        Websocket => &[Stage::Connect, Stage::Tls, Stage::Upgrade, Stage::Messages],
-        Postgres => &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Authenticate, Stage::Query],
-    }
-}
-
-/// The stage in which a cause shows in a probe of that kind.
-fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
-    let last = *stages_of(kind).last().expect("stages");
-    match cause {
-        Cause::NameNotFound
-        | Cause::NoAddress
-        | Cause::ResolverTimeout
-        | Cause::ResolverFailed
-        | Cause::ResolverUnreachable => Some(Stage::Resolve),
-        Cause::TargetNotAllowed
-        | Cause::SocketNotFound
-        | Cause::SocketPermissionDenied
-        | Cause::ConnectionRefused
-        | Cause::ConnectTimeout
-        | Cause::HostUnreachable
-        | Cause::NetworkUnreachable => Some(Stage::Connect),
-        Cause::TokenFailed => Some(Stage::Token),
-        Cause::TlsNotOffered
-        | Cause::TlsTimeout
-        | Cause::TlsProtocolError
-        | Cause::CertificateExpired
-        | Cause::CertificateNotYetValid
-        | Cause::CertificateUntrusted
-        | Cause::CertificateNameMismatch
-        | Cause::CertificateExpiresSoon
-        | Cause::ClientCertificateRequired => Some(Stage::Tls),
-        Cause::HandshakeTimeout | Cause::ServerStarting | Cause::ServerShuttingDown | Cause::TooManyConnections => {
-            Some(Stage::Handshake)
-        }
-        Cause::AuthenticationFailed
-        | Cause::AuthenticationMethodUnsupported
-        | Cause::AuthenticationTimeout
-        | Cause::AccessDenied
-        | Cause::DatabaseNotFound => Some(Stage::Authenticate),
-        Cause::UpgradeRefused => Some(Stage::Upgrade),
-        Cause::AssertionFailed => Some(Stage::Assert),
-        Cause::SecretNotFound
-        | Cause::SecretKeyMissing
-        | Cause::InvalidSpec
-        | Cause::LimitExceeded
-        | Cause::ProberError => None,
-        Cause::LoadNotSustained | Cause::LoadLatencyExceeded | Cause::LoadNotGenerated => Some(Stage::Load),
-        Cause::ConnectionReset
-        | Cause::ConnectionClosed
-        | Cause::ProtocolMismatch
-        | Cause::ServerError
-        | Cause::QueryFailed
-        | Cause::QueryTimeout
-        | Cause::LargePacketsLost
-        | Cause::ReadOnly
-        | Cause::UnexpectedResult
-        | Cause::CloudRunNoInstance
-        | Cause::CloudRunInstanceFailed
-        | Cause::CloudRunThrottled
-        | Cause::StatusUnexpected
-        | Cause::ResponseTimeout
-        | Cause::BodyMismatch
-        | Cause::ResponseTooLarge
-        | Cause::TooManyRedirects
-        | Cause::WebSocketClosed
-        | Cause::LatencyExceeded
-        | Cause::StartupBudgetExceeded => Some(last),
-    }
-}
-
-pub fn case<'a>(seen: &'a [Seen], speaks_for_service: bool) -> Case<'a> {
-    Case { observations: seen.iter().map(Seen::as_observation).collect(), speaks_for_service }
-}
+use Kind::{Dns, Grpc, Http, Journey, Load, Mysql, Postgres, Redis, Tcp, Websocket};
 
 /// The database's address.
 pub const DB: &str = "10.0.0.1:5432";
@@ -220,6 +21,41 @@ pub fn rows() -> Vec<Row> {
     let database = |cause| ill("database", Postgres, DB, cause);
     let web = |cause| ill("web", Http, WEB, cause);
     vec![
+        (
+            "the Admin API can't be reached",
+            vec![database(Cause::CloudSqlApiFailed)],
+            "cloudsql/api",
+            Layer::Egress,
+            Medium,
+        ),
+        (
+            "the Admin API fails",
+            vec![database(Cause::CloudSqlApiFailed).telling(Fact::HttpStatus, "503")],
+            "cloudsql/api",
+            Layer::Region,
+            Medium,
+        ),
+        (
+            "the Admin API refuses our account",
+            vec![database(Cause::CloudSqlPermissionDenied)],
+            "cloudsql/configuration",
+            Layer::Application,
+            High,
+        ),
+        (
+            "an instance lacks the address asked for",
+            vec![database(Cause::CloudSqlAddressMissing)],
+            "cloudsql/configuration",
+            Layer::Database,
+            High,
+        ),
+        (
+            "another server answers at an instance's address",
+            vec![database(Cause::CloudSqlIdentityMismatch)],
+            "cloudsql/identity",
+            Layer::Network,
+            High,
+        ),
         (
             "no token can be had for one endpoint, and another fails",
             vec![ill("api", Http, "10.9.0.2:443", Cause::TokenFailed), web(Cause::StatusUnexpected)],
@@ -375,7 +211,35 @@ pub fn rows() -> Vec<Row> {
         ),
         ("a port refuses", vec![database(Cause::ConnectionRefused)], "server/refused", Layer::Database, Medium),
         ("the database is full", vec![database(Cause::TooManyConnections)], "database/state", Layer::Database, High),
+        (
+            "the database has blocked our host",
+            vec![ill("database", Mysql, "10.0.0.1:3306", Cause::HostBlocked)],
+            "database/state",
+            Layer::Database,
+            High,
+        ),
         ("the database is a replica", vec![database(Cause::ReadOnly)], "database/state", Layer::Database, High),
+        (
+            "a replica has lost its master",
+            vec![ill("cache", Redis, CACHE, Cause::MasterDown), well("database", Postgres, DB)],
+            "database/state",
+            Layer::Database,
+            High,
+        ),
+        (
+            "a replica serves what it has without its master",
+            vec![ill("cache", Redis, CACHE, Cause::MasterDown).in_state(ProbeState::Degraded)],
+            "database/state",
+            Layer::Database,
+            High,
+        ),
+        (
+            "the cache's port refuses while the database of the same host answers",
+            vec![ill("cache", Redis, CACHE, Cause::ConnectionRefused), well("database", Postgres, DB)],
+            "server/port-refused",
+            Layer::Database,
+            High,
+        ),
         (
             "the password is refused behind a healthy path",
             vec![database(Cause::AuthenticationFailed), well("web", Http, WEB)],
@@ -398,6 +262,13 @@ pub fn rows() -> Vec<Row> {
             High,
         ),
         (
+            "the database demands TLS",
+            vec![ill("database", Mysql, "10.0.0.1:3306", Cause::TlsRequired)],
+            "application/tls",
+            Layer::Application,
+            High,
+        ),
+        (
             "the database accepts and says nothing",
             vec![database(Cause::HandshakeTimeout)],
             "server/hangs",
@@ -412,6 +283,34 @@ pub fn rows() -> Vec<Row> {
             Medium,
         ),
         ("the connection is cut", vec![database(Cause::ConnectionClosed)], "server/cuts", Layer::Database, Medium),
+        (
+            "the server says that it does not serve",
+            vec![ill("orders", Grpc, WEB, Cause::NotServing)],
+            "application/answer",
+            Layer::Application,
+            High,
+        ),
+        (
+            "the server has no health service",
+            vec![ill("orders", Grpc, WEB, Cause::GrpcUnimplemented)],
+            "application/answer",
+            Layer::Application,
+            High,
+        ),
+        (
+            "the server does not know the service",
+            vec![ill("orders", Grpc, WEB, Cause::GrpcServiceUnknown)],
+            "application/answer",
+            Layer::Application,
+            High,
+        ),
+        (
+            "the call fails",
+            vec![ill("orders", Grpc, WEB, Cause::GrpcFailed)],
+            "application/answer",
+            Layer::Application,
+            Medium,
+        ),
         ("the answer is a 404", vec![web(Cause::StatusUnexpected)], "application/answer", Layer::Application, Medium),
         (
             "a WebSocket is refused",
@@ -432,6 +331,27 @@ pub fn rows() -> Vec<Row> {
             vec![ill("chat", Websocket, WEB, Cause::ResponseTimeout)],
             "server/hangs",
             Layer::Application,
+            Medium,
+        ),
+        (
+            "a journey's step does not answer with what a later one needs",
+            vec![ill("golden-path", Journey, WEB, Cause::CaptureMissing).at_step("login", Http)],
+            "application/answer",
+            Layer::Application,
+            Medium,
+        ),
+        (
+            "a journey's steps are too slow together",
+            vec![ill("golden-path", Journey, WEB, Cause::JourneyBudgetExceeded).at_step("chat", Websocket)],
+            "latency/too-slow",
+            Layer::Application,
+            Medium,
+        ),
+        (
+            "the database that a journey looks into refuses, after a step that passed",
+            vec![ill("golden-path", Journey, DB, Cause::ConnectionRefused).at_step("row", Postgres)],
+            "server/refused",
+            Layer::Database,
             Medium,
         ),
         (
@@ -505,6 +425,9 @@ pub fn silences() -> Vec<(&'static str, &'static str, Vec<Seen>)> {
     vec![
         ("application/token", "the service refuses the token that was had", vec![web(Cause::StatusUnexpected)]),
         ("cloudrun/instances", "the service's own error", vec![web(Cause::StatusUnexpected)]),
+        ("cloudsql/api", "the API answers and refuses us", vec![database(Cause::CloudSqlPermissionDenied)]),
+        ("cloudsql/configuration", "the API does not answer", vec![database(Cause::CloudSqlApiFailed)]),
+        ("cloudsql/identity", "the server's certificate has expired", vec![database(Cause::CertificateExpired)]),
         ("egress/all-silent", "something else answers", with(timeouts(), well("other", Tcp, "10.8.0.1:1"))),
         (
             "egress/all-silent",

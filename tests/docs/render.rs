@@ -210,6 +210,7 @@ fn scrape() -> String {
     let series = metrics.add(&plan);
     let passed = StageRecord {
         stage: Stage::Connect,
+        step: None,
         start: Duration::ZERO,
         duration: Duration::from_millis(3),
         limit: Duration::from_secs(20),
@@ -222,6 +223,7 @@ fn scrape() -> String {
         start: Duration::ZERO,
         latency: Duration::from_millis(3),
         stages: vec![passed],
+        steps: Vec::new(),
         addresses: Vec::new(),
         facts: Vec::new(),
     };

@@ -19,7 +19,7 @@ fn condition(world: &World) -> Option<&Condition> {
 
 fn record(stage: Stage, start: u64, duration: u64) -> StageRecord {
     let [start, duration] = [start, duration].map(Duration::from_millis);
-    StageRecord { stage, start, duration, limit: Duration::from_secs(40), passed: true }
+    StageRecord { stage, step: None, start, duration, limit: Duration::from_secs(40), passed: true }
 }
 
 /// Ends the run in flight with an observation of the pool.
@@ -33,6 +33,7 @@ fn observe(world: &mut World, outcome: Outcome, stages: Vec<StageRecord>) {
         start: Duration::ZERO,
         latency,
         stages,
+        steps: Vec::new(),
         addresses: Vec::new(),
         facts: vec![(Fact::ConnectionsUsable, "40 of 40".into())],
     };

@@ -12,13 +12,13 @@ pub struct Bad {
     pub says: &'static str,
 }
 
-const fn bad(what: &'static str, spec: &'static str, field: &'static str, says: &'static str) -> Bad {
+pub const fn bad(what: &'static str, spec: &'static str, field: &'static str, says: &'static str) -> Bad {
     Bad { what, spec, field, says }
 }
 
-const KINDS: &str = "exactly one kind per probe: set one of dns, tcp, tls, http, websocket, postgres or load";
+const KINDS: &str = "exactly one kind per probe: set one of dns, tcp, tls, http, websocket, grpc, postgres, mysql, redis, journey or load";
 const GO_STYLE: &str = "must be a Go-style duration with a unit, such as 500ms, 30s or 1m30s";
-const ONE_WAY: &str = "set exactly one way to the database: host (with port), or socket";
+const ONE_WAY: &str = "set exactly one way to the database: host (with port); socket, such as";
 const WITHIN: &str = "timeout must not be longer than the interval (default 30s)";
 const AT_LEAST: &str = "must be at least 1s";
 const BARE_HOST: &str = "must be a bare host name or address: no scheme, port, path, zone or brackets";
@@ -92,6 +92,60 @@ pub const BAD: &[Bad] = &[
         "probes:\n- name: a\n  postgres: {host: h, socket: /cloudsql/p:r:i, database: d, user: u} # here",
         "spec.probes[0].postgres",
         ONE_WAY,
+    ),
+    bad(
+        "a redis user without a password",
+        "probes:\n- name: a\n  redis:\n    host: h\n    user: app # here",
+        "spec.probes[0].redis.user",
+        "name the Secret that holds the user's password",
+    ),
+    bad(
+        "a CA beside a redis mode that ignores it",
+        "probes:\n- name: a\n  redis:\n    host: h\n    tls: {mode: Require, caSecretRef: {name: ca}} # here",
+        "spec.probes[0].redis.tls",
+        "caSecretRef is used by the modes VerifyCa and VerifyFull alone",
+    ),
+    bad(
+        "a redis role that there is not",
+        "probes:\n- name: a\n  redis:\n    host: h\n    role: Primary # here",
+        "spec.probes[0].redis.role",
+        "Primary",
+    ),
+    bad(
+        "a redis database below zero",
+        "probes:\n- name: a\n  redis:\n    host: h\n    database: -1 # here",
+        "spec.probes[0].redis.database",
+        "-1",
+    ),
+    bad(
+        "a redis command in two lines",
+        "probes:\n- name: a\n  redis:\n    host: h\n    initQueries:\n    - \"PING\\nPING\" # here",
+        "spec.probes[0].redis.initQueries[0]",
+        "must be one command in one line, such as CLIENT SETNAME app",
+    ),
+    bad(
+        "an instance beside a host",
+        "probes:\n- name: a\n  postgres: {host: h, cloudSql: {instance: \"p:r:i\"}, database: d, user: u} # here",
+        "spec.probes[0].postgres",
+        ONE_WAY,
+    ),
+    bad(
+        "an instance without its region",
+        "probes:\n- name: a\n  postgres:\n    cloudSql:\n      instance: project:instance # here\n    database: d\n    user: u",
+        "spec.probes[0].postgres.cloudSql.instance",
+        "must be the instance's connection name, PROJECT:REGION:INSTANCE",
+    ),
+    bad(
+        "TLS within the tunnel to an instance",
+        "probes:\n- name: a\n  postgres:\n    cloudSql: {instance: \"p:r:i\"}\n    database: d\n    user: u\n    tls: {mode: Prefer} # here",
+        "spec.probes[0].postgres.tls",
+        "cloudSql is always within mutual TLS",
+    ),
+    bad(
+        "IAM login with a password",
+        "probes:\n- name: a\n  postgres:\n    cloudSql: {instance: \"p:r:i\", iamLogin: true}\n    database: d\n    user: u\n    passwordSecretRef: {name: s, key: k} # here",
+        "spec.probes[0].postgres.passwordSecretRef",
+        "a token stands in for the password",
     ),
     bad(
         "a socket by a relative path",
@@ -217,6 +271,24 @@ pub const BAD: &[Bad] = &[
         "spec.probes[0].postgres.port",
         "should be less than or equal to 65535",
     ),
+    bad(
+        "a mysql probe without a way",
+        "probes:\n- name: a\n  mysql: {user: u} # here",
+        "spec.probes[0].mysql",
+        ONE_WAY,
+    ),
+    bad(
+        "TLS over a socket of mysql",
+        "probes:\n- name: a\n  mysql:\n    socket: /cloudsql/p:r:i\n    user: u\n    tls: {mode: Prefer} # here",
+        "spec.probes[0].mysql.tls",
+        "TLS is never used over a Unix socket",
+    ),
+    bad(
+        "a mysql probe of nobody",
+        "probes:\n- name: a\n  mysql:\n    host: h\n    user: '' # here",
+        "spec.probes[0].mysql.user",
+        "must name the user to log in as",
+    ),
     bad("an interval under 1 s", "interval: 500ms # here", "spec.interval", AT_LEAST),
     bad("an interval of nothing", "interval: 0s # here", "spec.interval", AT_LEAST),
     bad("a timeout longer than the interval", "interval: 10s\ntimeout: 11s # here", "spec.timeout", WITHIN),
@@ -274,9 +346,9 @@ pub const BAD: &[Bad] = &[
     ),
     bad(
         "an unknown kind",
-        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n  mysql: {} # here",
-        "spec.probes[0].mysql",
-        "unknown field \"spec.probes[0].mysql\"",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n  oracle: {} # here",
+        "spec.probes[0].oracle",
+        "unknown field \"spec.probes[0].oracle\"",
     ),
     bad(
         "an unknown field of a probe",
@@ -370,82 +442,40 @@ pub const BAD: &[Bad] = &[
         "supported values: \"Http1\", \"Http2\"",
     ),
     bad(
-        "two ways to authenticate",
-        "probes:\n- name: a\n  http:\n    url: https://h\n    auth: {basic: {username: u, passwordSecretRef: {name: s, key: k}}, bearer: {tokenSecretRef: {name: s, key: k}}} # here",
-        "spec.probes[0].http.auth",
-        "exactly one way to authenticate: set one of basic",
+        "TLS settings for plain text",
+        "probes:\n- name: a\n  grpc: {host: h, port: 1, plaintext: true, tls: {}} # here",
+        "spec.probes[0].grpc",
+        "tls is not used with plaintext: set one of the two",
     ),
     bad(
-        "no way to authenticate",
-        "probes:\n- name: a\n  http:\n    url: https://h\n    auth: {} # here",
-        "spec.probes[0].http.auth",
-        "exactly one way to authenticate: set one of basic",
+        "a gRPC target as a URL",
+        "probes:\n- name: a\n  grpc:\n    host: https://h # here\n    port: 1",
+        "spec.probes[0].grpc.host",
+        BARE_HOST,
     ),
     bad(
-        "a user name with a colon",
-        "probes:\n- name: a\n  http:\n    url: https://h\n    auth:\n      basic:\n        username: 'a:b' # here\n        passwordSecretRef: {name: s, key: k}",
-        "spec.probes[0].http.auth.basic.username",
-        "must be a user name without a colon",
+        "a method that the health service does not have",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    method: List # here",
+        "spec.probes[0].grpc.method",
+        "supported values: \"Check\", \"Watch\"",
     ),
     bad(
-        "credentials in plain text",
-        "probes:\n- name: a\n  http:\n    url: http://h.example.com/\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
-        "spec.probes[0].http.auth",
-        "auth over plain text shows the credentials to everyone on the way: use https://",
+        "metadata in capital letters",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    metadata:\n    - name: X-Tenant # here\n      value: v",
+        "spec.probes[0].grpc.metadata[0].name",
+        "must be a metadata name of lower-case letters",
     ),
     bad(
-        "credentials in plain text to a name that looks like the own host",
-        "probes:\n- name: a\n  http:\n    url: http://127.0.0.1.example.com/\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
-        "spec.probes[0].http.auth",
-        "auth over plain text shows the credentials to everyone on the way: use https://",
+        "metadata of the protocol itself",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    metadata:\n    - name: grpc-timeout # here\n      value: 1S",
+        "spec.probes[0].grpc.metadata[0].name",
+        "is a name of the protocol itself: metadata can't set it",
     ),
     bad(
-        "credentials twice",
-        "probes:\n- name: a\n  http:\n    url: https://h\n    headers: [{name: authorization, value: v}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
-        "spec.probes[0].http.auth",
-        "auth sets the header Authorization: leave it out of headers and headersFromSecret",
-    ),
-    bad(
-        "credentials twice, from Secrets",
-        "probes:\n- name: a\n  http:\n    url: https://h\n    headersFromSecret: [{name: Authorization, secretRef: {name: s, key: k}}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
-        "spec.probes[0].http.auth",
-        "auth sets the header Authorization: leave it out of headers and headersFromSecret",
-    ),
-    bad(
-        "an ID token of runready's own for another host",
-        "probes:\n- name: a\n  http:\n    url: https://h.example.com/\n    auth: {googleIdToken: {audience: 'https://victim.run.app'}} # here",
-        "spec.probes[0].http.auth",
-        "without serviceAccountKeySecretRef the token is for the host that is asked alone: leave audience out",
-    ),
-    bad(
-        "an ID token of runready's own for a host that begins alike",
-        "probes:\n- name: a\n  http:\n    url: https://h.example.com.evil.test/\n    auth: {googleIdToken: {audience: 'https://h.example.com'}} # here",
-        "spec.probes[0].http.auth",
-        "without serviceAccountKeySecretRef the token is for the host that is asked alone: leave audience out",
-    ),
-    bad(
-        "a client's secret in plain text",
-        "probes:\n- name: a\n  http:\n    url: https://h\n    auth:\n      oauth2:\n        clientId: c\n        clientSecretRef: {name: s, key: k}\n        tokenUrl: http://login.example.com/token # here",
-        "spec.probes[0].http.auth.oauth2.tokenUrl",
-        "must be an https:// address: the client's secret is sent there",
-    ),
-    bad(
-        "an unknown way to show a client's secret",
-        "probes:\n- name: a\n  http:\n    url: https://h\n    auth:\n      oauth2:\n        clientId: c\n        tokenUrl: https://h/token\n        clientSecretRef: {name: s, key: k}\n        clientAuth: Header # here",
-        "spec.probes[0].http.auth.oauth2.clientAuth",
-        "supported values: \"Basic\", \"Body\"",
-    ),
-    bad(
-        "a WebSocket's credentials in plain text",
-        "probes:\n- name: a\n  websocket:\n    url: ws://h.example.com/\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
-        "spec.probes[0].websocket.auth",
-        "auth over plain text shows the credentials to everyone on the way: use https:// (or wss://)",
-    ),
-    bad(
-        "a WebSocket's credentials twice, from Secrets",
-        "probes:\n- name: a\n  websocket:\n    url: wss://h\n    headersFromSecret: [{name: Authorization, secretRef: {name: s, key: k}}]\n    auth: {bearer: {tokenSecretRef: {name: s, key: k}}} # here",
-        "spec.probes[0].websocket.auth",
-        "auth sets the header Authorization: leave it out of headers and headersFromSecret",
+        "metadata of the protocol itself, from a Secret",
+        "probes:\n- name: a\n  grpc:\n    host: h\n    port: 1\n    metadataFromSecret:\n    - name: te # here\n      secretRef: {name: s, key: k}",
+        "spec.probes[0].grpc.metadataFromSecret[0].name",
+        "is a name of the protocol itself: metadata can't set it",
     ),
     bad(
         "a TLS mode in libpq's spelling",
@@ -501,161 +531,5 @@ pub const BAD: &[Bad] = &[
         "spec.probes[0].websocket.expectSubprotocol",
         "expectSubprotocol must be one of subprotocols",
     ),
-    bad(
-        "a time to the first message without one",
-        "probes:\n- name: a\n  websocket:\n    url: wss://h/chat\n    maxTimeToFirstMessage: 2s # here\n    steps: [{send: x}]",
-        "spec.probes[0].websocket.maxTimeToFirstMessage",
-        "add a step with expect or expectJson",
-    ),
-    bad(
-        "a step of two actions",
-        "probes:\n- name: a\n  websocket:\n    url: wss://h/chat\n    steps:\n    - {send: x, expect: hello} # here",
-        "spec.probes[0].websocket.steps[0]",
-        "exactly one action per step: set one of send, sendBase64, expect, expectJson or ping",
-    ),
-    bad(
-        "a step without an action",
-        "probes:\n- name: a\n  websocket:\n    url: wss://h/chat\n    steps:\n    - {} # here",
-        "spec.probes[0].websocket.steps[0]",
-        "exactly one action per step",
-    ),
-    bad(
-        "a limit to sending",
-        "probes:\n- name: a\n  websocket:\n    url: wss://h/chat\n    steps:\n    - send: x\n      within: 1s # here",
-        "spec.probes[0].websocket.steps[0].within",
-        "within limits a wait",
-    ),
-    bad(
-        "a number of messages to wait for a pong",
-        "probes:\n- name: a\n  websocket:\n    url: wss://h/chat\n    steps:\n    - ping: true\n      maxMessages: 5 # here",
-        "spec.probes[0].websocket.steps[0].maxMessages",
-        "maxMessages has a meaning only together with expect or expectJson",
-    ),
-    bad(
-        "a ping that is none",
-        "probes:\n- name: a\n  websocket:\n    url: wss://h/chat\n    steps:\n    - ping: false # here",
-        "spec.probes[0].websocket.steps[0].ping",
-        "must be true: leave the step out instead",
-    ),
-    bad(
-        "a JSONPath with descendants",
-        "probes:\n- name: a\n  websocket:\n    url: wss://h/chat\n    steps:\n    - expectJson:\n        path: $..type # here",
-        "spec.probes[0].websocket.steps[0].expectJson.path",
-        "must be a JSONPath of names, indexes and *",
-    ),
-    bad(
-        "a JSONPath with a filter",
-        "probes:\n- name: a\n  websocket:\n    url: wss://h/chat\n    steps:\n    - expectJson:\n        path: $[?@.a] # here",
-        "spec.probes[0].websocket.steps[0].expectJson.path",
-        "must be a JSONPath of names, indexes and *",
-    ),
     bad("suspend in words", "suspend: 'later' # here", "spec.suspend", "must be of type boolean: \"string\""),
-];
-
-/// What only runready itself can tell: Stalled in a cluster.
-pub const ONLY_WE_CAN_TELL: &[Bad] = &[
-    bad(
-        "a cron expression of four fields",
-        "schedule: '*/5 * * *' # here",
-        "spec.schedule",
-        "Write five fields (minute hour day-of-month month day-of-week), such as \"*/5 * * * *\"",
-    ),
-    bad("a cron expression that never comes due", "schedule: 0 0 31 2 * # here", "spec.schedule", "never comes due"),
-    bad(
-        "a time zone that is none",
-        "schedule: 0 6 * * *\ntimeZone: Mars/Olympus # here",
-        "spec.timeZone",
-        "is not a time zone: write an IANA name, such as Europe/Berlin or UTC",
-    ),
-    bad(
-        "a regular expression that is none",
-        "probes:\n- name: a\n  tcp:\n    host: 127.0.0.1\n    port: 1\n    expect: '(' # here",
-        "spec.probes[0].tcp.expect",
-        "is not a regular expression (RE2 syntax)",
-    ),
-    bad(
-        "an assertion that is no CEL",
-        "probes:\n- name: a\n  assert:\n  - status = 200 # here\n  http:\n    url: http://127.0.0.1:1",
-        "spec.probes[0].assert[0]",
-        "column 8: is not CEL: ",
-    ),
-    bad(
-        "an assertion on what the probe does not have",
-        "probes:\n- name: a\n  tcp: {host: 127.0.0.1, port: 1}\n  assert:\n  - latency < duration('1s')\n  - status == 200 # here",
-        "spec.probes[0].assert[1]",
-        "column 1: `status` is not known here; a probe of kind tcp has latency, stages, received",
-    ),
-    bad(
-        "a header that is the WebSocket handshake's own",
-        "probes:\n- name: a\n  websocket:\n    url: ws://127.0.0.1:1/\n    headers: [{name: Sec-WebSocket-Protocol, value: chat}] # here",
-        "spec.probes[0].websocket.headers",
-        "sec-websocket-protocol is the handshake's own header: use subprotocols",
-    ),
-    bad(
-        "a regular expression for a message that is none",
-        "probes:\n- name: a\n  websocket:\n    url: ws://127.0.0.1:1/\n    steps:\n    - expect: '(' # here",
-        "spec.probes[0].websocket.steps[0].expect",
-        "is not a regular expression (RE2 syntax)",
-    ),
-    bad(
-        "a message that is not base64",
-        "probes:\n- name: a\n  websocket:\n    url: ws://127.0.0.1:1/\n    steps:\n    - sendBase64: a-b # here",
-        "spec.probes[0].websocket.steps[0].sendBase64",
-        "is not base64 with padding, such as AAEC",
-    ),
-    bad(
-        "a resolver that is no address",
-        "probes:\n- name: a\n  dns:\n    name: h\n    resolver: dns.example # here",
-        "spec.probes[0].dns.resolver",
-        "is not an address: write 10.0.0.2, 10.0.0.2:53 or [fd00::53]:53",
-    ),
-    bad(
-        "a URL whose port is none",
-        "probes:\n- name: a\n  http:\n    url: http://h:seventy/ # here",
-        "spec.probes[0].http.url",
-        "is not a URL",
-    ),
-];
-
-/// What both take.
-pub const GOOD: &[(&str, &str)] = &[
-    ("the least that there can be", "probes:\n- name: a\n  tcp: {host: h, port: 1}"),
-    ("a timeout as long as the interval", "interval: 1m30s\ntimeout: 1m30s"),
-    (
-        "a timeout longer than the default interval, on a schedule",
-        "schedule: '*/5 * * * *'\ntimeZone: Europe/Berlin\ntimeout: 2m",
-    ),
-    (
-        "IPv6 addresses",
-        "probes:\n- name: a\n  tcp: {host: '2001:db8::1', port: 1}\n- name: b\n  http: {url: 'http://[::1]:8080/'}",
-    ),
-    ("fractions and compound durations", "interval: 1.5s\ntimeout: 1s250ms"),
-    (
-        "everything of postgres",
-        "probes:\n- name: a\n  postgres:\n    host: h\n    database: d\n    user: u\n    passwordSecretRef: {name: s, key: k}\n    tls: {mode: VerifyFull, serverName: db.internal, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    query: SELECT 2\n    expectRows: 1\n    writable: true\n  assert: [\"latency < duration('300ms')\", \"row.version == '2' && rows == 1\"]\n  maxLatency: 500ms\n  required: false\n  stageTimeouts: {connect: 5s, query: 1s}",
-    ),
-    (
-        "a postgres socket",
-        "probes:\n- name: a\n  postgres: {socket: '/cloudsql/p:r:i', database: d, user: u}\n- name: b\n  postgres: {socket: /run/postgresql/.s.PGSQL.5433, database: d, user: u}",
-    ),
-    (
-        "everything of load",
-        "timeZone: Europe/Berlin\nschedule: '*/5 * * * *'\nprobes:\n- name: a\n  tcp: {host: h, port: 1}\n- name: b\n  load:\n    probe: a\n    ratePerSecond: 50\n    window: 1m\n    successRatio: 99.9%\n    latency: {p50: 1ms, p95: 2ms, p99: 3ms, max: 4ms}\n    every: 61s\n    afterRecovery: true\n    reuseConnections: false\n- name: c\n  load: {probe: a, concurrency: 5, schedule: '0 3 * * *', successRatio: 100%}",
-    ),
-    (
-        "everything of websocket",
-        "probes:\n- name: a\n  websocket:\n    url: wss://h/x?y=z\n    headers: [{name: Origin, value: 'https://h'}]\n    headersFromSecret: [{name: Authorization, secretRef: {name: s, key: k}}]\n    subprotocols: [chat.v1, chat.v2]\n    expectSubprotocol: chat.v2\n    tls: {serverName: h, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    steps:\n    - {send: x}\n    - {sendBase64: AAEC}\n    - {expect: '^x$', within: 5s, maxMessages: 10}\n    - {expectJson: {path: $}}\n    - {expectJson: {path: '$.choices[-1][*].*[\"first name\"]', matches: x}}\n    - {ping: true, within: 1s}\n    maxTimeToFirstMessage: 2s\n    maxMessageBytes: 1024\n    happyEyeballs: true",
-    ),
-    (
-        "credentials in plain text to the own host, and where that is allowed",
-        "probes:\n- name: a\n  http: {url: 'http://127.0.0.1:8080/x', auth: {bearer: {tokenSecretRef: {name: s, key: k}}}}\n- name: d\n  websocket: {url: 'ws://localhost:8080/x', auth: {bearer: {tokenSecretRef: {name: s, key: k}}}}\n- name: b\n  http: {url: 'http://h.mesh.internal/', auth: {allowPlainText: true, basic: {username: u, passwordSecretRef: {name: s, key: k}}}}\n- name: c\n  http: {url: 'http://[::1]', auth: {bearer: {tokenSecretRef: {name: s, key: k}}}}",
-    ),
-    (
-        "tokens that are fetched",
-        "probes:\n- name: a\n  http: {url: 'https://a.run.app/x', auth: {googleIdToken: {}}}\n- name: b\n  http: {url: 'https://a.run.app/x', auth: {googleIdToken: {audience: 'https://a.run.app'}}}\n- name: c\n  http:\n    url: https://h\n    auth:\n      googleIdToken: {audience: any, serviceAccountKeySecretRef: {name: s, key: k}}\n- name: d\n  stageTimeouts: {token: 2s}\n  http:\n    url: https://h\n    auth:\n      oauth2: {tokenUrl: 'https://login.example.com/token', clientId: c, clientSecretRef: {name: s, key: k}, scopes: ['a:b', 'https://x/y'], audience: z, clientAuth: Body, caSecretRef: {name: ca}}",
-    ),
-    (
-        "everything of http",
-        "probes:\n- name: a\n  dns: {name: h, recordType: AAAA, resolver: '10.0.0.2:53', expect: ['::1']}\n- name: b\n  dependsOn: [a]\n  http:\n    url: https://h/x?y=z\n    method: POST\n    headers: [{name: Accept, value: '*/*'}]\n    headersFromSecret: [{name: Authorization, secretRef: {name: s, key: k}}]\n    body: b\n    expectStatus: [200, 404]\n    expectBody: ok\n    expectHeaders: [{name: Content-Type, value: json}]\n    maxBodyBytes: 10\n    followRedirects: 2\n    tls: {insecureSkipVerify: true}\n    httpVersion: Http2",
-    ),
 ];

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
+    KeyUsagePurpose, SubjectPublicKeyInfo, date_time_ymd,
 };
 
 /// A certificate authority.
@@ -78,6 +78,23 @@ impl Authority {
         if let Some(group) = group {
             params.distinguished_name.push(DnType::OrganizationName, group);
         }
+        self.issue(params)
+    }
+
+    /// A client certificate for a public key (PEM) that ends so long from now.
+    pub fn ephemeral(&self, public_key: &str, left: Duration) -> Option<String> {
+        let key = SubjectPublicKeyInfo::from_pem(public_key).ok()?;
+        let mut params = named(&[], "ephemeral");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.not_before = SystemTime::now().into();
+        params.not_after = (SystemTime::now() + left).into();
+        Some(params.signed_by(&key, &self.issuer).expect("a signed certificate").pem())
+    }
+
+    /// A server certificate that names its server in the common name alone, as instances with a CA of their own have it.
+    pub fn common_name(&self, name: &str) -> Issued {
+        let mut params = named(&[], name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.issue(params)
     }
 

@@ -12,6 +12,8 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use super::process::run;
 use super::scratch::owner_gone;
 
+/// The client's address.
+pub const CLIENT: &str = "10.77.1.2";
 /// The server's address.
 pub const SERVER: &str = "10.77.2.2";
 const PREFIX: &str = "runready-";

@@ -13,7 +13,7 @@ use runready::evidence::{Evidence, Fact, MAX_TEXT};
 use runready::plan::secrets::{Lookup, SecretData};
 use runready::plan::{self, CheckId, CheckPlan, Secrets};
 use runready::probe::net::targets::Rules;
-use runready::probe::{Resolver, Targets, Vantage, observe_check};
+use runready::probe::{Connector, Resolver, Targets, Vantage, observe_check};
 use secrecy::SecretSlice;
 use serde_json::{Value, json};
 
@@ -34,6 +34,7 @@ pub struct Case {
     secrets: Secrets,
     resolver: Option<Resolver>,
     targets: Targets,
+    cloud_sql: Connector,
     state: ProbeState,
     cause: Option<Cause>,
     stages: Vec<Stage>,
@@ -76,6 +77,7 @@ impl Case {
             secrets: Secrets::default(),
             resolver: None,
             targets: Targets::default(),
+            cloud_sql: Connector::default(),
             state: ProbeState::Healthy,
             cause: None,
             stages: Vec::new(),
@@ -89,6 +91,11 @@ impl Case {
     /// It must fail, with this cause and in this stage.
     pub fn fails(self, cause: Cause, stage: Stage) -> Case {
         Case { state: ProbeState::Failing, cause: Some(cause), stages: vec![stage], ..self }
+    }
+
+    /// It must fail, with this cause and before any stage of what is at fault.
+    pub fn fails_before_any_stage(self, cause: Cause) -> Case {
+        Case { state: ProbeState::Failing, cause: Some(cause), ..self }
     }
 
     /// It must be degraded, with this cause and in this stage.
@@ -152,6 +159,16 @@ impl Case {
         self
     }
 
+    /// What reaches Cloud SQL instances.
+    pub fn cloud_sql(self, cloud_sql: &Connector) -> Case {
+        Case { cloud_sql: cloud_sql.clone(), ..self }
+    }
+
+    /// We must not be able to tell, for this cause and in this stage.
+    pub fn unknown(self, cause: Cause, stage: Stage) -> Case {
+        Case { state: ProbeState::Unknown, cause: Some(cause), stages: vec![stage], ..self }
+    }
+
     /// It must be told that the target may not be probed, in this stage.
     pub fn refused(self, stage: Stage) -> Case {
         Case { state: ProbeState::Unknown, cause: Some(Cause::TargetNotAllowed), stages: vec![stage], ..self }
@@ -192,7 +209,11 @@ impl Case {
     }
 
     async fn carry_out(&self, plan: CheckPlan) -> Result<Row, String> {
-        let vantage = Vantage { targets: self.targets.clone(), ..vantage(self.resolver.clone()) };
+        let vantage = Vantage {
+            targets: self.targets.clone(),
+            cloud_sql: self.cloud_sql.clone(),
+            ..vantage(self.resolver.clone())
+        };
         let begin = Instant::now();
         let evidence = observe_check(&plan, &vantage).await;
         let took = begin.elapsed();
@@ -269,7 +290,7 @@ pub fn plan(spec: Value, secrets: &Secrets) -> CheckPlan {
 /// A vantage with its own resolver, or the system's.
 pub fn vantage(resolver: Option<Resolver>) -> Vantage {
     let resolver = resolver.unwrap_or_else(Resolver::system);
-    Vantage { name: "host/test".into(), resolver, targets: Targets::default() }
+    Vantage { name: "host/test".into(), resolver, targets: Targets::default(), cloud_sql: Connector::default() }
 }
 
 /// Observes a check with the library, on a runtime of its own.

@@ -8,7 +8,8 @@ use super::{CaSecretRef, SecretKeyRef};
 use crate::api::schema;
 
 /// What is wrong with credentials that anyone on the way could read.
-pub const AUTH_IN_THE_CLEAR: &str = "auth over plain text shows the credentials to everyone on the way: use https:// (or wss://), \
+pub const AUTH_IN_THE_CLEAR: &str = "auth over plain text shows the credentials to everyone on the way: use https:// (or wss://) \
+    and, for grpc, no plaintext, \
     or set auth.allowPlainText: true where something else protects the path, such as a service mesh";
 
 /// CEL that is true when `url` is encrypted, or leads to the own host, or the check's author takes the risk.

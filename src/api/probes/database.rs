@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{CaSecretRef, ClientCertSecretRef};
 
-/// CEL for a probe that is reached over TCP or a Unix socket: exactly one of the two.
-pub(super) const ONE_WAY: &str = "[has(self.host), has(self.socket)].filter(x, x).size() == 1";
+/// CEL for a probe that is reached over TCP, a Unix socket or a Cloud SQL connector: exactly one of them.
+pub(super) const ONE_WAY: &str = "[has(self.host), has(self.socket), has(self.cloudSql)].filter(x, x).size() == 1";
 /// What to write instead.
-pub const ONE_WAY_SAYS: &str = "set exactly one way to the database: host (with port), or socket, such as /cloudsql/PROJECT:REGION:INSTANCE where Cloud Run mounts an instance";
+pub const ONE_WAY_SAYS: &str = "set exactly one way to the database: host (with port); socket, such as /cloudsql/PROJECT:REGION:INSTANCE where Cloud Run mounts an instance; or cloudSql with the instance's connection name";
 
 /// CEL for a probe whose TLS settings have no meaning beside a Unix socket.
 pub(super) const NO_TLS_OVER_SOCKET: &str = "!has(self.socket) || !has(self.tls)";
@@ -17,11 +17,24 @@ pub(super) const NO_TLS_OVER_SOCKET: &str = "!has(self.socket) || !has(self.tls)
 pub const NO_TLS_OVER_SOCKET_SAYS: &str =
     "TLS is never used over a Unix socket (what listens there encrypts the way behind it): leave tls out, or set host";
 
+/// CEL for a probe whose TLS settings have no meaning beside a connector.
+pub(super) const NO_TLS_OVER_CONNECTOR: &str = "!has(self.cloudSql) || !has(self.tls)";
+/// What to write instead.
+pub const NO_TLS_OVER_CONNECTOR_SAYS: &str =
+    "cloudSql is always within mutual TLS, with certificates that come from the instance: leave tls out, or set host";
+
+/// CEL for a probe that would log in with a token and with a password.
+pub(super) const ONE_LOGIN: &str =
+    "!has(self.cloudSql) || !has(self.cloudSql.iamLogin) || !self.cloudSql.iamLogin || !has(self.passwordSecretRef)";
+/// What to write instead.
+pub const ONE_LOGIN_SAYS: &str =
+    "with cloudSql.iamLogin a token stands in for the password: leave passwordSecretRef out, or iamLogin";
+
 /// CEL for a probe whose `happyEyeballs` has no meaning beside a Unix socket.
-pub(super) const NO_EYEBALLS_OVER_SOCKET: &str = "!has(self.socket) || !has(self.happyEyeballs) || !self.happyEyeballs";
+pub(super) const NO_EYEBALLS_OVER_SOCKET: &str = "has(self.host) || !has(self.happyEyeballs) || !self.happyEyeballs";
 /// What to write instead.
 pub(super) const NO_EYEBALLS_OVER_SOCKET_SAYS: &str =
-    "happyEyeballs chooses among the addresses of a host: leave it out beside socket";
+    "happyEyeballs chooses among the addresses of a host: leave it out beside socket or cloudSql";
 
 /// Most bytes of a Unix socket's path (`sockaddr_un`: 108, of which the last ends it).
 pub const LONGEST_SOCKET: usize = 107;
@@ -84,6 +97,56 @@ pub struct DatabaseTls {
     /// Certificate to present.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_cert_secret_ref: Option<ClientCertSecretRef>,
+}
+
+/// A Cloud SQL instance, reached as the Auth Proxy and the language connectors do.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CloudSql {
+    /// The instance's connection name: PROJECT:REGION:INSTANCE.
+    #[schemars(schema_with = "connection_name")]
+    pub instance: String,
+    /// Which of its addresses to connect to. Default Private.
+    #[serde(default)]
+    pub ip_type: CloudSqlIpType,
+    /// Log in with an OAuth token of runready's own account (IAM database authentication) instead of a password.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub iam_login: bool,
+}
+
+/// The kinds of addresses that an instance may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CloudSqlIpType {
+    /// In a VPC network, by private services access.
+    #[default]
+    Private,
+    /// On the internet.
+    Public,
+    /// By Private Service Connect: a DNS name that must lead to the endpoint.
+    Psc,
+}
+
+impl CloudSqlIpType {
+    /// As in the spec.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            CloudSqlIpType::Private => "Private",
+            CloudSqlIpType::Public => "Public",
+            CloudSqlIpType::Psc => "Psc",
+        }
+    }
+}
+
+/// PROJECT:REGION:INSTANCE; a project may be within a domain (example.com:project).
+fn connection_name(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "string",
+        "maxLength": 255,
+        "x-kubernetes-validations": [
+            {"rule": "self.matches('^([a-z0-9.-]+:)?[a-z][a-z0-9-]*:[a-z]+[a-z0-9-]*:[a-z][a-z0-9-]*$')",
+             "message": "must be the instance's connection name, PROJECT:REGION:INSTANCE, as gcloud sql instances describe shows it"},
+        ],
+    })
 }
 
 /// libpq's sslmode, in the API's spelling.

@@ -3,9 +3,13 @@
 mod auth;
 mod database;
 mod dns;
+mod grpc;
 mod http;
+mod journey;
 mod load;
+mod mysql;
 mod postgres;
+mod redis;
 mod tcp;
 mod tls;
 mod websocket;
@@ -20,12 +24,19 @@ pub use auth::{
     TOKEN_URL_IN_THE_CLEAR,
 };
 pub(crate) use auth::{audience_is_own, auth_is_covered};
-pub use database::{CA_UNUSED, DatabaseTls, DatabaseTlsMode, LONGEST_SOCKET, NO_TLS_OVER_SOCKET_SAYS, ONE_WAY_SAYS};
+pub use database::{
+    CA_UNUSED, CloudSql, CloudSqlIpType, DatabaseTls, DatabaseTlsMode, LONGEST_SOCKET, NO_TLS_OVER_CONNECTOR_SAYS,
+    NO_TLS_OVER_SOCKET_SAYS, ONE_LOGIN_SAYS, ONE_WAY_SAYS,
+};
 pub use dns::{DnsProbe, RecordType};
+pub use grpc::{GRPC_AUTH_TWICE, GrpcMetadata, GrpcMethod, GrpcProbe, GrpcSecretMetadata};
 pub use http::{AUTH_TWICE, HttpHeader, HttpProbe, HttpSecretHeader, HttpTls, HttpVersion};
+pub use journey::{Capture, JourneyProbe, JourneySecret, JourneyStep};
 pub use load::{LoadLatency, LoadProbe, ONE_PACE_SAYS, REST_SAYS, WHEN_SAYS};
+pub use mysql::MysqlProbe;
 pub use postgres::PostgresProbe;
-pub use tcp::TcpProbe;
+pub use redis::{REDIS_CA_UNUSED, RedisProbe, RedisRole, RedisTls, RedisTlsMode};
+pub use tcp::{TcpProbe, TcpStep};
 pub use tls::TlsProbe;
 pub use websocket::{ExpectJson, WebsocketProbe, WebsocketStep};
 

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::SecretKeyRef;
 use super::database::{
-    DatabaseTls, NO_EYEBALLS_OVER_SOCKET, NO_EYEBALLS_OVER_SOCKET_SAYS, NO_TLS_OVER_SOCKET, NO_TLS_OVER_SOCKET_SAYS,
-    ONE_WAY, ONE_WAY_SAYS, connections, expect_rows, init_queries, payload_bytes, socket,
+    CloudSql, DatabaseTls, NO_EYEBALLS_OVER_SOCKET, NO_EYEBALLS_OVER_SOCKET_SAYS, NO_TLS_OVER_CONNECTOR,
+    NO_TLS_OVER_CONNECTOR_SAYS, NO_TLS_OVER_SOCKET, NO_TLS_OVER_SOCKET_SAYS, ONE_LOGIN, ONE_LOGIN_SAYS, ONE_WAY,
+    ONE_WAY_SAYS, connections, expect_rows, init_queries, payload_bytes, socket,
 };
 use crate::api::schema;
 
@@ -15,12 +16,14 @@ use crate::api::schema;
 #[x_kube(
     validation = Rule::new(ONE_WAY).message(ONE_WAY_SAYS),
     validation = Rule::new(NO_TLS_OVER_SOCKET).message(NO_TLS_OVER_SOCKET_SAYS).field_path(".tls"),
+    validation = Rule::new(NO_TLS_OVER_CONNECTOR).message(NO_TLS_OVER_CONNECTOR_SAYS).field_path(".tls"),
+    validation = Rule::new(ONE_LOGIN).message(ONE_LOGIN_SAYS).field_path(".passwordSecretRef"),
     validation = Rule::new(NO_EYEBALLS_OVER_SOCKET).message(NO_EYEBALLS_OVER_SOCKET_SAYS).field_path(".happyEyeballs"),
     validation = Rule::new(SOCKET_FITS).message(SOCKET_FITS_SAYS).field_path(".socket")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PostgresProbe {
-    /// Host name or address, such as the private address of a Cloud SQL instance. Exactly one of host and socket is set.
+    /// Host name or address, such as the private address of a Cloud SQL instance. Exactly one of host, socket and cloudSql is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::host")]
     pub host: Option<String>,
@@ -28,7 +31,10 @@ pub struct PostgresProbe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "socket")]
     pub socket: Option<String>,
-    /// Port; of a socket, the number in its name. Default 5432.
+    /// Cloud SQL instance, reached as the Auth Proxy and the language connectors do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud_sql: Option<CloudSql>,
+    /// Port; of a socket, the number in its name; without meaning beside cloudSql. Default 5432.
     #[serde(default = "postgres_port")]
     #[schemars(schema_with = "schema::port")]
     pub port: u16,

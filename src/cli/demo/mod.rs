@@ -31,7 +31,7 @@ use super::{INTERRUPTED, NOT_READY, output};
 use crate::controller::{Common, Controller};
 use crate::metrics::Metrics;
 use crate::plan::Limits;
-use crate::probe::{Resolver, Targets, Vantage};
+use crate::probe::{Connector, Resolver, Targets, Vantage};
 use crate::source::folder::{self, Folder, FolderBackend};
 use crate::telemetry::{LogFormat, start_logging};
 
@@ -145,7 +145,12 @@ fn start(place: &Place) -> anyhow::Result<(Controller, mpsc::UnboundedReceiver<w
     let backend = Arc::new(Witness { folder: FolderBackend(folder), seen: tell });
     let common = Common {
         // The relay is on the way, as the connector is on the way out of Cloud Run.
-        vantage: Vantage { name: "cloudrun/demo".into(), resolver: Resolver::system(), targets: Targets::default() },
+        vantage: Vantage {
+            name: "cloudrun/demo".into(),
+            resolver: Resolver::system(),
+            targets: Targets::default(),
+            cloud_sql: Connector::default(),
+        },
         metrics: Arc::new(Metrics::new()),
         traces: None,
         most_in_flight: MOST_IN_FLIGHT,

@@ -109,7 +109,7 @@ fn write_case(xml: &mut Writer<Vec<u8>>, check: &str, case: &Case) -> io::Result
 
 fn cases(object: &Value) -> Vec<Case> {
     let probes = object.pointer("/status/probes").and_then(Value::as_array);
-    let mut cases: Vec<Case> = probes.into_iter().flatten().map(case).collect();
+    let mut cases: Vec<Case> = probes.into_iter().flatten().flat_map(of_probe).collect();
     let fails = cases.iter().any(|case| matches!(case.outcome, Outcome::Failure | Outcome::Error));
     if !is_ready(object) && !fails {
         let mut ready = object.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
@@ -126,6 +126,33 @@ fn cases(object: &Value) -> Vec<Case> {
     cases
 }
 
+/// A probe's case; before it those of its steps, which pass or fail on their own.
+fn of_probe(probe: &Value) -> Vec<Case> {
+    let steps = probe.pointer("/steps").and_then(Value::as_array);
+    let mut cases: Vec<Case> = steps.into_iter().flatten().map(|step| step_case(&text(probe, "/name"), step)).collect();
+    cases.push(case(probe));
+    cases
+}
+
+fn step_case(probe: &str, step: &Value) -> Case {
+    let (outcome, message) = match text(step, "/state").as_str() {
+        "Passed" | "Degraded" => (Outcome::Passed, String::new()),
+        "Skipped" => (Outcome::Skipped, "not carried out, because an earlier step failed".to_owned()),
+        _ => (Outcome::Failure, text(step, "/message")),
+    };
+    Case {
+        name: format!("{probe}/{}", text(step, "/name")),
+        seconds: seconds(&text(step, "/duration")),
+        outcome,
+        kind: text(step, "/cause"),
+        message,
+    }
+}
+
+fn seconds(duration: &str) -> f64 {
+    duration.parse::<kube::core::Duration>().map(std::time::Duration::from).unwrap_or_default().as_secs_f64()
+}
+
 fn case(probe: &Value) -> Case {
     let outcome = match text(probe, "/state").as_str() {
         "Healthy" | "Degraded" => Outcome::Passed,
@@ -133,10 +160,9 @@ fn case(probe: &Value) -> Case {
         "Skipped" => Outcome::Skipped,
         _ => Outcome::Error,
     };
-    let latency = text(probe, "/latency").parse::<kube::core::Duration>().map(std::time::Duration::from);
     Case {
         name: text(probe, "/name"),
-        seconds: latency.unwrap_or_default().as_secs_f64(),
+        seconds: seconds(&text(probe, "/latency")),
         outcome,
         kind: text(probe, "/cause"),
         message: text(probe, "/message"),

@@ -4,10 +4,11 @@ use secrecy::SecretString;
 
 use super::{Compiler, authority, invalid};
 use crate::api::probes::{
-    CA_UNUSED, DatabaseTls, DatabaseTlsMode, LONGEST_SOCKET, NO_TLS_OVER_SOCKET_SAYS, ONE_WAY_SAYS, SecretKeyRef,
+    CA_UNUSED, CloudSql, DatabaseTls, DatabaseTlsMode, LONGEST_SOCKET, NO_TLS_OVER_CONNECTOR_SAYS,
+    NO_TLS_OVER_SOCKET_SAYS, ONE_WAY_SAYS, SecretKeyRef,
 };
 use crate::plan::Fault;
-use crate::plan::kinds::{DatabaseTlsPlan, Endpoint, SocketPath, Usage, Way};
+use crate::plan::kinds::{CloudSqlInstance, DatabaseTlsPlan, Endpoint, SocketPath, Usage, Way};
 use crate::plan::trust::Verification;
 
 /// How a spec says that its database is reached.
@@ -18,16 +19,18 @@ pub(super) struct Reach<'a> {
     pub(super) socket: Option<&'a str>,
     /// What the socket is called where `socket` names its directory. None: it names the socket itself.
     pub(super) socket_name: Option<String>,
+    pub(super) cloud_sql: Option<&'a CloudSql>,
 }
 
 impl Reach<'_> {
     /// The database as it may be shown, with its user and its name.
     pub(super) fn shown(&self, scheme: &str, user: &str, database: &str) -> String {
-        let at = match (self.host, self.socket) {
-            (Some(host), _) => authority(host, self.port),
-            (None, Some(path)) if self.socket_name.is_some() => format!("[{path}]:{}", self.port),
-            (None, Some(path)) => format!("[{path}]"),
-            (None, None) => String::new(),
+        let at = match (self.host, self.socket, self.cloud_sql) {
+            (Some(host), _, _) => authority(host, self.port),
+            (None, Some(path), _) if self.socket_name.is_some() => format!("[{path}]:{}", self.port),
+            (None, Some(path), _) => format!("[{path}]"),
+            (None, None, Some(instance)) => format!("[cloudsql:{}]", instance.instance),
+            (None, None, None) => String::new(),
         };
         format!("{scheme}://{user}@{at}/{database}")
     }
@@ -47,17 +50,24 @@ impl Reach<'_> {
 impl Compiler<'_> {
     /// The one way to the database of the probe at `path`.
     pub(super) fn way(&self, path: &str, reach: &Reach<'_>, usage: &Usage) -> Result<Way, Fault> {
-        match (reach.host, reach.socket) {
-            (Some(host), None) => Ok(Way::Tcp(Endpoint {
+        match (reach.host, reach.socket, reach.cloud_sql) {
+            (Some(host), None, None) => Ok(Way::Tcp(Endpoint {
                 host: host.into(),
                 port: reach.port,
                 // A pool's connection takes the first address that answers; trying all of them would open more than it does.
                 happy_eyeballs: reach.happy_eyeballs || usage.connections > 1,
             })),
-            (None, Some(socket)) => {
+            (None, Some(socket), None) => {
                 reach.socket(socket).map(Way::Unix).map_err(|why| invalid(self.at(&format!("{path}.socket")), why))
             }
-            (Some(_), Some(_)) | (None, None) => Err(invalid(self.at(path), ONE_WAY_SAYS)),
+            (None, None, Some(spec)) => Ok(Way::CloudSql(Box::new(CloudSqlInstance {
+                name: spec.instance.as_str().into(),
+                ip_type: spec.ip_type,
+                iam_login: spec.iam_login,
+            }))),
+            (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) | (None, None, None) => {
+                Err(invalid(self.at(path), ONE_WAY_SAYS))
+            }
         }
     }
 
@@ -75,8 +85,9 @@ impl Compiler<'_> {
     pub(super) fn tls_over(&self, path: &str, spec: Option<&DatabaseTls>, way: &Way) -> Result<DatabaseTlsPlan, Fault> {
         let field = format!("{path}.tls");
         match (way, spec) {
-            (Way::Unix(_), None) => Ok(DatabaseTlsPlan::Disable),
+            (Way::Unix(_) | Way::CloudSql(_), None) => Ok(DatabaseTlsPlan::Disable),
             (Way::Unix(_), Some(_)) => Err(invalid(self.at(&field), NO_TLS_OVER_SOCKET_SAYS)),
+            (Way::CloudSql(_), Some(_)) => Err(invalid(self.at(&field), NO_TLS_OVER_CONNECTOR_SAYS)),
             (Way::Tcp(endpoint), Some(spec)) => self.database_tls(&field, spec, &endpoint.host),
             (Way::Tcp(endpoint), None) => self.database_tls(&field, &DatabaseTls::default(), &endpoint.host),
         }

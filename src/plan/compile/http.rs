@@ -60,7 +60,7 @@ impl Compiler<'_> {
         })))
     }
 
-    fn header_name(&self, path: &str, name: &str) -> Result<HeaderName, Fault> {
+    pub(super) fn header_name(&self, path: &str, name: &str) -> Result<HeaderName, Fault> {
         HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| invalid(self.at(&format!("{path}.name")), format!("{name:?} is not a header name")))
     }

@@ -4,9 +4,13 @@ mod assertions;
 mod auth;
 mod database;
 mod dns;
+mod grpc;
 mod http;
+mod journey;
 mod load;
+mod mysql;
 mod postgres;
+mod redis;
 mod tcp;
 mod tls;
 mod websocket;
@@ -131,8 +135,11 @@ fn timeout(spec: &ConnectivityCheckSpec, cadence: &Cadence) -> Duration {
 fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
     let Some(StageTimeouts {
         token,
+        settings,
+        certificate,
         resolve,
         connect,
+        tunnel,
         tls,
         handshake,
         authenticate,
@@ -150,8 +157,11 @@ fn stage_limits(timeouts: Option<&StageTimeouts>) -> Box<[(Stage, Duration)]> {
     };
     [
         (Stage::Token, token),
+        (Stage::Settings, settings),
+        (Stage::Certificate, certificate),
         (Stage::Resolve, resolve),
         (Stage::Connect, connect),
+        (Stage::Tunnel, tunnel),
         (Stage::Tls, tls),
         (Stage::Handshake, handshake),
         (Stage::Authenticate, authenticate),
@@ -260,9 +270,13 @@ impl Compiler<'_> {
             KindSpec::Tcp(spec) => (Kind::Tcp, format!("tcp://{}", authority(&spec.host, spec.port)), self.tcp(spec)),
             KindSpec::Tls(spec) => (Kind::Tls, format!("tls://{}", authority(&spec.host, spec.port)), self.tls(spec)),
             KindSpec::Http(spec) => (Kind::Http, http::shown(&spec.url), self.http(spec)),
+            KindSpec::Grpc(spec) => (Kind::Grpc, grpc::shown(spec), self.grpc(spec)),
             KindSpec::Websocket(spec) => (Kind::Websocket, http::shown(&spec.url), self.websocket(spec)),
             KindSpec::Postgres(spec) => (Kind::Postgres, postgres::shown(spec), self.postgres(spec)),
+            KindSpec::Mysql(spec) => (Kind::Mysql, mysql::shown(spec), self.mysql(spec)),
+            KindSpec::Redis(spec) => (Kind::Redis, redis::shown(spec), self.redis(spec)),
             KindSpec::Load(spec) => (Kind::Load, self.shown_load(spec), self.load(spec)),
+            KindSpec::Journey(spec) => (Kind::Journey, journey::way(spec), self.journey(spec)),
         }
     }
 

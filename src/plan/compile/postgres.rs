@@ -32,6 +32,7 @@ fn reach(spec: &PostgresProbe) -> Reach<'_> {
         socket: spec.socket.as_deref(),
         // PostgreSQL documentation, "Server Configuration", unix_socket_directories.
         socket_name: Some(format!(".s.PGSQL.{}", spec.port)),
+        cloud_sql: spec.cloud_sql.as_ref(),
     }
 }
 

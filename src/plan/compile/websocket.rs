@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use jsonpath_rust::parser::model::{Segment, Selector};
+use jsonpath_rust::parser::model::{JpQuery, Segment, Selector};
 use jsonpath_rust::parser::parse_json_path;
 use url::Url;
 
@@ -68,14 +66,7 @@ impl Compiler<'_> {
                 Ok(WebsocketStep::Send(text.as_str().into()))
             }
             Spec { send: None, send_base64: Some(text), expect: None, expect_json: None, ping: None, .. } => {
-                let bytes = STANDARD.decode(text);
-                let bytes = bytes.map_err(|error| {
-                    invalid(
-                        self.at(&format!("{path}.sendBase64")),
-                        format!("is not base64 with padding, such as AAEC: {error}"),
-                    )
-                })?;
-                Ok(WebsocketStep::SendBinary(bytes.into()))
+                self.base64(&format!("{path}.sendBase64"), text).map(WebsocketStep::SendBinary)
             }
             Spec { send: None, send_base64: None, expect: Some(pattern), expect_json: None, ping: None, .. } => {
                 Ok(wait(Wanted::Text(self.regex(&format!("{path}.expect"), pattern)?)))
@@ -93,9 +84,16 @@ impl Compiler<'_> {
     /// A value that must be found in JSON, at `path`. Descendants, filters, slices and unions could visit a part of a peer's
     /// message more than once, each: a short path would take without bound.
     pub(super) fn json_wanted(&self, path: &str, spec: &ExpectJson) -> Result<JsonWanted, Fault> {
-        let field = self.at(&format!("{path}.path"));
-        let query = parse_json_path(&spec.path)
-            .map_err(|error| invalid(&field, format!("{:?} is not a JSONPath (RFC 9535): {error}", spec.path)))?;
+        let query = self.plain_path(&format!("{path}.path"), &spec.path)?;
+        let matches = spec.matches.as_deref().map(|pattern| self.regex(&format!("{path}.matches"), pattern));
+        Ok(JsonWanted { written: spec.path.as_str().into(), path: query, matches: matches.transpose()? })
+    }
+
+    /// A JSONPath that looks at each value of an answer once at most.
+    pub(super) fn plain_path(&self, path: &str, written: &str) -> Result<JpQuery, Fault> {
+        let field = self.at(path);
+        let query = parse_json_path(written)
+            .map_err(|error| invalid(&field, format!("{written:?} is not a JSONPath (RFC 9535): {error}")))?;
         let once = |segment: &Segment| match segment {
             Segment::Selector(selector) => {
                 matches!(selector, Selector::Name(_) | Selector::Index(_) | Selector::Wildcard)
@@ -103,10 +101,9 @@ impl Compiler<'_> {
             Segment::Selectors(_) | Segment::Descendant(_) => false,
         };
         if !query.segments.iter().all(once) {
-            let message = format!("{:?} may have names, indexes and *, and nothing else", spec.path);
+            let message = format!("{written:?} may have names, indexes and *, and nothing else");
             return Err(invalid(field, message));
         }
-        let matches = spec.matches.as_deref().map(|pattern| self.regex(&format!("{path}.matches"), pattern));
-        Ok(JsonWanted { written: spec.path.as_str().into(), path: query, matches: matches.transpose()? })
+        Ok(query)
     }
 }

@@ -60,3 +60,26 @@ pub struct PostgresAction {
     /// How many connections, and what each must be good for.
     pub usage: Usage,
 }
+
+/// Log in to MySQL or MariaDB.
+#[derive(Clone, Debug)]
+pub struct MysqlAction {
+    /// Where to.
+    pub way: Way,
+    /// Database to open.
+    pub database: Option<Box<str>>,
+    /// User to log in as.
+    pub user: Box<str>,
+    /// The user's password.
+    pub password: Option<SecretString>,
+    /// TLS settings.
+    pub tls: DatabaseTlsPlan,
+    /// Query to run.
+    pub query: Box<str>,
+    /// Exact number of rows that it must return.
+    pub expect_rows: Option<u32>,
+    /// Whether the server must accept writes.
+    pub writable: bool,
+    /// How many connections, and what each must be good for.
+    pub usage: Usage,
+}

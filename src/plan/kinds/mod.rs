@@ -2,8 +2,12 @@
 
 mod auth;
 mod database;
+mod grpc;
 mod http;
+mod journey;
 mod load;
+mod redis;
+mod tcp;
 mod websocket;
 
 use std::net::SocketAddr;
@@ -15,12 +19,16 @@ use url::{Host, Url};
 pub use crate::api::Kind;
 
 use super::trust::TlsPlan;
-use crate::api::probes::RecordType;
+use crate::api::probes::{CloudSqlIpType, RecordType};
 
 pub use auth::{AuthPlan, Issuer, TokenPlan, token_request};
-pub use database::{DatabaseTlsPlan, PostgresAction, Usage};
+pub use database::{DatabaseTlsPlan, MysqlAction, PostgresAction, Usage};
+pub use grpc::GrpcAction;
 pub use http::HttpAction;
+pub use journey::{CapturePlan, Filling, JourneyAction, JourneyStep, Source};
 pub use load::{DEFAULT_IN_FLIGHT, DEFAULT_RATE, DEFAULT_WINDOW, LoadAction, Pace, Percentile};
+pub use redis::RedisAction;
+pub use tcp::{TcpAction, TcpStep, TcpWait};
 pub use websocket::{JsonWanted, Wanted, WebsocketAction, WebsocketStep, WebsocketWait};
 
 /// What a probe does.
@@ -34,12 +42,20 @@ pub enum Action {
     Tls(TlsAction),
     /// Send an HTTP request.
     Http(Box<HttpAction>),
+    /// Ask a server for its health over gRPC.
+    Grpc(Box<GrpcAction>),
     /// Open a WebSocket.
     Websocket(Box<WebsocketAction>),
     /// Log in to PostgreSQL.
     Postgres(Box<PostgresAction>),
+    /// Log in to MySQL or MariaDB.
+    Mysql(Box<MysqlAction>),
+    /// Ask a Redis server whether it serves.
+    Redis(Box<RedisAction>),
     /// Repeat another probe.
     Load(Arc<LoadAction>),
+    /// Walk a user's way.
+    Journey(Box<JourneyAction>),
 }
 
 /// Where to connect to.
@@ -55,15 +71,19 @@ pub struct Endpoint {
 
 impl Action {
     /// How a database is used, if this is a probe of one.
-    pub const fn usage(&self) -> Option<&Usage> {
+    pub fn usage(&self) -> Option<&Usage> {
         match self {
             Action::Dns(_)
             | Action::Tcp(_)
             | Action::Tls(_)
             | Action::Http(_)
+            | Action::Grpc(_)
             | Action::Websocket(_)
             | Action::Load(_) => None,
             Action::Postgres(action) => Some(&action.usage),
+            Action::Mysql(action) => Some(&action.usage),
+            Action::Redis(action) => Some(&action.usage),
+            Action::Journey(action) => action.usage(),
         }
     }
 }
@@ -75,15 +95,54 @@ pub enum Way {
     Tcp(Endpoint),
     /// Over a Unix socket.
     Unix(SocketPath),
+    /// As Cloud SQL's connectors do.
+    CloudSql(Box<CloudSqlInstance>),
 }
 
 impl Way {
-    /// The host at its end, for people and for the name in its certificate; of a Unix socket, its path.
+    /// The host at its end, for people and for the name in its certificate; of a Unix socket, its path; of a Cloud SQL
+    /// instance, its connection name.
     pub fn host(&self) -> &str {
         match self {
             Way::Tcp(endpoint) => &endpoint.host,
+            Way::CloudSql(instance) => &instance.name,
             Way::Unix(socket) => socket.file.as_deref().unwrap_or(&socket.path),
         }
+    }
+}
+
+/// A Cloud SQL instance, and how to get there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloudSqlInstance {
+    /// Its connection name, PROJECT:REGION:INSTANCE; a project may have a colon in it.
+    pub name: Box<str>,
+    /// Which of its addresses.
+    pub ip_type: CloudSqlIpType,
+    /// Whether a token stands in for the password.
+    pub iam_login: bool,
+}
+
+impl CloudSqlInstance {
+    /// Project, region and instance, as far as the name has them.
+    fn parts(&self) -> [&str; 3] {
+        let mut parts = self.name.rsplitn(3, ':');
+        let (instance, region) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        [parts.next().unwrap_or_default(), region, instance]
+    }
+
+    /// The project that it is in.
+    pub fn project(&self) -> &str {
+        self.parts()[0]
+    }
+
+    /// The region that its name says.
+    pub fn region(&self) -> &str {
+        self.parts()[1]
+    }
+
+    /// Its name within the project.
+    pub fn instance(&self) -> &str {
+        self.parts()[2]
     }
 }
 
@@ -107,17 +166,6 @@ pub struct DnsAction {
     pub resolver: Option<SocketAddr>,
     /// Values that must be among the answers, in presentation format.
     pub expect: Box<[Box<str>]>,
-}
-
-/// Open a TCP connection.
-#[derive(Clone, Debug)]
-pub struct TcpAction {
-    /// Where to.
-    pub endpoint: Endpoint,
-    /// What to send.
-    pub send: Option<Box<str>>,
-    /// What must come back.
-    pub expect: Option<regex::bytes::Regex>,
 }
 
 /// Open a TLS connection.

@@ -47,9 +47,8 @@ pub async fn account(
 
 /// An ID token for runready's own identity.
 pub async fn own(attempt: &mut Attempt<'_>, audience: &str) -> Result<Issued, Failure> {
-    let Vantage { name, resolver, targets: _ } = attempt.vantage.clone();
     let anywhere = Targets::new(Rules { link_local: true, ..Rules::default() });
-    let vantage = Vantage { name, resolver, targets: anywhere };
+    let vantage = Vantage { targets: anywhere, ..attempt.vantage.clone() };
     let mut attempt = attempt.part(attempt.limit(), "all that was left of the probe's timeout");
     attempt.vantage = &vantage;
     match env::var("GOOGLE_APPLICATION_CREDENTIALS").ok().filter(|path| !path.is_empty()) {

@@ -36,6 +36,22 @@ pub trait Protocol {
     async fn close(&self, session: Self::Session);
 }
 
+/// Whether the stage runs a statement, after the login.
+pub const fn is_statement(stage: Stage) -> bool {
+    matches!(stage, Stage::Initialize | Stage::Query | Stage::Payload)
+}
+
+/// What is being done in a stage after the connection, for people.
+pub fn doing(stage: Stage, target: &str) -> String {
+    let what = match stage {
+        Stage::Initialize => "initialising a connection to",
+        Stage::Query => "querying",
+        Stage::Payload => "fetching a large result from",
+        _ => "logging in to",
+    };
+    format!("{what} {target}")
+}
+
 /// Carries out the probe of a database.
 pub async fn probe<P: Protocol>(protocol: &P, usage: &Usage, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
     if usage.connections > 1 {

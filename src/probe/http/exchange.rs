@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::TryFutureExt;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn;
 use hyper::header::{ACCEPT, CONNECTION, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Method, Response, StatusCode, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -18,12 +18,12 @@ use url::Url;
 
 use super::encoding::{encodings, unpacked};
 use super::frontend;
-use super::preface::Prefaced;
 use crate::api::probes::HttpVersion;
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
 use crate::plan::kinds::{HttpAction, shown_url};
 use crate::probe::driven::Driven;
+use crate::probe::net::http2::{self, Prefaced};
 use crate::probe::net::io_cause;
 use crate::probe::net::tls::Session;
 use crate::probe::{Attempt, MAX_ANSWER};
@@ -73,7 +73,7 @@ where
     let waiting = || format!("waiting for {} {} to be answered", request.method, shown_url(&request.url));
     match action.version {
         HttpVersion::Http1 => {
-            let mut builder = http1::Builder::new();
+            let mut builder = conn::http1::Builder::new();
             builder.max_buf_size(MAX_HEADER);
             let work = async {
                 let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
@@ -87,10 +87,12 @@ where
         }
         HttpVersion::Http2 => {
             let (stream, first) = Prefaced::new(stream);
-            let mut builder = http2::Builder::new(TokioExecutor::new());
+            let mut builder = conn::http2::Builder::new(TokioExecutor::new());
             builder.max_header_list_size(MAX_HEADER as u32);
             // What the connection itself came upon says more than what the request then hears of it.
-            let broken = |error: hyper::Error| first.failure(session).unwrap_or_else(|| broken(Stage::Request, &error));
+            let broken = |error: hyper::Error| {
+                first.failure(Stage::Request, session).unwrap_or_else(|| broken(Stage::Request, &error))
+            };
             let work = async {
                 let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
                 let mut connection = Driven::new(connection);
@@ -227,7 +229,7 @@ pub fn failure(stage: Stage, error: &hyper::Error, session: Option<&Session>) ->
         _ if error.is_parse_too_large() => Cause::ResponseTooLarge,
         _ if error.is_parse() => Cause::ProtocolMismatch,
         Some(Source::Io(io)) => stream_cause(io),
-        Some(Source::Http2(h2)) => http2_cause(h2),
+        Some(Source::Http2(h2)) => http2::cause(h2),
         None if error.is_incomplete_message() || error.is_closed() => Cause::ConnectionClosed,
         // Not closed, but not waited for: the peer spoke before it was asked.
         None if error.is_canceled() && !closed(error) => Cause::ProtocolMismatch,
@@ -276,15 +278,4 @@ fn source(error: &hyper::Error) -> Option<Source<'_>> {
         next = reason.source();
     }
     None
-}
-
-/// The cause of a broken HTTP/2 connection or stream: what the peer says of it (RFC 9113, section 7), or what we found.
-fn http2_cause(error: &h2::Error) -> Cause {
-    match error.reason() {
-        Some(h2::Reason::PROTOCOL_ERROR | h2::Reason::FRAME_SIZE_ERROR | h2::Reason::HTTP_1_1_REQUIRED) => {
-            Cause::ProtocolMismatch
-        }
-        Some(_) if error.is_remote() => Cause::ConnectionClosed,
-        Some(_) | None => Cause::ProtocolMismatch,
-    }
 }

@@ -2,12 +2,12 @@
 //!
 //! Redirects run the stages again, one after the other, within the probe's one deadline.
 
+mod cookies;
 mod encoding;
 pub(super) mod exchange;
 mod expect;
 mod frontend;
 mod kept;
-mod preface;
 
 use std::borrow::Cow;
 
@@ -21,8 +21,8 @@ pub use self::kept::Kept;
 
 use self::exchange::round_trip;
 use super::auth::{authorize, rejected};
-use super::net::connect;
 use super::net::tls::{Session, tls};
+use super::net::{connect, http2};
 use super::{Attempt, MAX_ANSWER};
 use crate::api::probes::HttpVersion;
 use crate::api::{Cause, Stage};
@@ -69,6 +69,7 @@ pub async fn probe(action: &HttpAction, attempt: &mut Attempt<'_>) -> Result<(),
 fn tell(answer: &Answer, attempt: &mut Attempt<'_>) {
     attempt.answer("status", || json!(answer.status.as_u16()));
     attempt.answer("headers", || headers(&answer.headers));
+    attempt.answer("cookies", || cookies::cookies(&answer.headers));
     if attempt.is_asked() && answer.complete && answer.body.len() <= MAX_ANSWER {
         attempt.answer("body", || String::from_utf8_lossy(&answer.body).into());
         if let Ok(json) = serde_json::from_slice(&answer.body) {
@@ -102,9 +103,8 @@ pub async fn visit(action: &HttpAction, request: &Request, attempt: &mut Attempt
     let session = Session::new(&settings(action, request), host, alpn)?;
     let stream = connect::connect(attempt, &endpoint).await?;
     let stream = tls(attempt, &session, host, stream).await?;
-    if action.version == HttpVersion::Http2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
-        let message = format!("{host} does not offer HTTP/2 (ALPN h2) on port {port}");
-        return Err(Failure::new(Cause::ProtocolMismatch, Stage::Tls, message));
+    if action.version == HttpVersion::Http2 {
+        http2::agreed(&stream, &endpoint)?;
     }
     round_trip(action, request, attempt, stream, Some(&session)).await
 }

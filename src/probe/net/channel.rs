@@ -13,6 +13,7 @@ use super::{connect, unix};
 use crate::evidence::Failure;
 use crate::plan::kinds::Way;
 use crate::probe::Attempt;
+use crate::probe::cloudsql::{self, Tunnel};
 
 /// A connection that is ready for the protocol's first byte.
 pub enum Channel {
@@ -20,6 +21,8 @@ pub enum Channel {
     Tcp(TcpStream),
     /// Over a Unix socket.
     Unix(UnixStream),
+    /// Through a tunnel to a Cloud SQL instance.
+    CloudSql(Box<Tunnel>),
 }
 
 /// A channel on which the protocol goes on, in plain text or within TLS.
@@ -36,6 +39,10 @@ impl Channel {
         match way {
             Way::Tcp(endpoint) => connect::connect(attempt, endpoint).await.map(Channel::Tcp),
             Way::Unix(socket) => unix::connect(attempt, socket).await.map(Channel::Unix),
+            Way::CloudSql(instance) => {
+                let tunnel = Box::pin(cloudsql::open(attempt, instance)).await?;
+                Ok(Channel::CloudSql(Box::new(tunnel)))
+            }
         }
     }
 }
@@ -49,21 +56,21 @@ macro_rules! either {
 
 impl AsyncRead for Channel {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        either!(self.get_mut(), Channel::Tcp | Channel::Unix, stream => stream.poll_read(context, buffer))
+        either!(self.get_mut(), Channel::Tcp | Channel::Unix | Channel::CloudSql, stream => stream.poll_read(context, buffer))
     }
 }
 
 impl AsyncWrite for Channel {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        either!(self.get_mut(), Channel::Tcp | Channel::Unix, stream => stream.poll_write(context, bytes))
+        either!(self.get_mut(), Channel::Tcp | Channel::Unix | Channel::CloudSql, stream => stream.poll_write(context, bytes))
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self.get_mut(), Channel::Tcp | Channel::Unix, stream => stream.poll_flush(context))
+        either!(self.get_mut(), Channel::Tcp | Channel::Unix | Channel::CloudSql, stream => stream.poll_flush(context))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self.get_mut(), Channel::Tcp | Channel::Unix, stream => stream.poll_shutdown(context))
+        either!(self.get_mut(), Channel::Tcp | Channel::Unix | Channel::CloudSql, stream => stream.poll_shutdown(context))
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod channel;
 pub mod connect;
+pub mod http2;
 mod once;
 pub mod resolve;
 pub mod targets;

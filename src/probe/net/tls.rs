@@ -68,7 +68,26 @@ impl Session {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        self.connector.connect(self.name.clone(), stream).await.map_err(|error| self.failure(&error))
+        self.shake_hands(stream).await.map_err(|error| self.failure(&error))
+    }
+
+    /// Shakes hands, for those who know more of an error than [`Session::failure`] does.
+    pub async fn shake_hands<S>(&self, stream: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.connector.connect(self.name.clone(), stream).await
+    }
+
+    /// Alternative names and common name of the peer's certificate, as far as it was seen and can be read.
+    pub fn identity(&self) -> (Vec<String>, Option<String>) {
+        let leaf = self.witness.leaf.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((_, certificate)) = leaf.as_deref().and_then(|der| X509Certificate::from_der(der).ok()) else {
+            return (Vec::new(), None);
+        };
+        let mut common = certificate.subject().iter_common_name();
+        let common = common.next().and_then(|name| name.as_str().ok()).map(str::to_owned);
+        (alternative_names(&certificate), common)
     }
 
     /// What a broken TLS connection stands for, during the handshake or (TLS 1.3 client certificates) after it.

@@ -14,6 +14,7 @@ use super::wire::{Method, Seen, Violation};
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure};
 use crate::probe::Attempt;
+use crate::probe::database::{doing, is_statement};
 use crate::probe::net::io_cause;
 use crate::probe::net::tls::Session;
 use crate::reasons::reasons;
@@ -120,22 +121,6 @@ impl Exchange {
         };
         self.failed(cause, stage, &format!("the connection broke: {error}"))
     }
-}
-
-/// What is being done in a stage, for people.
-pub fn doing(stage: Stage, target: &str) -> String {
-    let what = match stage {
-        Stage::Initialize => "initialising a connection to",
-        Stage::Query => "querying",
-        Stage::Payload => "fetching a large result from",
-        _ => "logging in to",
-    };
-    format!("{what} {target}")
-}
-
-/// Whether the stage runs a statement.
-const fn is_statement(stage: Stage) -> bool {
-    matches!(stage, Stage::Initialize | Stage::Query | Stage::Payload)
 }
 
 /// The cause of a refusal.

@@ -304,7 +304,7 @@ async fn ask(action: &PostgresAction, attempt: &mut Attempt<'_>, session: &mut L
             Some(_) | None => Ok(()),
         }
     };
-    let result = attempt.stage(Stage::Query, || answer::doing(Stage::Query, &target), work).await;
+    let result = attempt.stage(Stage::Query, || database::doing(Stage::Query, &target), work).await;
     if let Some(learnt) = learnt {
         learnt.record(attempt);
     }

@@ -1,8 +1,10 @@
 //! Servers that misbehave on purpose, on real sockets. Takes a script, step by step, and plays it to every connection;
-//! counts what it sent. `tls` plays the same scripts behind a handshake, `dns` answers questions, `postgres` and `websocket` know
-//! the bytes of their protocols.
+//! counts what it sent. `tls` plays the same scripts behind a handshake, `dns` answers questions, the others know the bytes
+//! of their protocols.
 
 pub mod dns;
+pub mod http2;
+pub mod mysql;
 pub mod postgres;
 pub mod tls;
 pub mod websocket;
@@ -20,7 +22,7 @@ use tokio::runtime::Runtime;
 use tokio::task::AbortHandle;
 
 /// All servers share some threads, apart from the runtimes of the tests.
-static STAGE: LazyLock<Runtime> = LazyLock::new(|| {
+pub static STAGE: LazyLock<Runtime> = LazyLock::new(|| {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(4).thread_name("hostile").enable_all().build().expect("a runtime")
 });

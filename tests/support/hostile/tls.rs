@@ -59,14 +59,27 @@ impl Tls {
 
     /// [`Tls::play`], elsewhere.
     pub fn play_on(self, address: &str, script: Vec<Step>) -> Server {
+        self.play_after_on(address, Vec::new(), script)
+    }
+
+    /// Plays a script in plain text, then turns to TLS (STARTTLS) and plays another.
+    pub fn play_after(self, plain: Vec<Step>, script: Vec<Step>) -> Server {
+        self.play_after_on("127.0.0.1:0", plain, script)
+    }
+
+    fn play_after_on(self, address: &str, plain: Vec<Step>, script: Vec<Step>) -> Server {
+        let plain: Arc<[Step]> = plain.into();
         let acceptor = self.acceptor();
         let script: Arc<[Step]> = script.into();
-        Server::start(listener(address), move |stream, sent| {
-            let (acceptor, script) = (acceptor.clone(), script.clone());
+        Server::start(listener(address), move |mut stream, sent| {
+            let (acceptor, plain, script) = (acceptor.clone(), plain.clone(), script.clone());
             async move {
                 let reset = matches!(script.last(), Some(Step::Reset));
                 if reset {
                     stream.set_zero_linger().expect("our own socket");
+                }
+                if play(&mut stream, &plain, &sent).await.is_err() {
+                    return;
                 }
                 match acceptor.accept(stream).into_fallible().await {
                     Ok(mut stream) => {

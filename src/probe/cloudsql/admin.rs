@@ -1,0 +1,343 @@
+//! What is asked of Google's Cloud SQL Admin API: an instance's connect settings and an ephemeral certificate. Does network I/O.
+//!
+//! The client, its credentials and the key are made at the first question. Each question is asked once: the client's own
+//! retries are off. Time bounds it, because the client reads answers of any length.
+
+use std::time::Duration;
+
+use google_cloud_auth::credentials::{AccessTokenCredentials, Builder, anonymous};
+use google_cloud_gax::error::Error;
+use google_cloud_gax::error::rpc::StatusDetails;
+use google_cloud_gax::retry_policy::NeverRetry;
+use google_cloud_sql_v1::client::SqlConnectService;
+use jiff::Timestamp;
+use rsa::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
+use rsa::rand_core::OsRng;
+use rsa::{RsaPrivateKey, RsaPublicKey};
+use rustls_pki_types::PrivateKeyDer;
+use tokio::sync::{Mutex, OnceCell};
+use tokio::time::timeout;
+use url::{Host, Url};
+
+use super::connector::Refusal;
+use super::pass::{Certificate, Settings};
+use crate::api::{Cause, Stage};
+use crate::evidence::Failure;
+use crate::plan::kinds::CloudSqlInstance;
+
+/// Scope of a token for the Admin API.
+const ADMIN_SCOPE: &str = "https://www.googleapis.com/auth/sqlservice.admin";
+/// Scope of the token that stands in for a password.
+const LOGIN_SCOPE: &str = "https://www.googleapis.com/auth/sqlservice.login";
+/// Longest wait for a token.
+const TOKEN_LIMIT: Duration = Duration::from_secs(5);
+/// Longest wait for an answer of the API.
+const CALL_LIMIT: Duration = Duration::from_secs(10);
+/// The size of the key that certificates are issued for.
+const KEY_BITS: usize = 2048;
+
+/// How Google's APIs are asked.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// Where the Cloud SQL Admin API is. None: at Google.
+    pub endpoint: Option<Endpoint>,
+    /// As whom.
+    pub credentials: Credentials,
+}
+
+/// As whom Google's APIs are asked.
+#[derive(Clone, Debug, Default)]
+pub enum Credentials {
+    /// Application Default Credentials: a file, or the metadata server.
+    #[default]
+    Default,
+    /// As nobody: for a stand-in that asks for no token.
+    Anonymous,
+    /// As this one.
+    Given(AccessTokenCredentials),
+}
+
+/// The base URL of an API: https, or http on this very machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint(String);
+
+impl std::str::FromStr for Endpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let url: Url = text.parse().map_err(|error| format!("{text:?} is no URL: {error}"))?;
+        let local = match url.host() {
+            Some(Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(Host::Ipv6(ip)) => ip.is_loopback(),
+            Some(Host::Domain(name)) => name == "localhost",
+            None => false,
+        };
+        let bare = url.path() == "/" && url.query().is_none() && url.username().is_empty() && url.password().is_none();
+        match (url.scheme(), bare) {
+            ("https", true) => Ok(Endpoint(text.trim_end_matches('/').to_owned())),
+            ("http", true) if local => Ok(Endpoint(text.trim_end_matches('/').to_owned())),
+            ("http", true) => {
+                Err(format!("{text:?}: http would send tokens in plain text; it is for this machine alone"))
+            }
+            _ => Err(format!("{text:?} must be a scheme and a host, such as https://sqladmin.example.internal")),
+        }
+    }
+}
+
+/// Asks the API. Empty until it is first used.
+#[derive(Default)]
+pub struct Admin {
+    access: Access,
+    client: Mutex<Option<Client>>,
+    key: OnceCell<Key>,
+}
+
+#[derive(Clone)]
+struct Client {
+    service: SqlConnectService,
+    credentials: Option<AccessTokenCredentials>,
+}
+
+/// The key that certificates are issued for: one for all instances, kept in memory alone.
+struct Key {
+    secret: PrivateKeyDer<'static>,
+    public: String,
+}
+
+impl Admin {
+    /// Asks in that way.
+    pub fn new(access: Access) -> Self {
+        Admin { access, ..Admin::default() }
+    }
+
+    /// The client, with a token at hand.
+    async fn client(&self, stage: Stage) -> Result<Client, Refusal> {
+        let mut slot = self.client.lock().await;
+        if slot.is_none() {
+            *slot = Some(self.build(stage).await?);
+        }
+        let client = slot.clone().ok_or_else(|| ours(stage, "no client"))?;
+        drop(slot);
+        if let Some(credentials) = &client.credentials
+            && let Err(refusal) = token(credentials, stage).await
+        {
+            // Credentials that have failed for good never try again: the next question makes new ones.
+            *self.client.lock().await = None;
+            return Err(refusal);
+        }
+        Ok(client)
+    }
+
+    async fn build(&self, stage: Stage) -> Result<Client, Refusal> {
+        // Does nothing where the program has set one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let credentials = self.credentials(ADMIN_SCOPE, stage)?;
+        let mut builder = SqlConnectService::builder().with_retry_policy(NeverRetry).with_attempt_timeout(CALL_LIMIT);
+        if let Some(Endpoint(url)) = &self.access.endpoint {
+            builder = builder.with_endpoint(url);
+        }
+        builder = match &credentials {
+            Some(credentials) => builder.with_credentials(credentials.clone()),
+            None => builder.with_credentials(anonymous::Builder::new().build()),
+        };
+        // Reads the system's CA certificates, which takes a processor's time.
+        let runtime = tokio::runtime::Handle::current();
+        let built = tokio::task::spawn_blocking(move || runtime.block_on(builder.build())).await;
+        let service = built.map_err(|error| ours(stage, &format!("can't make a client: {error}")))?;
+        let service = service.map_err(|error| ours(stage, &format!("can't make a client: {}", told(&error))))?;
+        Ok(Client { service, credentials })
+    }
+
+    fn credentials(&self, scope: &str, stage: Stage) -> Result<Option<AccessTokenCredentials>, Refusal> {
+        match &self.access.credentials {
+            Credentials::Anonymous => Ok(None),
+            Credentials::Given(credentials) => Ok(Some(credentials.clone())),
+            Credentials::Default => Builder::default()
+                .with_scopes([scope])
+                .build_access_token_credentials()
+                .map(Some)
+                .map_err(|error| no_token(stage, &told(&error))),
+        }
+    }
+
+    /// The token that an instance takes instead of a password.
+    async fn login(&self) -> Result<String, Refusal> {
+        match self.credentials(LOGIN_SCOPE, Stage::Certificate)? {
+            Some(credentials) => token(&credentials, Stage::Certificate).await,
+            None => Err(no_token(Stage::Certificate, "iamLogin needs a token, and credentials are switched off")),
+        }
+    }
+
+    async fn key(&self) -> Result<&Key, Refusal> {
+        let make = || async {
+            let made = tokio::task::spawn_blocking(Key::make).await;
+            made.map_err(|error| error.to_string()).flatten()
+        };
+        self.key
+            .get_or_try_init(make)
+            .await
+            .map_err(|error| ours(Stage::Certificate, &format!("can't make a key: {error}")))
+    }
+}
+
+impl Key {
+    /// Takes a moment of a processor.
+    fn make() -> Result<Key, String> {
+        let secret = RsaPrivateKey::new(&mut OsRng, KEY_BITS).map_err(|error| error.to_string())?;
+        let public =
+            RsaPublicKey::from(&secret).to_public_key_pem(LineEnding::LF).map_err(|error| error.to_string())?;
+        let der = secret.to_pkcs8_der().map_err(|error| error.to_string())?;
+        let secret = PrivateKeyDer::try_from(der.as_bytes().to_vec()).map_err(str::to_owned)?;
+        Ok(Key { secret, public })
+    }
+}
+
+/// Asks for an instance's connect settings.
+pub async fn settings(admin: &Admin, instance: &CloudSqlInstance) -> Result<Settings, Refusal> {
+    let client = admin.client(Stage::Settings).await?;
+    let call =
+        client.service.get_connect_settings().set_project(instance.project()).set_instance(instance.instance()).send();
+    let answer = answered(Stage::Settings, instance, call).await?;
+    Ok(Settings::read(&answer))
+}
+
+/// Asks for an ephemeral certificate.
+pub async fn certificate(admin: &Admin, instance: &CloudSqlInstance) -> Result<Certificate, Refusal> {
+    let client = admin.client(Stage::Certificate).await?;
+    let key = admin.key().await?;
+    let mut call = client
+        .service
+        .generate_ephemeral_cert()
+        .set_project(instance.project())
+        .set_instance(instance.instance())
+        .set_public_key(&key.public);
+    if instance.iam_login {
+        call = call.set_access_token(admin.login().await?);
+    }
+    let answer = answered(Stage::Certificate, instance, call.send()).await?;
+    let unusable = |cause, why: &str| Refusal {
+        failure: Failure::new(
+            cause,
+            Stage::Certificate,
+            format!("the ephemeral certificate for {} {why}", instance.name),
+        ),
+        status: None,
+        pause: None,
+    };
+    let pem = answer.ephemeral_cert.map(|certificate| certificate.cert).unwrap_or_default();
+    let certificate = Certificate::read(&pem, key.secret.clone_key())
+        .map_err(|why| unusable(Cause::CloudSqlCertificateFailed, &why))?;
+    if certificate.expired(Timestamp::now()) {
+        let why = format!("expired at {} already: is the clock here right?", certificate.not_after);
+        return Err(unusable(Cause::CloudSqlCertificateExpired, &why));
+    }
+    Ok(certificate)
+}
+
+async fn token(credentials: &AccessTokenCredentials, stage: Stage) -> Result<String, Refusal> {
+    let credentials = credentials.clone();
+    // A task of its own: the library panics where the task that renews its token has ended.
+    let asking = tokio::spawn(async move { credentials.access_token().await });
+    match timeout(TOKEN_LIMIT, asking).await {
+        Ok(Ok(Ok(token))) => Ok(token.token),
+        Ok(Ok(Err(error))) => Err(no_token(stage, &told(&error))),
+        Ok(Err(error)) => Err(no_token(stage, &error.to_string())),
+        Err(_) => Err(no_token(stage, &format!("no answer within {}s", TOKEN_LIMIT.as_secs()))),
+    }
+}
+
+async fn answered<T>(
+    stage: Stage,
+    instance: &CloudSqlInstance,
+    call: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Refusal> {
+    match timeout(CALL_LIMIT, call).await {
+        Ok(answer) => answer.map_err(|error| refusal(&error, stage, instance)),
+        Err(_) => {
+            let message = format!("{}: no answer within {}s", asking(stage, instance), CALL_LIMIT.as_secs());
+            Err(Refusal { failure: Failure::new(Cause::CloudSqlApiFailed, stage, message), status: None, pause: None })
+        }
+    }
+}
+
+fn asking(stage: Stage, instance: &CloudSqlInstance) -> String {
+    let what = if stage == Stage::Certificate { "an ephemeral certificate for" } else { "the connect settings of" };
+    format!("asking the Cloud SQL Admin API for {what} {}", instance.name)
+}
+
+/// What an answer that is none stands for.
+fn refusal(error: &Error, stage: Stage, instance: &CloudSqlInstance) -> Refusal {
+    let status = error.http_status_code();
+    let cause = match status {
+        Some(401) => Cause::CredentialsFailed,
+        Some(403) => Cause::CloudSqlPermissionDenied,
+        Some(404) => Cause::CloudSqlInstanceNotFound,
+        Some(429) => Cause::CloudSqlThrottled,
+        Some(_) if stage == Stage::Certificate => Cause::CloudSqlCertificateFailed,
+        Some(_) => Cause::CloudSqlApiFailed,
+        None if error.is_authentication() => Cause::CredentialsFailed,
+        None if error.is_deserialization() && stage == Stage::Certificate => Cause::CloudSqlCertificateFailed,
+        None => Cause::CloudSqlApiFailed,
+    };
+    let came = match (status, error.status()) {
+        (Some(status), Some(said)) => format!("HTTP {status}: {}", said.message),
+        (Some(status), None) => format!("HTTP {status}"),
+        (None, _) => told(error),
+    };
+    let disabled = if is_disabled(error) { " (the API is not enabled in that project)" } else { "" };
+    let message = format!("{}: {came}{disabled}", asking(stage, instance));
+    Refusal { failure: Failure::new(cause, stage, message), status, pause: pause(error) }
+}
+
+fn is_disabled(error: &Error) -> bool {
+    let details = error.status().map(|status| status.details.as_slice()).unwrap_or_default();
+    details.iter().any(|detail| matches!(detail, StatusDetails::ErrorInfo(info) if info.reason == "SERVICE_DISABLED"))
+}
+
+/// How long the server wants to be left alone (RFC 9110, Retry-After, in seconds).
+fn pause(error: &Error) -> Option<Duration> {
+    let seconds = error.http_headers()?.get("retry-after")?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+fn no_token(stage: Stage, why: &str) -> Refusal {
+    let message = format!("getting an OAuth token to ask the Cloud SQL Admin API with: {why}");
+    Refusal { failure: Failure::new(Cause::CredentialsFailed, stage, message), status: None, pause: None }
+}
+
+fn ours(stage: Stage, why: &str) -> Refusal {
+    Refusal { failure: Failure::new(Cause::ProberError, stage, why), status: None, pause: None }
+}
+
+/// An error with what it comes of: the outermost says little.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let more = source.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        next = source.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_https_or_on_this_machine_and_has_no_path() {
+        for good in
+            ["https://sqladmin.p.googleapis.com", "https://10.0.0.1/", "http://127.0.0.1:8080", "http://[::1]:1"]
+        {
+            assert!(good.parse::<Endpoint>().is_ok(), "{good}");
+        }
+        for bad in
+            ["", "sqladmin", "http://10.0.0.1", "http://sqladmin.example", "https://a/b", "https://u:p@a", "ftp://a"]
+        {
+            assert!(bad.parse::<Endpoint>().is_err(), "{bad}");
+        }
+    }
+}

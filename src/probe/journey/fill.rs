@@ -1,0 +1,79 @@
+//! A step's action with the values of earlier steps in it. No I/O. What it says never holds a value.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use url::Url;
+
+use super::{Values, value};
+use crate::api::Cause;
+use crate::evidence::Failure;
+use crate::plan::Action;
+use crate::plan::kinds::{Filling, JourneyStep, WebsocketStep};
+use crate::plan::template::{Form, Template};
+
+/// What a step does, with the values in their places.
+pub fn filled<'s>(step: &'s JourneyStep, values: &Values) -> Result<Cow<'s, Action>, Failure> {
+    let action = step.probe.action.as_deref().map_err(Clone::clone)?;
+    if step.fillings.is_empty() {
+        return Ok(Cow::Borrowed(action));
+    }
+    let mut action = action.clone();
+    for filling in &step.fillings {
+        match (&mut action, filling) {
+            (Action::Http(http), Filling::Url(template)) => http.url = url(&http.url, template, values)?,
+            (Action::Http(http), Filling::Header(name, template)) => header(&mut http.headers, name, template, values)?,
+            (Action::Http(http), Filling::Body(template, form)) => {
+                http.body = Bytes::from(template.fill(*form, |name| value(values, name)));
+            }
+            (Action::Websocket(websocket), Filling::Url(template)) => {
+                websocket.url = url(&websocket.url, template, values)?;
+            }
+            (Action::Websocket(websocket), Filling::Header(name, template)) => {
+                header(&mut websocket.headers, name, template, values)?;
+            }
+            (Action::Websocket(websocket), Filling::Send(index, template, form)) => {
+                let text = template.fill(*form, |name| value(values, name));
+                let place = websocket.steps.get_mut(*index);
+                place.into_iter().for_each(|step| *step = WebsocketStep::Send(text.as_str().into()));
+            }
+            (_, Filling::Url(_) | Filling::Header(..) | Filling::Body(..) | Filling::Send(..)) => {
+                return Err(Failure::before_start(
+                    Cause::ProberError,
+                    "the step has no place for a value: a defect of runready",
+                ));
+            }
+        }
+    }
+    Ok(Cow::Owned(action))
+}
+
+fn unfit(name: &str, what: &str) -> Failure {
+    Failure::before_start(Cause::CaptureMissing, format!("the value of ${{{name}}} {what}"))
+}
+
+/// The URL, which leads where its sample leads. A segment of dots would climb in the path, however it is escaped.
+fn url(sample: &Url, template: &Template, values: &Values) -> Result<Url, Failure> {
+    if let Some(name) = template.names().find(|name| matches!(value(values, name), "." | "..")) {
+        return Err(unfit(name, "is made of dots, which no path can hold"));
+    }
+    let filled = template.fill(Form::Url, |name| value(values, name));
+    match Url::parse(&filled) {
+        Ok(url) if url.origin() == sample.origin() => Ok(url),
+        Ok(_) | Err(_) => Err(unfit(template.names().next().unwrap_or_default(), "makes no URL of this host")),
+    }
+}
+
+fn header(headers: &mut HeaderMap, name: &HeaderName, template: &Template, values: &Values) -> Result<(), Failure> {
+    let text = template.fill(Form::Raw, |name| value(values, name));
+    let mut filled = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| {
+        unfit(
+            template.names().next().unwrap_or_default(),
+            &format!("holds characters that the header {name} can't carry"),
+        )
+    })?;
+    filled.set_sensitive(true);
+    headers.append(name.clone(), filled);
+    Ok(())
+}

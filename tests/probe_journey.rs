@@ -1,0 +1,112 @@
+//! Tries the `journey` kind itself: what it captures, what it may take, and what it does with hostile values. The whole way
+//! through a service is tried in golden_path.
+
+use std::sync::OnceLock;
+
+use runready::api::{Cause, Stage};
+use runready::evidence::Evidence;
+use serde_json::{Value, json};
+
+use crate::support::agent::{Agent, Broken, CHAT, PASSWORD, SESSION, TOKEN};
+use crate::support::hostile::{Server, Step, say};
+use crate::support::probe::{Case, Row, try_all};
+
+/// Every case, tried once per process.
+pub fn rows() -> &'static [Row] {
+    static ROWS: OnceLock<Vec<Row>> = OnceLock::new();
+    ROWS.get_or_init(|| try_all([captures(), budgets(), values()].into_iter().flatten().collect()))
+}
+
+fn walking(failure: &str, steps: Value) -> Case {
+    let secret = json!([{"name": "password", "secretRef": {"name": "user", "key": "password"}}]);
+    Case::new(failure, json!({"journey": {"secrets": secret, "steps": steps}}))
+        .secret("user", &[("password", PASSWORD)])
+        .look(shows_no_secret)
+}
+
+fn shows_no_secret(evidence: &Evidence) {
+    let shown = format!("{evidence:?}");
+    for secret in [PASSWORD, TOKEN, SESSION, CHAT] {
+        assert!(!shown.contains(secret), "{secret} is in {shown}");
+    }
+}
+
+fn login(agent: &Agent) -> Value {
+    let body = "{\"password\": \"${password}\"}";
+    let http = json!({"url": format!("http://{}/auth/login", agent.address()), "method": "POST", "body": body});
+    let capture = json!([{"name": "token", "jsonPath": "$.access_token"}, {"name": "session", "cookie": "session"}]);
+    json!({"name": "login", "http": http, "capture": capture})
+}
+
+fn chat(agent: &Agent, name: &str) -> Value {
+    let header = json!([{"name": "Authorization", "value": "Bearer ${token}"}]);
+    let steps = json!([{"expect": "ready"}, {"send": "hello"}, {"expect": "done"}]);
+    let url = format!("ws://{}/chat", agent.address());
+    json!({"name": name, "websocket": {"url": url, "headers": header, "steps": steps}})
+}
+
+fn captures() -> Vec<Case> {
+    let agent = |broken| Agent::start(broken);
+    let (well, without, asserted) = (agent(Broken::Nothing), agent(Broken::LoginWithoutToken), agent(Broken::Nothing));
+    let rule = json!(["json.access_token == 'another'"]);
+    let mut with_rule = login(&asserted);
+    with_rule["assert"] = rule;
+    vec![
+        walking("nothing: a login and a chat", json!([login(&well), chat(&well, "chat")])).keep(well),
+        walking("a login without a token", json!([login(&without), chat(&without, "chat")]))
+            .fails(Cause::CaptureMissing, Stage::Assert)
+            .says("step 1 of 2, login: nothing can be captured as token: the answer has nothing at $.access_token")
+            .keep(without),
+        walking("a rule that does not hold for a captured value", json!([with_rule]))
+            .fails(Cause::AssertionFailed, Stage::Assert)
+            .says("step 1 of 1, login: ")
+            .keep(asserted),
+    ]
+}
+
+fn budgets() -> Vec<Case> {
+    let (slow, silent) = (Agent::start(Broken::AgentSlow), Agent::start(Broken::AgentSilent));
+    let mut limited = chat(&silent, "chat");
+    limited["timeout"] = json!("300ms");
+    vec![
+        walking("steps that are too slow together", json!([login(&slow), chat(&slow, "one"), chat(&slow, "two")]))
+            .field("journey", "budget", json!("2200ms"))
+            .fails(Cause::JourneyBudgetExceeded, Stage::Messages)
+            .says("step 3 of 3, two: ")
+            .keep(slow),
+        walking("a step that is slower than its own limit", json!([login(&silent), limited]))
+            .fails(Cause::ResponseTimeout, Stage::Messages)
+            .says("(the step's own limit)")
+            .keep(silent),
+    ]
+}
+
+/// What a peer answers must not lead a later step astray.
+fn values() -> Vec<Case> {
+    let answering = |value: &str| {
+        let body = json!({"id": value}).to_string();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+        Server::play(vec![Step::AwaitText("\r\n\r\n"), say(&(head + &body))])
+    };
+    let using = |server: &Server, used: Value| {
+        let first = json!({"name": "first", "http": {"url": format!("http://{}/", server.address())}, "capture": [{"name": "id", "jsonPath": "$.id"}]});
+        json!([first, {"name": "second", "http": used}])
+    };
+    let (dots, lines) = (answering(".."), answering("a\r\nx-admin: yes"));
+    let climb = using(&dots, json!({"url": format!("http://{}/items/${{id}}/x", dots.address())}));
+    let header = json!([{"name": "X-Id", "value": "${id}"}]);
+    let split = using(&lines, json!({"url": format!("http://{}/", lines.address()), "headers": header}));
+    let unfit = |failure: &str, steps: Value, says: &str, server: Server| {
+        let case = Case::new(failure, json!({"journey": {"steps": steps}}));
+        case.fails_before_any_stage(Cause::CaptureMissing).says(says).keep(server)
+    };
+    vec![
+        unfit("a value that would climb in a path", climb, "made of dots", dots),
+        unfit("a value that would split a header", split, "the header x-id can't carry", lines),
+    ]
+}
+
+#[test]
+fn a_journey_ends_in_its_cause_and_shows_nothing_secret() {
+    assert!(rows().len() > 6);
+}
