@@ -28,7 +28,7 @@ const PART: &str = "load";
 /// Requests each second.
 const RATE: u32 = 20_000;
 /// What a request may cost, as a multiple of what it costs the bare loop.
-const MOST_OF_BARE: f64 = 3.0;
+const MOST_OF_BARE: f64 = 1.5;
 
 /// Measures what a load costs, and how exact it is.
 #[derive(Debug, Parser)]
@@ -47,12 +47,14 @@ fn main() -> ExitCode {
         return server::serve(core.parse().expect("a number"));
     }
     let Args { seconds, bench: _ } = Args::parse();
+    // Before we keep to one of its cores.
+    let machine = meter::machine();
     let mut table = Table::default();
     match core::two() {
         Ok(cores) => measure(cores, seconds, &mut table),
         Err(why) => table.unmeasured(PART, &why),
     }
-    println!("{}\n{table}", meter::machine());
+    println!("{machine}\n{table}");
     if table.all_within() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
