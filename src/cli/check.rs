@@ -34,7 +34,7 @@ const AT_ONCE: usize = 64;
   runready check -f check.yaml               One table, once
   runready check -f checks/ -o wide          All below checks/, with messages
   runready check -f checks/ --watch          Again and again, until Ctrl-C
-  runready check -f checks/ --load           With the loads that the checks declare
+  runready check -f checks/ --load           With the loads of the checks
   kustomize build . | runready check -f -    What is about to be applied
   runready check -f check.yaml -o junit > out.xml
   RUNREADY_SECRET_DB_PASSWORD=... runready check -f check.yaml

@@ -234,7 +234,7 @@ mod tests {
             ),
             ("status == 200 && rows > 1", 18, "`rows` is not known here"),
             ("json.items.all(x, y == 1)", 19, "`y` is not known here"),
-            ("stages.conect < duration('1s')", 8, "there is no stage `conect`; there are resolve, connect"),
+            ("stages.conect < duration('1s')", 8, "there is no stage `conect`; there are token, settings"),
             ("body.include('x')", 6, "there is no function `include`"),
             ("body.matches('(a')", 15, "is not a regular expression"),
             ("json.map(x, [x]).size() > 1", 6, "`map` is not offered"),
