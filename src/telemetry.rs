@@ -31,8 +31,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// What is logged unless `RUST_LOG` says otherwise. The client's own reports of a failed request say nothing that ours do not.
-pub const DEFAULT_FILTER: &str = "info,kube_client::client::builder=off,kube_runtime::watcher=error";
+/// What is logged unless `RUST_LOG` says otherwise. The clients' own reports of a failed request say nothing that ours do not.
+pub const DEFAULT_FILTER: &str = "info,kube_client::client::builder=off,kube_runtime::watcher=error,tiberius=off";
 
 /// Starts logging to standard error. `RUST_LOG` chooses what is logged; without it, `filter` does.
 ///

@@ -38,6 +38,8 @@ mod probe_postgres;
 mod probe_postgres_hostile;
 mod probe_redis;
 mod probe_redis_hostile;
+mod probe_sqlserver;
+mod probe_sqlserver_hostile;
 mod probe_table;
 mod probe_tcp;
 mod probe_tcp_steps;

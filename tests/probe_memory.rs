@@ -16,6 +16,7 @@ use crate::support::hostile::postgres::{
 };
 use crate::support::hostile::websocket::{BINARY, TEXT_BEGINS, TEXT_GOES_ON, announced, frame, upgrading};
 use crate::support::hostile::{Server, Step, listener, say};
+use crate::support::tds::{self, Tds, token};
 use crate::support::wait::until;
 
 /// Most that a hostile server may cost, in KiB above a healthy one: a body of 1 MiB, with the buffers on its way.
@@ -32,6 +33,7 @@ fn check(mut probe: Value) -> (Value, u64) {
     });
     let mut child = Command::new(env!("CARGO_BIN_EXE_runready"))
         .args(["check", "-f", "-", "-o", "json"])
+        .env("RUNREADY_SECRET_DB_PASSWORD", tds::PASSWORD)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -80,6 +82,14 @@ fn mysql(script: Vec<Step>) -> (Server, Value) {
     let server = Server::play(script);
     let tls = json!({"mode": "Disable"});
     let probe = json!({"mysql": {"host": "127.0.0.1", "port": server.port(), "user": "app", "tls": tls}});
+    (server, probe)
+}
+
+fn sqlserver(script: Vec<Step>) -> (Server, Value) {
+    let server = Tds::new().play_on("SELECT 1", script).start();
+    let tls = json!({"mode": "Disable"});
+    let probe = json!({"sqlserver": {"host": "127.0.0.1", "port": server.port(), "user": tds::USER,
+        "passwordSecretRef": {"name": "db", "key": "password"}, "tls": tls}});
     (server, probe)
 }
 
@@ -202,6 +212,30 @@ fn servers_that_send_without_end_cost_little_memory() {
             "mysql: 4096 columns with names of 60 KB",
             "ResponseTooLarge",
             own(to_mysql(vec![Step::Send(mysql::packet(1, &[0xfc, 0, 0x10])), Step::Endless(long_names())])),
+        ),
+        (
+            "sqlserver: endless rows",
+            "ResponseTooLarge",
+            own(sqlserver(vec![
+                Step::Send(tds::talk::open(&token::integer_column("n"))),
+                Step::Endless(tds::talk::open(&token::integer(7).repeat(600))),
+            ])),
+        ),
+        (
+            "sqlserver: a value that goes on and on",
+            "ResponseTooLarge",
+            own(sqlserver(vec![
+                Step::Send(tds::talk::open(&token::endless_text())),
+                Step::Endless(tds::talk::open(&token::part(4000, 4000))),
+            ])),
+        ),
+        (
+            "sqlserver: a value of 2 GiB",
+            "ResponseTooLarge",
+            own(sqlserver(vec![
+                Step::Send(tds::talk::open(&[token::endless_text(), token::part(0x7fff_ffff, 0)].concat())),
+                Step::Endless(tds::talk::open(&[b'x'; 4000])),
+            ])),
         ),
     ];
     for (what, cause, (_server, probe)) in cases {

@@ -21,13 +21,17 @@ fn serve(lab: &Lab, script: Vec<Step>) -> Server {
     Server::play_on(lab.at_server(|| listener(&format!("{SERVER}:0"))), script)
 }
 
-fn kinds(port: u16) -> [(&'static str, Value); 5] {
+fn kinds(port: u16) -> [(&'static str, Value); 6] {
     let tls = json!({"mode": "Disable"});
     [
         ("tcp", json!({"host": SERVER, "port": port})),
         ("tls", json!({"host": SERVER, "port": port})),
         ("http", json!({"url": format!("http://{SERVER}:{port}/")})),
         ("mysql", json!({"host": SERVER, "port": port, "user": "app", "tls": tls})),
+        (
+            "sqlserver",
+            json!({"host": SERVER, "port": port, "user": "app", "passwordSecretRef": {"name": "db", "key": "password"}, "tls": tls}),
+        ),
         ("postgres", json!({"host": SERVER, "port": port, "database": DATABASE, "user": "app", "tls": tls})),
     ]
 }
@@ -61,7 +65,8 @@ fn unreachable(lab: &Lab) -> Vec<Row> {
         lab.fault(fault);
         let limit = if cause == Cause::ConnectTimeout { 700 } else { 5000 };
         let case = |(kind, probe): (&str, Value)| {
-            Case::new(failure, json!({kind: probe})).fails(cause, Stage::Connect).timeout(limit)
+            let case = Case::new(failure, json!({kind: probe})).secret("db", &[("password", "hunter2")]);
+            case.fails(cause, Stage::Connect).timeout(limit)
         };
         let mut cases: Vec<Case> = kinds(server.port()).into_iter().map(case).collect();
         let dns = Case::new(failure, json!({"dns": {"name": "db.test", "resolver": SERVER}}));

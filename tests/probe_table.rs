@@ -33,6 +33,8 @@ fn every_cause_has_been_seen_and_the_table_is_printed() {
         crate::probe_tcp_steps::rows(),
         crate::probe_redis_hostile::rows(),
         crate::probe_redis::rows(),
+        crate::probe_sqlserver::rows(),
+        crate::probe_sqlserver_hostile::rows(),
         crate::probe_grpc::rows(),
         crate::probe_grpc_hostile::rows(),
         crate::probe_journey::rows(),

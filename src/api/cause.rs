@@ -100,7 +100,7 @@ causes! {
     ConnectionClosed => Application, "Look at the server's log: it accepted the connection and then hung up.";
     /// The server does not speak TLS on this port, although the check demands it.
     TlsNotOffered => Application, "Turn TLS on at the server, or lower the check's TLS mode if plain text is meant.";
-    /// The server lets nobody in over plain text (MySQL error 3159, require_secure_transport), and the check asks for no TLS.
+    /// The server lets nobody in over plain text (MySQL error 3159, require_secure_transport; SQL Server: Force Encryption), and the check asks for no TLS.
     TlsRequired => Application, "Set the check's TLS mode to Require, VerifyCa or VerifyFull.";
     /// The TLS handshake did not finish in time.
     TlsTimeout => Application, "The port answers TCP but not TLS: check that it is a TLS port and that the server is not overloaded. If both are so, the server's certificate may be the first message that is larger than the path's packets: see payloadBytes and LargePacketsLost.";
@@ -124,23 +124,23 @@ causes! {
     ProtocolMismatch => Application, "Check host and port: another service listens there, or a proxy answers in its place.";
     /// The server accepted the connection but did not answer the protocol's first message in time.
     HandshakeTimeout => Database, "The server accepts connections but does not serve them: look at its load, its connection limit, and any proxy in front of it.";
-    /// The database is starting up or recovering and takes no connections yet (SQLSTATE 57P03; Redis: LOADING).
+    /// The database is starting up or recovering and takes no connections yet (SQLSTATE 57P03; Redis: LOADING; SQL Server errors 18401, 40613).
     ServerStarting => Database, "Wait for the start or recovery to finish; if it does not, look at the database's log.";
     /// The database is shutting down (SQLSTATE 57P01, 57P02; MySQL error 1053).
     ServerShuttingDown => Database, "Find out who stops it: maintenance, a failover or a restart; look at the instance's operations.";
-    /// The database has no connection left, in all or for this user (SQLSTATE 53300; MySQL errors 1040, 1203, 1226; Redis: maxclients).
-    TooManyConnections => Database, "Find what holds the connections (pg_stat_activity, SHOW PROCESSLIST, CLIENT LIST), bound the services' pools, or raise the limit (max_connections, maxclients).";
+    /// The database has no connection left, in all or for this user (SQLSTATE 53300; MySQL errors 1040, 1203, 1226; Redis: maxclients; SQL Server errors 10928, 10929, 17809).
+    TooManyConnections => Database, "Find what holds the connections (pg_stat_activity, SHOW PROCESSLIST, CLIENT LIST, sys.dm_exec_sessions), bound the services' pools, or raise the limit (max_connections, maxclients, user connections).";
     /// The server has blocked the host that the probe comes from, after too many connections of it that came to nothing (MySQL error 1129).
     HostBlocked => Database, "Run FLUSH HOSTS (MySQL 8: TRUNCATE TABLE performance_schema.host_cache), then find what connects and hangs up: bare TCP health checks do, or a broken client; raise max_connect_errors if they must.";
-    /// The server refused the credentials (SQLSTATE 28P01; MySQL error 1045; Redis: WRONGPASS).
+    /// The server refused the credentials (SQLSTATE 28P01; MySQL error 1045; Redis: WRONGPASS; SQL Server errors 18456, 18487, 18488).
     AuthenticationFailed => Application, "Check the user and the password in the Secret: it may have been rotated on one side only.";
     /// The server asks for an authentication method that can't be served with what the check has.
     AuthenticationMethodUnsupported => Application, "Give the check what the method needs (a password, say), or change what the server asks of this role (pg_hba.conf, the account's plugin).";
     /// The server did not decide on the credentials in time.
     AuthenticationTimeout => Database, "The server answers but authentication hangs: look at its load, and at LDAP, PAM or another service that it asks.";
-    /// The server lets this role in from nowhere, or not in this way (SQLSTATE 28000, 42501; MySQL errors 1044, 1130, 1142; Redis: NOPERM, DENIED).
+    /// The server lets this role in from nowhere, or not in this way (SQLSTATE 28000, 42501; MySQL errors 1044, 1130, 1142; Redis: NOPERM, DENIED; SQL Server errors 229, 18470, 18486).
     AccessDenied => Application, "Check the role's privileges and the server's access rules (pg_hba.conf, authorized networks, TLS required; Redis: the user's ACL, protected mode).";
-    /// The database does not exist (SQLSTATE 3D000; MySQL error 1049).
+    /// The database does not exist, or SQL Server does not open it for this login (SQLSTATE 3D000; MySQL error 1049; SQL Server error 4060).
     DatabaseNotFound => Application, "Check the database name, or create the database.";
     /// The server failed for a reason of its own: memory, disk, an internal error (SQLSTATE classes 53, 57, 58 and XX), or one that it gives at login and that has no cause here.
     ServerError => Database, "Read the error's code and message, and look at the database's log, disk and memory.";
@@ -152,7 +152,7 @@ causes! {
     MasterDown => Database, "Find out why the replica does not reach its master: a failover under way, the network between the two, or a master whose password changed.";
     /// Small results come through and large ones don't: full-size packets are lost on the way (a path MTU that nobody reports).
     LargePacketsLost => Network, "Make packets fit the path: Google Cloud's VPC networks carry 1460 bytes by default, a VPN or interconnect less. Let ICMP type 3 code 4 (fragmentation needed; ICMPv6 type 2) through every firewall on the way, clamp the TCP MSS at the VPN gateway or router, or lower the MTU of the server's interface.";
-    /// The server does not accept writes (SQLSTATE 25006, in recovery; MySQL read_only, errors 1290, 1792, 1836; Redis: READONLY): a replica, or an endpoint that failed over.
+    /// The server does not accept writes (SQLSTATE 25006, in recovery; MySQL read_only, errors 1290, 1792, 1836; Redis: READONLY; SQL Server Updateability, error 3906): a replica, or an endpoint that failed over.
     ReadOnly => Database, "Point the service to the primary, or find out why a failover has not finished.";
     /// The answer is not the expected one.
     UnexpectedResult => Application, "Compare the answer with the check's expectation: one of the two is out of date.";

@@ -19,6 +19,8 @@ pub enum Kind {
     Postgres,
     /// A MySQL or MariaDB login and query.
     Mysql,
+    /// A SQL Server login and query.
+    Sqlserver,
     /// A Redis login and ping.
     Redis,
     /// Another probe, repeated.
@@ -29,7 +31,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 11] = [
+    pub const ALL: [Kind; 12] = [
         Kind::Dns,
         Kind::Tcp,
         Kind::Tls,
@@ -38,6 +40,7 @@ impl Kind {
         Kind::Websocket,
         Kind::Postgres,
         Kind::Mysql,
+        Kind::Sqlserver,
         Kind::Redis,
         Kind::Journey,
         Kind::Load,
@@ -54,6 +57,7 @@ impl Kind {
             Kind::Websocket => "websocket",
             Kind::Postgres => "postgres",
             Kind::Mysql => "mysql",
+            Kind::Sqlserver => "sqlserver",
             Kind::Redis => "redis",
             Kind::Load => "load",
             Kind::Journey => "journey",

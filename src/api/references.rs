@@ -58,6 +58,10 @@ impl<'a> KindSpec<'a> {
                 keys.value(mysql.password_secret_ref.as_ref());
                 mysql.tls.iter().for_each(|tls| keys.database_tls(tls));
             }
+            KindSpec::Sqlserver(sqlserver) => {
+                keys.value(Some(&sqlserver.password_secret_ref));
+                sqlserver.tls.iter().for_each(|tls| keys.database_tls(tls));
+            }
             KindSpec::Redis(redis) => {
                 keys.value(redis.password_secret_ref.as_ref());
                 keys.authority(redis.tls.as_ref().and_then(|tls| tls.ca_secret_ref.as_ref()));

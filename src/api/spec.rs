@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::probes::{
-    DnsProbe, GrpcProbe, HttpProbe, JourneyProbe, LoadProbe, MysqlProbe, PostgresProbe, RedisProbe, TcpProbe, TlsProbe,
-    WebsocketProbe,
+    DnsProbe, GrpcProbe, HttpProbe, JourneyProbe, LoadProbe, MysqlProbe, PostgresProbe, RedisProbe, SqlServerProbe,
+    TcpProbe, TlsProbe, WebsocketProbe,
 };
 use super::schema;
 use super::status::ConnectivityCheckStatus;
@@ -119,7 +119,7 @@ pub struct ConnectivityCheckSpec {
     #[schemars(length(max = 32))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     #[x_kube(
-        validation = Rule::new("self.size() > 0").message("must have at least one probe: an entry with a name and one of dns, tcp, tls, http, websocket, grpc, postgres, mysql, redis, journey or load"),
+        validation = Rule::new("self.size() > 0").message("must have at least one probe: an entry with a name and one of dns, tcp, tls, http, websocket, grpc, postgres, mysql, sqlserver, redis, journey or load"),
         validation = Rule::new(DEPENDS_ON_KNOWN).message("dependsOn names a probe that this check does not have: use the name of another entry of probes"),
         validation = Rule::new(DEPENDS_ON_EARLIER).message("dependsOn may only name probes listed before its own: move what is depended on up (in a cycle no order fits; break it)"),
         validation = Rule::new(LOAD_OF_EARLIER).message("load.probe must name another probe of this check, listed before the load")
@@ -162,7 +162,7 @@ pub struct ServiceRef {
 /// One thing to observe: a name, exactly one kind, and how to judge it.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
-    validation = Rule::new("[has(self.dns), has(self.tcp), has(self.tls), has(self.http), has(self.websocket), has(self.grpc), has(self.postgres), has(self.mysql), has(self.redis), has(self.journey), has(self.load)].filter(x, x).size() == 1").message("exactly one kind per probe: set one of dns, tcp, tls, http, websocket, grpc, postgres, mysql, redis, journey or load (use one entry of probes for each)"),
+    validation = Rule::new("[has(self.dns), has(self.tcp), has(self.tls), has(self.http), has(self.websocket), has(self.grpc), has(self.postgres), has(self.mysql), has(self.sqlserver), has(self.redis), has(self.journey), has(self.load)].filter(x, x).size() == 1").message("exactly one kind per probe: set one of dns, tcp, tls, http, websocket, grpc, postgres, mysql, sqlserver, redis, journey or load (use one entry of probes for each)"),
     validation = Rule::new("!has(self.dependsOn) || !(self.name in self.dependsOn)").message("a probe can't depend on itself: name probes listed before it").field_path(".dependsOn"),
     validation = Rule::new("!has(self.load) || (!has(self.maxLatency) && (!has(self.assert) || self.assert.size() == 0))").message("a load has bounds of its own: set load.latency, and put assert and maxLatency at the probe that it repeats")
 )]
@@ -196,6 +196,9 @@ pub struct ProbeSpec {
     /// Logs in to a MySQL or MariaDB server, such as Cloud SQL for MySQL, and runs a query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mysql: Option<MysqlProbe>,
+    /// Logs in to a SQL Server, such as Cloud SQL for SQL Server, and runs a query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sqlserver: Option<SqlServerProbe>,
     /// Logs in to a Redis or Valkey server, such as Memorystore, and asks whether it serves, and in which role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redis: Option<RedisProbe>,
@@ -250,6 +253,8 @@ pub enum KindSpec<'a> {
     Postgres(&'a PostgresProbe),
     /// See [`ProbeSpec::mysql`].
     Mysql(&'a MysqlProbe),
+    /// See [`ProbeSpec::sqlserver`].
+    Sqlserver(&'a SqlServerProbe),
     /// See [`ProbeSpec::redis`].
     Redis(&'a RedisProbe),
     /// See [`ProbeSpec::load`].
@@ -272,6 +277,7 @@ impl ProbeSpec {
             websocket,
             postgres,
             mysql,
+            sqlserver,
             redis,
             load,
             journey,
@@ -290,6 +296,7 @@ impl ProbeSpec {
             websocket.as_ref().map(KindSpec::Websocket),
             postgres.as_ref().map(KindSpec::Postgres),
             mysql.as_ref().map(KindSpec::Mysql),
+            sqlserver.as_ref().map(KindSpec::Sqlserver),
             redis.as_ref().map(KindSpec::Redis),
             load.as_ref().map(KindSpec::Load),
             journey.as_ref().map(KindSpec::Journey),

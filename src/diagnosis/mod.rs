@@ -119,7 +119,7 @@ impl Observation<'_> {
     /// The layer of the peer itself: a database for a database probe, otherwise the application.
     pub fn peer_layer(&self) -> Layer {
         match self.peer_kind() {
-            Kind::Postgres | Kind::Mysql | Kind::Redis => Layer::Database,
+            Kind::Postgres | Kind::Mysql | Kind::Sqlserver | Kind::Redis => Layer::Database,
             Kind::Dns => Layer::Network,
             Kind::Tcp | Kind::Tls | Kind::Http | Kind::Grpc | Kind::Websocket | Kind::Journey | Kind::Load => {
                 Layer::Application

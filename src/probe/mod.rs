@@ -18,6 +18,7 @@ mod mysql;
 pub mod net;
 mod postgres;
 mod redis;
+mod sqlserver;
 mod tcp;
 mod tls;
 mod websocket;
@@ -151,6 +152,7 @@ async fn carry_out(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Fai
         Action::Websocket(action) => Box::pin(websocket::probe(action, attempt)).await,
         Action::Postgres(action) => Box::pin(postgres::probe(action, attempt)).await,
         Action::Mysql(action) => Box::pin(mysql::probe(action, attempt)).await,
+        Action::Sqlserver(action) => Box::pin(sqlserver::probe(action, attempt)).await,
         Action::Redis(action) => Box::pin(redis::probe(action, attempt)).await,
         Action::Load(action) => Box::pin(load::probe(action, attempt)).await,
         Action::Journey(action) => journey::probe(action, attempt).await,

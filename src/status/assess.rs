@@ -271,7 +271,7 @@ fn stalled(view: &View<'_>) -> Option<Judged> {
 /// The condition that a kind of probe speaks for.
 const fn concern_of(kind: Kind) -> ConditionType {
     match kind {
-        Kind::Postgres | Kind::Mysql | Kind::Redis => ConditionType::DatabaseReachable,
+        Kind::Postgres | Kind::Mysql | Kind::Sqlserver | Kind::Redis => ConditionType::DatabaseReachable,
         Kind::Dns | Kind::Tcp | Kind::Tls => ConditionType::NetworkReachable,
         Kind::Http | Kind::Grpc | Kind::Websocket => ConditionType::EndpointsServing,
         Kind::Load => ConditionType::SustainsLoad,

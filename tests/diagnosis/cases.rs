@@ -5,7 +5,7 @@ use runready::evidence::Fact;
 
 use super::seen::{Seen, ill, well};
 use Confidence::{High, Low, Medium};
-use Kind::{Dns, Grpc, Http, Journey, Load, Mysql, Postgres, Redis, Tcp, Websocket};
+use Kind::{Dns, Grpc, Http, Journey, Load, Mysql, Postgres, Redis, Sqlserver, Tcp, Websocket};
 
 /// The database's address.
 pub const DB: &str = "10.0.0.1:5432";
@@ -215,6 +215,20 @@ pub fn rows() -> Vec<Row> {
             "the database has blocked our host",
             vec![ill("database", Mysql, "10.0.0.1:3306", Cause::HostBlocked)],
             "database/state",
+            Layer::Database,
+            High,
+        ),
+        (
+            "a SQL Server is being brought up elsewhere",
+            vec![ill("database", Sqlserver, "10.0.0.1:1433", Cause::ServerStarting)],
+            "database/state",
+            Layer::Database,
+            High,
+        ),
+        (
+            "a SQL Server's port refuses while another port of the host answers",
+            vec![ill("database", Sqlserver, "10.0.0.1:1433", Cause::ConnectionRefused), well("cache", Tcp, CACHE)],
+            "server/port-refused",
             Layer::Database,
             High,
         ),

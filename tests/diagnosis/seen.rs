@@ -7,7 +7,7 @@ use runready::api::{Cause, Kind, ProbeState, Stage, StepState};
 use runready::diagnosis::{Case, Observation};
 use runready::evidence::{AddressRecord, Evidence, Fact, Failure, Outcome, StageRecord, StepRecord};
 
-use Kind::{Dns, Grpc, Http, Journey, Load, Mysql, Postgres, Redis, Tcp, Tls, Websocket};
+use Kind::{Dns, Grpc, Http, Journey, Load, Mysql, Postgres, Redis, Sqlserver, Tcp, Tls, Websocket};
 
 /// A vantage in a cluster.
 pub const POD: &str = "pod/runready/runready-0";
@@ -155,7 +155,9 @@ const fn stages_of(kind: Kind) -> &'static [Stage] {
         Load => &[Stage::Load],
         Websocket => &[Stage::Connect, Stage::Tls, Stage::Upgrade, Stage::Messages],
         Journey => &[Stage::Connect, Stage::Request, Stage::Body, Stage::Assert],
-        Mysql | Postgres | Redis => &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Authenticate, Stage::Query],
+        Mysql | Postgres | Redis | Sqlserver => {
+            &[Stage::Connect, Stage::Tls, Stage::Handshake, Stage::Authenticate, Stage::Query]
+        }
     }
 }
 

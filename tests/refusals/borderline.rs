@@ -137,6 +137,10 @@ pub const GOOD: &[(&str, &str)] = &[
         "probes:\n- name: a\n  tcp:\n    host: h\n    port: 1\n    happyEyeballs: true\n    steps:\n    - {expect: '^220 ', refusal: '^5', within: 5s}\n    - {send: \"STARTTLS\\r\\n\"}\n    - {startTls: true}\n    - {sendBase64: AAEC}\n    tls: {serverName: h, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}",
     ),
     (
+        "everything of sqlserver",
+        "probes:\n- name: a\n  sqlserver:\n    host: h\n    port: 1434\n    database: d\n    user: u\n    passwordSecretRef: {name: s, key: k}\n    tls: {mode: VerifyFull, serverName: db.internal, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    query: SELECT 2\n    expectRows: 1\n    writable: true\n    connections: 10\n    initQueries: [SET LOCK_TIMEOUT 1000]\n    payloadBytes: 65536\n  assert: [\"rows == 1\"]\n- name: b\n  sqlserver: {cloudSql: {instance: 'p:r:i', ipType: Psc}, user: u, passwordSecretRef: {name: s, key: k}}",
+    ),
+    (
         "everything of redis",
         "probes:\n- name: a\n  redis:\n    host: h\n    port: 6378\n    happyEyeballs: true\n    user: app\n    passwordSecretRef: {name: s, key: k}\n    tls: {mode: VerifyCa, serverName: h, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    database: 3\n    role: Master\n    roundTrip: true\n    connections: 5\n    initQueries: [CLIENT SETNAME app]\n    payloadBytes: 65536\n  assert: [\"role == 'Master' && replicas >= 1\"]\n- name: b\n  redis: {host: h, tls: {caSecretRef: {name: ca}}}",
     ),

@@ -212,7 +212,7 @@ pub const BAD_CONVERSATIONS: &[Bad] = &[
         "a step of no kind",
         "probes:\n- name: a\n  journey:\n    steps:\n    - name: s # here",
         "spec.probes[0].journey.steps[0]",
-        "exactly one kind per step: set one of http, websocket, grpc, postgres, mysql or redis (a journey can't stand within a journey",
+        "exactly one kind per step: set one of http, websocket, grpc, postgres, mysql, sqlserver or redis (a journey can't stand within a journey",
     ),
     bad(
         "a step of two kinds",

@@ -16,7 +16,7 @@ pub const fn bad(what: &'static str, spec: &'static str, field: &'static str, sa
     Bad { what, spec, field, says }
 }
 
-const KINDS: &str = "exactly one kind per probe: set one of dns, tcp, tls, http, websocket, grpc, postgres, mysql, redis, journey or load";
+const KINDS: &str = "exactly one kind per probe: set one of dns, tcp, tls, http, websocket, grpc, postgres, mysql, sqlserver, redis, journey or load";
 const GO_STYLE: &str = "must be a Go-style duration with a unit, such as 500ms, 30s or 1m30s";
 const ONE_WAY: &str = "set exactly one way to the database: host (with port); socket, such as";
 const WITHIN: &str = "timeout must not be longer than the interval (default 30s)";
@@ -92,6 +92,36 @@ pub const BAD: &[Bad] = &[
         "probes:\n- name: a\n  postgres: {host: h, socket: /cloudsql/p:r:i, database: d, user: u} # here",
         "spec.probes[0].postgres",
         ONE_WAY,
+    ),
+    bad(
+        "a sqlserver probe without a way",
+        "probes:\n- name: a\n  sqlserver: {user: u, passwordSecretRef: {name: s, key: k}} # here",
+        "spec.probes[0].sqlserver",
+        "set exactly one way to the database: host (with port), or cloudSql",
+    ),
+    bad(
+        "a sqlserver probe with two ways",
+        "probes:\n- name: a\n  sqlserver: {host: h, cloudSql: {instance: 'p:r:i'}, user: u, passwordSecretRef: {name: s, key: k}} # here",
+        "spec.probes[0].sqlserver",
+        "set exactly one way to the database: host (with port), or cloudSql",
+    ),
+    bad(
+        "a sqlserver probe of nobody",
+        "probes:\n- name: a\n  sqlserver:\n    host: h\n    user: '' # here\n    passwordSecretRef: {name: s, key: k}",
+        "spec.probes[0].sqlserver.user",
+        "must name the user to log in as",
+    ),
+    bad(
+        "an IAM login to SQL Server",
+        "probes:\n- name: a\n  sqlserver:\n    cloudSql: {instance: 'p:r:i', iamLogin: true} # here\n    user: u\n    passwordSecretRef: {name: s, key: k}",
+        "spec.probes[0].sqlserver.cloudSql",
+        "Cloud SQL has no IAM logins for SQL Server",
+    ),
+    bad(
+        "TLS settings of sqlserver beside a connector",
+        "probes:\n- name: a\n  sqlserver:\n    cloudSql: {instance: 'p:r:i'}\n    user: u\n    passwordSecretRef: {name: s, key: k}\n    tls: {mode: Prefer} # here",
+        "spec.probes[0].sqlserver.tls",
+        "cloudSql is always within mutual TLS",
     ),
     bad(
         "a redis user without a password",

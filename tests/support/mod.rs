@@ -27,5 +27,6 @@ pub mod redis;
 pub mod relay;
 pub mod scratch;
 pub mod skip;
+pub mod tds;
 pub mod wait;
 pub mod web;

@@ -6,7 +6,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{GrpcProbe, HttpProbe, MysqlProbe, PostgresProbe, RedisProbe, SecretKeyRef, WebsocketProbe};
+use super::{
+    GrpcProbe, HttpProbe, MysqlProbe, PostgresProbe, RedisProbe, SecretKeyRef, SqlServerProbe, WebsocketProbe,
+};
 use crate::api::schema;
 use crate::api::spec::KindSpec;
 
@@ -26,7 +28,7 @@ pub struct JourneyProbe {
     /// The steps, in their order. After one that fails, only those with `always` are carried out.
     #[schemars(length(max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
-    #[x_kube(validation = Rule::new("self.size() > 0").message("must have at least one step: an entry with a name and one of http, websocket, grpc, postgres, mysql or redis"))]
+    #[x_kube(validation = Rule::new("self.size() > 0").message("must have at least one step: an entry with a name and one of http, websocket, grpc, postgres, mysql, sqlserver or redis"))]
     pub steps: Vec<JourneyStep>,
 }
 
@@ -43,7 +45,7 @@ pub struct JourneySecret {
 
 /// One step of a journey: a name, exactly one kind, and what to take from its answer.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[x_kube(validation = Rule::new("[has(self.http), has(self.websocket), has(self.grpc), has(self.postgres), has(self.mysql), has(self.redis)].filter(x, x).size() == 1").message("exactly one kind per step: set one of http, websocket, grpc, postgres, mysql or redis (a journey can't stand within a journey, nor can the other kinds: give them entries of probes of their own)"))]
+#[x_kube(validation = Rule::new("[has(self.http), has(self.websocket), has(self.grpc), has(self.postgres), has(self.mysql), has(self.sqlserver), has(self.redis)].filter(x, x).size() == 1").message("exactly one kind per step: set one of http, websocket, grpc, postgres, mysql, sqlserver or redis (a journey can't stand within a journey, nor can the other kinds: give them entries of probes of their own)"))]
 #[serde(rename_all = "camelCase")]
 pub struct JourneyStep {
     /// Name, unique within the journey. It appears in status and messages.
@@ -69,6 +71,10 @@ pub struct JourneyStep {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "mysql_step")]
     pub mysql: Option<MysqlProbe>,
+    /// Logs in to a SQL Server and runs a query. Nothing is replaced in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "sqlserver_step")]
+    pub sqlserver: Option<SqlServerProbe>,
     /// Logs in to a Redis server and asks whether it serves. Nothing is replaced in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "redis_step")]
@@ -102,6 +108,7 @@ impl JourneyStep {
             grpc,
             postgres,
             mysql,
+            sqlserver,
             redis,
             capture: _,
             assert: _,
@@ -114,6 +121,7 @@ impl JourneyStep {
             grpc.as_ref().map(KindSpec::Grpc),
             postgres.as_ref().map(KindSpec::Postgres),
             mysql.as_ref().map(KindSpec::Mysql),
+            sqlserver.as_ref().map(KindSpec::Sqlserver),
             redis.as_ref().map(KindSpec::Redis),
         ]
         .into_iter()
@@ -169,6 +177,10 @@ fn grpc_step(generator: &mut SchemaGenerator) -> Schema {
 
 fn mysql_step(generator: &mut SchemaGenerator) -> Schema {
     without_rules(MysqlProbe::json_schema(generator))
+}
+
+fn sqlserver_step(generator: &mut SchemaGenerator) -> Schema {
+    without_rules(SqlServerProbe::json_schema(generator))
 }
 
 fn redis_step(generator: &mut SchemaGenerator) -> Schema {

@@ -15,7 +15,8 @@ use crate::plan::{Fault, Kind, ProbePlan};
 
 /// What stands in the place of a value while a URL is parsed.
 const SAMPLE: &str = "value";
-const ONE_KIND: &str = "exactly one kind per step: set one of http, websocket, grpc, postgres, mysql or redis";
+const ONE_KIND: &str =
+    "exactly one kind per step: set one of http, websocket, grpc, postgres, mysql, sqlserver or redis";
 
 impl Compiler<'_> {
     pub(super) fn journey(&self, spec: &JourneyProbe) -> Result<Action, Fault> {
@@ -72,6 +73,15 @@ impl Compiler<'_> {
             }
             KindSpec::Mysql(mysql) => {
                 self.no_values_in_statements(Kind::Mysql, mysql.query.as_ref(), &mysql.init_queries, known)?;
+                self.kind(only)
+            }
+            KindSpec::Sqlserver(sqlserver) => {
+                self.no_values_in_statements(
+                    Kind::Sqlserver,
+                    sqlserver.query.as_ref(),
+                    &sqlserver.init_queries,
+                    known,
+                )?;
                 self.kind(only)
             }
             KindSpec::Redis(redis) => {

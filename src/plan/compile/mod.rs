@@ -11,6 +11,7 @@ mod load;
 mod mysql;
 mod postgres;
 mod redis;
+mod sqlserver;
 mod tcp;
 mod tls;
 mod websocket;
@@ -274,6 +275,7 @@ impl Compiler<'_> {
             KindSpec::Websocket(spec) => (Kind::Websocket, http::shown(&spec.url), self.websocket(spec)),
             KindSpec::Postgres(spec) => (Kind::Postgres, postgres::shown(spec), self.postgres(spec)),
             KindSpec::Mysql(spec) => (Kind::Mysql, mysql::shown(spec), self.mysql(spec)),
+            KindSpec::Sqlserver(spec) => (Kind::Sqlserver, sqlserver::shown(spec), self.sqlserver(spec)),
             KindSpec::Redis(spec) => (Kind::Redis, redis::shown(spec), self.redis(spec)),
             KindSpec::Load(spec) => (Kind::Load, self.shown_load(spec), self.load(spec)),
             KindSpec::Journey(spec) => (Kind::Journey, journey::way(spec), self.journey(spec)),

@@ -83,3 +83,26 @@ pub struct MysqlAction {
     /// How many connections, and what each must be good for.
     pub usage: Usage,
 }
+
+/// Log in to a SQL Server.
+#[derive(Clone, Debug)]
+pub struct SqlServerAction {
+    /// Where to.
+    pub way: Way,
+    /// Database to open. None: the one that the server has for the login.
+    pub database: Option<Box<str>>,
+    /// Login of SQL Server's own.
+    pub user: Box<str>,
+    /// The login's password.
+    pub password: SecretString,
+    /// TLS settings.
+    pub tls: DatabaseTlsPlan,
+    /// Query to run.
+    pub query: Box<str>,
+    /// Exact number of rows that it must return.
+    pub expect_rows: Option<u32>,
+    /// Whether the database must accept writes.
+    pub writable: bool,
+    /// How many connections, and what each must be good for.
+    pub usage: Usage,
+}

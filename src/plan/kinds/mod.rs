@@ -22,7 +22,7 @@ use super::trust::TlsPlan;
 use crate::api::probes::{CloudSqlIpType, RecordType};
 
 pub use auth::{AuthPlan, Issuer, TokenPlan, token_request};
-pub use database::{DatabaseTlsPlan, MysqlAction, PostgresAction, Usage};
+pub use database::{DatabaseTlsPlan, MysqlAction, PostgresAction, SqlServerAction, Usage};
 pub use grpc::GrpcAction;
 pub use http::HttpAction;
 pub use journey::{CapturePlan, Filling, JourneyAction, JourneyStep, Source};
@@ -50,6 +50,8 @@ pub enum Action {
     Postgres(Box<PostgresAction>),
     /// Log in to MySQL or MariaDB.
     Mysql(Box<MysqlAction>),
+    /// Log in to a SQL Server.
+    Sqlserver(Box<SqlServerAction>),
     /// Ask a Redis server whether it serves.
     Redis(Box<RedisAction>),
     /// Repeat another probe.
@@ -82,6 +84,7 @@ impl Action {
             | Action::Load(_) => None,
             Action::Postgres(action) => Some(&action.usage),
             Action::Mysql(action) => Some(&action.usage),
+            Action::Sqlserver(action) => Some(&action.usage),
             Action::Redis(action) => Some(&action.usage),
             Action::Journey(action) => action.usage(),
         }

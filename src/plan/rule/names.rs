@@ -46,7 +46,7 @@ pub fn variables(kind: Kind) -> Vec<&'static str> {
         Kind::Tls => &["certificate"],
         Kind::Websocket => &["subprotocol", "messages", "message", "json", FIRST_MESSAGE],
         Kind::Http => &["status", "headers", "body", "json"],
-        Kind::Postgres | Kind::Mysql => &["rows", "row"],
+        Kind::Postgres | Kind::Mysql | Kind::Sqlserver => &["rows", "row"],
         Kind::Redis => &["role", "replicas", "version"],
         Kind::Grpc => &["status", "serving"],
         // Assertions belong to what is repeated.
