@@ -4,7 +4,7 @@
 
 mod reads;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::api::ConnectivityCheckStatus;
 use crate::api::spec::ConnectivityCheckSpec;
 use crate::engine::{Inbox, Start};
 use crate::plan::secrets::Lookup;
-use crate::plan::{self, CheckId, CheckPlan, Limits, Secrets};
+use crate::plan::{self, Admission, Age, CheckId, CheckPlan, Limits, Secrets};
 use crate::source::{Backend, Declared, SourceEvent};
 
 use reads::Reads;
@@ -77,7 +77,8 @@ pub async fn run(
         key: RandomState::new(),
         under_way: FuturesUnordered::new(),
         listed: false,
-        held: Some(HashMap::new()),
+        held: Some(HashSet::new()),
+        admission: Admission::new(limits.quotas),
         limits,
     };
     loop {
@@ -110,15 +111,17 @@ struct Planner {
     key: RandomState,
     under_way: FuturesUnordered<BoxFuture<'static, Step>>,
     listed: bool,
-    /// Plans of the first listing, until it is complete and resolved. None afterwards.
-    held: Option<HashMap<CheckId, Arc<CheckPlan>>>,
+    /// Checks of the first listing that have a plan, until it is complete and resolved. None afterwards.
+    held: Option<HashSet<CheckId>>,
+    /// The plans, and which of them are carried out.
+    admission: Admission,
     limits: Limits,
 }
 
 /// What is kept of a check.
 struct Known {
     serial: u64,
-    uid: Arc<str>,
+    age: Age,
     /// Only where it refers to Secrets: it is needed again when one changes.
     declared: Option<Arc<Declared>>,
     /// The status from which it resumes, until its first plan is handed on.
@@ -150,11 +153,16 @@ impl Planner {
                 self.start(Arc::new(declared), status);
             }
             SourceEvent::Deleted(id) => {
-                self.known.remove(&id);
+                let known = self.known.remove(&id);
                 if let Some(held) = &mut self.held {
                     held.remove(&id);
                 }
+                let namespace = id.namespace.clone();
                 self.inbox.remove(id);
+                if let Some(known) = known {
+                    self.admission.remove(&namespace, &known.age);
+                    self.hand_on(&namespace);
+                }
             }
             SourceEvent::SecretChanged { namespace, name } => self.secret_changed(&namespace, &name),
             SourceEvent::Synced => self.listed = true,
@@ -175,13 +183,18 @@ impl Planner {
     fn start(&mut self, declared: Arc<Declared>, status: Option<Box<ConnectivityCheckStatus>>) {
         self.serial += 1;
         let serial = self.serial;
-        let (id, uid) = (declared.id.clone(), declared.uid.clone());
+        let id = declared.id.clone();
+        let age = Age { created: declared.created, uid: declared.uid.clone() };
         let names: Vec<String> = names_of(&declared).into_iter().map(str::to_owned).collect();
         // What was begun earlier may have been overtaken before its plan was handed on.
-        let earlier = self.known.remove(&id).filter(|known| known.uid == uid);
+        let earlier = self.known.remove(&id);
+        if let Some(other) = earlier.as_ref().filter(|known| known.age != age) {
+            self.admission.remove(&id.namespace, &other.age);
+        }
+        let earlier = earlier.filter(|known| known.age == age);
         let (resume, planned) = earlier.map_or((None, None), |known| (known.resume, known.planned));
         let kept = (!names.is_empty()).then(|| declared.clone());
-        self.known.insert(id, Known { serial, uid, declared: kept, resume: status.or(resume), planned });
+        self.known.insert(id, Known { serial, age, declared: kept, resume: status.or(resume), planned });
         let reads: Vec<_> = names.iter().map(|name| self.reads.read(&declared.id.namespace, name)).collect();
         self.under_way.push(Box::pin(async move {
             let mut secrets = Secrets::default();
@@ -205,10 +218,10 @@ impl Planner {
         if known.planned.replace(digest) != Some(digest) {
             let mut plan = compile(&declared, &secrets);
             self.limits.hold(&mut plan);
-            let plan = Arc::new(plan);
+            self.admission.put(known.age.clone(), Arc::new(plan));
             match &mut self.held {
-                Some(held) => _ = held.insert(declared.id.clone(), plan),
-                None => self.inbox.apply(plan, known.resume.take(), Start::AtOnce),
+                Some(held) => _ = held.insert(declared.id.clone()),
+                None => self.hand_on(&declared.id.namespace),
             }
         }
         if unreadable {
@@ -216,6 +229,21 @@ impl Planner {
                 tokio::time::sleep(RETRY).await;
                 Step::Again(declared, serial)
             }));
+        }
+    }
+
+    /// Hands on the plans of a namespace that have changed, or are carried out now and were not, or the other way round.
+    fn hand_on(&mut self, namespace: &str) {
+        // Of the first listing nothing is decided before all of it is known.
+        if self.held.is_none() {
+            self.apply(namespace, Start::AtOnce);
+        }
+    }
+
+    fn apply(&mut self, namespace: &str, start: Start) {
+        for plan in self.admission.decide(namespace) {
+            let resume = self.known.get_mut(&plan.id).and_then(|known| known.resume.take());
+            self.inbox.apply(plan, resume, start);
         }
     }
 
@@ -227,7 +255,7 @@ impl Planner {
 
     /// Hands the first listing over once all of it is known: only then is it clear over how long to spread it.
     fn release(&mut self, synced: &watch::Sender<bool>) {
-        let resolving = self.known.len() > self.held.as_ref().map_or(0, HashMap::len);
+        let resolving = self.known.len() > self.held.as_ref().map_or(0, HashSet::len);
         if !self.listed || (self.held.is_some() && resolving) {
             return;
         }
@@ -235,9 +263,8 @@ impl Planner {
         let count = u32::try_from(held.len()).unwrap_or(u32::MAX);
         let start = Start::Spread(SPREAD_PER_CHECK.saturating_mul(count).min(MOST_SPREAD));
         tracing::info!(checks = count, "all checks are known; probing starts");
-        for (id, plan) in held {
-            let resume = self.known.get_mut(&id).and_then(|known| known.resume.take());
-            self.inbox.apply(plan, resume, start);
+        for namespace in held.into_iter().map(|id| id.namespace).collect::<HashSet<_>>() {
+            self.apply(&namespace, start);
         }
         synced.send_replace(true);
     }

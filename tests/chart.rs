@@ -176,7 +176,10 @@ fn the_pod_is_confined_and_is_told_who_it_is() {
             "--max-load-rate=1000",
             "--max-load-concurrency=100",
             "--max-load-window=5m",
-            "--max-loads-at-once=2"
+            "--max-loads-at-once=2",
+            "--max-checks-per-namespace=500",
+            "--max-probes-per-second-per-namespace=200",
+            "--max-loads-per-namespace=4"
         ]
     );
     assert_eq!(container["image"], concat!("runready:", env!("CARGO_PKG_VERSION")));

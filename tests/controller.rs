@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::apiserver::ApiServer;
 use crate::support::backend::Backend;
-use crate::support::checks::{SOON, check, object, shared, tcp, until_ready};
+use crate::support::checks::{SOON, check, condition, object, shared, tcp, until_ready};
 use crate::support::operator::Operator;
 use crate::support::wait::until;
 
@@ -135,4 +135,40 @@ fn a_suspended_check_is_left_alone_and_keeps_its_last_status() {
     suspend(false);
     until_ready(api, &namespace, "backend", "True", "Healthy");
     backend.until_accepted(2);
+}
+
+#[test]
+fn a_check_beyond_the_limit_of_its_namespace_is_stalled_and_starts_when_another_is_deleted() {
+    let Some(api) = shared() else { return };
+    let namespace = api.namespace("limited");
+    let backend = Backend::start();
+    let _operator =
+        Operator::probing(&api.kubeconfig(), &["--namespace", &namespace, "--max-checks-per-namespace", "2"]);
+    let names = ["a", "b", "c"];
+    for name in names {
+        api.apply(&check(&namespace, name, &tcp(backend.port))).expect("applied");
+    }
+    let ready =
+        |name: &str| condition(&object(api, &namespace, name), "Ready").map_or_else(String::new, |(_, reason)| reason);
+    // The API server keeps whole seconds: of two that were created within one, it is not the name that decides.
+    let refused = until(SOON, "two checks run and one does not", || {
+        let reasons = names.map(ready);
+        let count = |wanted: &str| reasons.iter().filter(|reason| *reason == wanted).count();
+        let refused = names.into_iter().zip(&reasons).find(|(_, reason)| *reason == "LimitExceeded");
+        match refused {
+            Some((name, _)) if count("Healthy") == 2 => Ok(name),
+            _ => Err(format!("{reasons:?}")),
+        }
+    });
+    let stalled = object(api, &namespace, refused);
+    assert_eq!(condition(&stalled, "Stalled"), Some(("True".to_owned(), "LimitExceeded".to_owned())));
+    let told = format!(
+        "metadata.namespace: {namespace} has more checks than the 2 that whoever runs runready allows in one namespace (--max-checks-per-namespace"
+    );
+    assert!(stalled["status"]["conditions"].to_string().contains(&told), "{}", stalled["status"]);
+    assert!(stalled["status"].get("nextProbeTime").is_none(), "{}", stalled["status"]);
+    let other = names.into_iter().find(|name| *name != refused).expect("two others");
+    api.kubectl(&["delete", "cc", other, "-n", &namespace]).expect("deleted");
+    let running = until_ready(api, &namespace, refused, "True", "Healthy");
+    assert_eq!(condition(&running, "Stalled"), None, "{running}");
 }

@@ -10,8 +10,8 @@ use futures::future::BoxFuture;
 use runready::api::ConnectivityCheckStatus;
 use runready::controller::{Common, Controller};
 use runready::metrics::Metrics;
-use runready::plan::CheckId;
 use runready::plan::secrets::Lookup;
+use runready::plan::{CheckId, Limits, Quotas};
 use runready::probe::{Connector, Resolver, Targets, Vantage};
 use runready::source::{Backend as Target, Declared, Notice, SourceEvent, StatusUpdate, WriteError};
 use tokio::sync::{Semaphore, mpsc};
@@ -60,6 +60,10 @@ struct World {
 
 impl World {
     fn start(lookup: Lookup) -> Self {
+        Self::within(Quotas::default(), lookup)
+    }
+
+    fn within(quotas: Quotas, lookup: Lookup) -> Self {
         let (sender, written) = mpsc::unbounded_channel();
         let source = Arc::new(Source {
             allowed: Semaphore::new(0),
@@ -81,7 +85,7 @@ impl World {
             traces: None,
             most_in_flight: 1000,
             heartbeat: Duration::from_secs(300),
-            limits: runready::plan::Limits::default(),
+            limits: Limits { quotas, ..Limits::default() },
         };
         let controller = Controller::start(queue, source.clone(), &common).expect("starts");
         World { source, events, written, controller }
@@ -108,6 +112,19 @@ impl World {
         self.until("events are taken", |world| world.events.capacity() == world.events.max_capacity()).await;
     }
 
+    /// Takes statuses until these checks have these reasons for Ready.
+    async fn until_reasons<const COUNT: usize>(&mut self, wanted: [(&str, &str); COUNT]) {
+        let wanted: BTreeMap<String, String> =
+            wanted.iter().map(|(name, reason)| ((*name).to_owned(), (*reason).to_owned())).collect();
+        let mut told = BTreeMap::new();
+        while told != wanted {
+            let written = tokio::time::timeout(Duration::from_secs(20), self.written.recv()).await;
+            let written = written.unwrap_or_else(|_| panic!("told so far: {told:?}, and wanted: {wanted:?}"));
+            let update = written.expect("the writer lives");
+            told.insert(update.id.name.to_string(), update.status.conditions[0].reason.clone());
+        }
+    }
+
     async fn next_status(&mut self) -> ConnectivityCheckStatus {
         let written = tokio::time::timeout(Duration::from_secs(20), self.written.recv()).await;
         written.expect("a status is written").expect("the writer lives").status
@@ -123,10 +140,20 @@ fn declared(name: &str, secret: &str, port: u16, status: Option<ConnectivityChec
     SourceEvent::Applied(Box::new(Declared {
         id: CheckId::new("staging", name),
         uid: name.into(),
+        created: None,
         generation: 1,
         spec: Ok(serde_yaml::from_str(&spec).expect("a spec")),
         status,
     }))
+}
+
+/// A check without Secrets that was created in that second.
+fn born(name: &str, second: i64, port: u16) -> SourceEvent {
+    let SourceEvent::Applied(mut check) = declared(name, "unused", port, None) else { unreachable!("it is applied") };
+    let spec = format!("{{interval: 1s, probes: [{{name: port, tcp: {{host: 127.0.0.1, port: {port}}}}}]}}");
+    check.spec = Ok(serde_yaml::from_str(&spec).expect("a spec"));
+    check.created = Some(jiff::Timestamp::from_second(second).expect("a time"));
+    SourceEvent::Applied(check)
 }
 
 #[tokio::test]
@@ -183,4 +210,27 @@ async fn a_secret_that_stays_unreadable_is_tried_again_without_disturbing_the_ch
     world.until_begun(3).await;
     assert!(world.controller.inbox().is_alive(Duration::from_secs(10)).await);
     assert_eq!(backend.accepted(), 1, "probed once, as the interval of an hour says");
+}
+
+#[tokio::test]
+async fn the_youngest_beyond_a_limit_is_stalled_and_starts_by_itself_when_there_is_room() {
+    let backend = Backend::start();
+    let quotas = Quotas { checks: Some(2), ..Quotas::default() };
+    let mut world = World::within(quotas, Lookup::Missing);
+    // Whatever the order in which they are listed.
+    world.send(born("young", 3, backend.port)).await;
+    world.send(born("old", 1, backend.port)).await;
+    world.send(born("middle", 2, backend.port)).await;
+    world.send(SourceEvent::Synced).await;
+    world.until_reasons([("old", "Healthy"), ("middle", "Healthy"), ("young", "LimitExceeded")]).await;
+    world.send(SourceEvent::Deleted(CheckId::new("staging", "middle"))).await;
+    world.until_reasons([("young", "Healthy")]).await;
+    // An older one comes before it, however late it is seen.
+    world.send(born("older", 0, backend.port)).await;
+    world.until_reasons([("older", "Healthy"), ("young", "LimitExceeded")]).await;
+    // Created anew under the same name it is a new check, and the youngest.
+    let SourceEvent::Applied(mut anew) = born("older", 9, backend.port) else { unreachable!("it is applied") };
+    anew.uid = "another".into();
+    world.send(SourceEvent::Applied(anew)).await;
+    world.until_reasons([("older", "LimitExceeded"), ("young", "Healthy")]).await;
 }

@@ -46,7 +46,8 @@ pub fn measure(window: Duration, table: &mut Table) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     api.install_crds(include_str!("../../crds/runready.dev_connectivitychecks.yaml"));
     let heartbeat = format!("{}s", HEARTBEAT.as_secs());
-    let operator = Operator::probing(&api.kubeconfig(), &["--heartbeat", &heartbeat]);
+    let operator =
+        Operator::probing(&api.kubeconfig(), &["--heartbeat", &heartbeat, "--max-checks-per-namespace", "5000"]);
     runtime.block_on(async {
         let client = api.client().await;
         first_status(client.clone(), table).await;

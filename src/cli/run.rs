@@ -18,12 +18,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::google::GoogleArgs;
-use super::limits::LoadArgs;
+use super::limits::{LoadArgs, NamespaceArgs};
 use super::safety::TargetArgs;
 use super::{output, place};
 use crate::controller::{Common, Controller};
 use crate::manifest::DEFAULT_NAMESPACE;
 use crate::metrics::Metrics;
+use crate::plan::Limits;
 use crate::probe::{Resolver, Vantage};
 use crate::serve::{self, Phase};
 use crate::source::Term;
@@ -101,6 +102,10 @@ pub struct Args {
     /// How much checks may ask for, whatever they say.
     #[command(flatten)]
     pub loads: LoadArgs,
+
+    /// How much the checks of one namespace may ask for together.
+    #[command(flatten)]
+    pub quotas: NamespaceArgs,
 }
 
 impl Args {
@@ -143,7 +148,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         traces: Traces::from_env().context("traces")?,
         most_in_flight: descriptors::raise(),
         heartbeat: args.heartbeat.into(),
-        limits: args.loads.limits(),
+        limits: Limits { quotas: args.quotas.quotas(args.folder.is_some()), ..args.loads.limits() },
     };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -336,8 +341,8 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
+    use crate::plan::CheckId;
     use crate::plan::secrets::Lookup;
-    use crate::plan::{CheckId, Limits};
     use crate::probe::{Connector, Targets};
     use crate::source::{Backend, Declared, Notice, SourceEvent, StatusUpdate, WriteError};
 
@@ -361,6 +366,7 @@ mod tests {
         SourceEvent::Applied(Box::new(Declared {
             id: CheckId::new("staging", "backend"),
             uid: "uid-1".into(),
+            created: None,
             generation: 1,
             spec: Ok(spec),
             status: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::kinds::{Action, DEFAULT_IN_FLIGHT, DEFAULT_RATE, DEFAULT_WINDOW, LoadAction, Pace};
-use super::{CheckPlan, Fault};
+use super::{CheckPlan, Fault, Quotas};
 use crate::api::Cause;
 use crate::evidence::{Failure, Shown};
 
@@ -19,6 +19,8 @@ pub struct Limits {
     pub load_window: Duration,
     /// Most loads that run at once.
     pub loads_at_once: usize,
+    /// What the checks of one namespace may ask for together.
+    pub quotas: Quotas,
 }
 
 impl Default for Limits {
@@ -28,6 +30,7 @@ impl Default for Limits {
             load_concurrency: DEFAULT_IN_FLIGHT,
             load_window: DEFAULT_WINDOW,
             loads_at_once: 2,
+            quotas: Quotas::default(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! [`Fault`], and the check's other probes go on.
 
 pub mod account;
+pub mod admission;
 pub mod cadence;
 mod compile;
 pub mod kinds;
@@ -22,6 +23,7 @@ use crate::api::spec::ServiceRef;
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
 
+pub use admission::{Admission, Age, Quotas};
 pub use cadence::Cadence;
 pub use compile::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, compile, unreadable};
 pub use kinds::{Action, Kind};

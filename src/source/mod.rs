@@ -42,6 +42,8 @@ pub struct Declared {
     pub id: CheckId,
     /// `metadata.uid`, or what stands for it in a folder.
     pub uid: Arc<str>,
+    /// When it was created; a folder does not tell.
+    pub created: Option<Timestamp>,
     /// `metadata.generation`, or what stands for it in a folder.
     pub generation: i64,
     /// The spec, or why it can't be read (stored before a CRD change, say).

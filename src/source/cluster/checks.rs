@@ -143,5 +143,6 @@ fn declared(id: CheckId, seen: Seen, mut object: DynamicObject) -> Declared {
             None
         }
     });
-    Declared { id, uid: seen.uid, generation: seen.generation, spec, status }
+    let created = object.metadata.creation_timestamp.map(|created| created.0);
+    Declared { id, uid: seen.uid, created, generation: seen.generation, spec, status }
 }

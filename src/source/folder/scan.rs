@@ -240,6 +240,8 @@ impl Scanner {
         known.insert(id.clone(), Known { generation, created, object, mark });
         SourceEvent::Applied(Box::new(Declared {
             uid: state::uid(&id).into(),
+            // Files are as old as whoever wrote them says.
+            created: None,
             status: kept.and_then(|kept| kept.typed_status()),
             id,
             generation,
