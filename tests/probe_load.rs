@@ -3,19 +3,19 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use runready::api::{Cause, ProbeState, Stage};
+use runready::api::{Cause, Kind, ProbeState, Stage};
 use runready::evidence::{Evidence, Fact};
 use runready::plan::{CheckPlan, Limits, Secrets};
 use runready::probe;
 use serde_json::{Value, json};
 
 use crate::support::hostile::Refusing;
-use crate::support::probe::{plan, runtime, vantage};
+use crate::support::probe::{Row, plan, runtime, vantage};
 
 /// An HTTP server that keeps connections, with a thread for each: how long it takes and what it says is up to `answer`, which
 /// gets the number of the request and the time since the first.
@@ -87,6 +87,42 @@ fn in_time<Seen>(load: impl Fn() -> (Evidence, Seen)) -> (Evidence, Seen) {
 fn load(plan: &CheckPlan) -> Evidence {
     assert!(plan.faults.is_empty(), "{:?}", plan.faults);
     runtime().block_on(probe::observe(1, &plan.probes[1], &vantage(None)))
+}
+
+/// What loads come to, for the table; tried once per process.
+pub fn rows() -> &'static [Row] {
+    static ROWS: OnceLock<Vec<Row>> = OnceLock::new();
+    ROWS.get_or_init(|| {
+        let steady = || json!({"ratePerSecond": 50, "window": "1s", "successRatio": "99%", "latency": {"p50": "20ms"}});
+        let peer = |answer: fn(u64, Duration) -> &'static str| Peer::start(answer);
+        let peers = [
+            ("nothing", peer(|_, _| "200 OK"), None),
+            (
+                "one answer of four is a 503",
+                peer(|number, _| if number % 4 == 3 { "503 No" } else { "200 OK" }),
+                Some(Cause::LoadNotSustained),
+            ),
+            (
+                "slower than allowed",
+                peer(|_, _| {
+                    thread::sleep(Duration::from_millis(60));
+                    "200 OK"
+                }),
+                Some(Cause::LoadLatencyExceeded),
+            ),
+        ];
+        let row = |failure: &str, plan: &CheckPlan, cause: Option<Cause>| {
+            let (evidence, ()) = in_time(|| (load(plan), ()));
+            assert_eq!(evidence.outcome.failure().map(|failure| failure.cause), cause, "{failure}: {evidence:?}");
+            Row::of(Kind::Load, failure, &evidence, Duration::from_secs(90))
+        };
+        let mut rows: Vec<Row> =
+            peers.iter().map(|(failure, peer, cause)| row(failure, &peer.check(steady()), *cause)).collect();
+        let refusing = Refusing::on("127.0.0.1");
+        let refused = check(json!({"url": format!("http://127.0.0.1:{}/", refusing.port())}), steady());
+        rows.push(row("refused", &refused, Some(Cause::LoadNotSustained)));
+        rows
+    })
 }
 
 fn fact(evidence: &Evidence, fact: Fact) -> &str {

@@ -21,12 +21,15 @@ fn serve(lab: &Lab, script: Vec<Step>) -> Server {
     Server::play_on(lab.at_server(|| listener(&format!("{SERVER}:0"))), script)
 }
 
-fn kinds(port: u16) -> [(&'static str, Value); 6] {
+fn kinds(port: u16) -> [(&'static str, Value); 9] {
     let tls = json!({"mode": "Disable"});
     [
         ("tcp", json!({"host": SERVER, "port": port})),
         ("tls", json!({"host": SERVER, "port": port})),
         ("http", json!({"url": format!("http://{SERVER}:{port}/")})),
+        ("websocket", json!({"url": format!("ws://{SERVER}:{port}/")})),
+        ("grpc", json!({"host": SERVER, "port": port, "plaintext": true})),
+        ("redis", json!({"host": SERVER, "port": port})),
         ("mysql", json!({"host": SERVER, "port": port, "user": "app", "tls": tls})),
         (
             "sqlserver",

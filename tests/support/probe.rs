@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use runready::api::{Cause, ConnectivityCheckSpec, ProbeState, Stage};
+use runready::api::{Cause, ConnectivityCheckSpec, Kind, ProbeState, Stage};
 use runready::evidence::{Evidence, Fact, MAX_TEXT};
 use runready::plan::secrets::{Lookup, SecretData};
 use runready::plan::{self, CheckId, CheckPlan, Secrets};
@@ -59,6 +59,25 @@ pub struct Row {
 }
 
 impl Row {
+    /// A row of evidence that was got in another way than by a [`Case`].
+    pub fn of(kind: Kind, failure: &str, evidence: &Evidence, limit: Duration) -> Row {
+        let failed = evidence.outcome.failure();
+        Row {
+            kind: kind.as_str(),
+            failure: failure.to_owned(),
+            state: evidence.outcome.state(),
+            cause: failed.map(|failure| failure.cause),
+            stage: failed.and_then(|failure| failure.stage),
+            took: evidence.latency,
+            limit,
+        }
+    }
+
+    /// The kind, and what was done to it.
+    pub fn cell(&self) -> (&'static str, &str) {
+        (self.kind, &self.failure)
+    }
+
     /// The cause in which the case ended.
     pub fn cause(&self) -> Option<Cause> {
         self.cause
@@ -218,16 +237,7 @@ impl Case {
         let evidence = observe_check(&plan, &vantage).await;
         let took = begin.elapsed();
         let evidence = &evidence[0];
-        let failure = evidence.outcome.failure();
-        let row = Row {
-            kind: plan.probes[0].kind.as_str(),
-            failure: self.failure.clone(),
-            state: evidence.outcome.state(),
-            cause: failure.map(|failure| failure.cause),
-            stage: failure.and_then(|failure| failure.stage),
-            took,
-            limit: self.within,
-        };
+        let row = Row { took, ..Row::of(plan.probes[0].kind, &self.failure, evidence, self.within) };
         if let Some(complaint) = self.complaint(&row, evidence) {
             return Err(format!("{} / {}: {complaint}\n    seen: {evidence:?}", row.kind, row.failure));
         }
