@@ -18,6 +18,7 @@ use crate::support::cloudsql::{COMMON_NAME, INSTANCE, Script, StandIn};
 use crate::support::hostile::dns::{Dns, addresses};
 use crate::support::hostile::tls::Tls;
 use crate::support::hostile::{Server, Silent, Step, listener, say};
+use crate::support::mariadb::{self, Mariadb};
 use crate::support::pgsetup::Setup;
 use crate::support::postgres::{DATABASE, Postgres};
 use crate::support::probe::{Case, Row, plan, runtime, try_all, vantage};
@@ -35,6 +36,9 @@ pub fn rows() -> &'static [Row] {
         if let Some(server) = require(Setup::plain().start()).map(Arc::new) {
             cases.extend(successes(&server));
             cases.extend(impostors(&server));
+        }
+        if let Some(server) = require(mariadb::Setup::plain().start()).map(Arc::new) {
+            cases.extend(to_mariadb(&server));
         }
         // Each has a client of its own, which reads the system's CA certificates: a few at a time, or they would delay each other.
         let mut rows = Vec::new();
@@ -288,6 +292,44 @@ fn successes(server: &Arc<Postgres>) -> Vec<Case> {
 }
 
 /// Servers at the instance's address that are not the instance, or don't take us for whom we are.
+/// The same way to a real MariaDB: what it leads to, and the five ways in which it usually breaks.
+fn to_mariadb(server: &Arc<Mariadb>) -> Vec<Case> {
+    let before = |failure: &str, change: fn(&mut Script), make: &dyn Fn(&StandIn) -> Server| {
+        let api = StandIn::start("MYSQL_8_4");
+        api.script(change);
+        let proxy = make(&api);
+        let probe =
+            json!({"mysql": {"cloudSql": {"instance": INSTANCE}, "database": mariadb::DATABASE, "user": "open"}});
+        Case::new(failure, probe).cloud_sql(&api.connector()).keep((api, proxy, server.clone()))
+    };
+    let as_it_is = |api: &StandIn| api.proxy(server.port());
+    let shows = |api: &StandIn, issued, ahead| api.proxy_with(&issued, None, ahead, server.port());
+    vec![
+        before("nothing: an instance by its name", |_| (), &as_it_is)
+            .fact(Fact::InstanceVersion, "MYSQL_8_4")
+            .fact(Fact::Rows, "1")
+            .look(|evidence| {
+                use Stage::{Authenticate, Certificate, Connect, Handshake, Query, Settings, Tunnel};
+                let expected = [Settings, Certificate, Connect, Tunnel, Handshake, Authenticate, Query];
+                assert_eq!(stages(evidence), expected, "no second TLS within the tunnel");
+            }),
+        before("an instance in another region", |api| api.settings["region"] = json!("europe-west1"), &as_it_is)
+            .fails(Cause::CloudSqlRegionMismatch, Stage::Settings),
+        before("settings refused with 403", |api| api.refuse_settings = Some(403), &as_it_is)
+            .fails(Cause::CloudSqlPermissionDenied, Stage::Settings),
+        before("settings refused with 429", |api| api.refuse_settings = Some(429), &as_it_is)
+            .fails(Cause::CloudSqlThrottled, Stage::Settings),
+        before("a proxy whose clock says that our certificate has expired", |_| (), &|api| {
+            shows(api, api.certificate(), Duration::from_secs(2 * 3600))
+        })
+        .fails(Cause::CloudSqlCertificateExpired, Stage::Tunnel),
+        before("another instance at the address", |_| (), &|api| {
+            shows(api, api.certificate_for(&["other.sql.goog"]), Duration::ZERO)
+        })
+        .fails(Cause::CloudSqlIdentityMismatch, Stage::Tunnel),
+    ]
+}
+
 fn impostors(server: &Arc<Postgres>) -> Vec<Case> {
     let (foreign, clients) = (Authority::new("foreign"), Authority::new("other clients"));
     let hour = Duration::from_secs(2 * 3600);
