@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, sleep_until, timeout};
 
-use super::Protocol;
+use super::{Protocol, doing};
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure, Shown};
 use crate::probe::Attempt;
@@ -49,28 +49,49 @@ pub async fn payload<P: Protocol>(
     let quiet = QUIET.min(limit / 4);
     let arrived = AtomicU64::new(0);
     let mut stalled: Option<(u64, Option<Contrast>)> = None;
+    let target = attempt.plan.target.clone();
     let second = attempt.part(attempt.limit(), "");
     let watch = async {
         let at = stall(&arrived, quiet).await;
         stalled = Some((at, None));
-        let contrast = contrast(protocol, second, bytes.min(LARGE), quiet).await;
+        let contrast = contrast(protocol, second, &target, bytes.min(LARGE), quiet).await;
         stalled = Some((at, Some(contrast)));
         pending::<()>().await;
     };
     let result = tokio::select! {
         biased;
-        result = protocol.payload(session, bytes, &arrived) => Some(result),
+        result = fetch(protocol, session, &target, bytes, &arrived) => Some(result),
         () = watch => None,
         () = sleep_until(deadline.into()) => None,
     };
     let came = arrived.load(Ordering::Relaxed);
     // What goes on arriving is slow, and not lost.
     let stalled = stalled.filter(|(at, _)| *at == came);
-    let result = result.unwrap_or_else(|| Err(overdue(&attempt.plan.target, bytes, came, limit, stalled)));
+    let result = result.unwrap_or_else(|| Err(overdue(&target, bytes, came, limit, stalled)));
     attempt.record(Stage::Payload, entered, entered.elapsed(), limit, result.is_ok());
     attempt.fact(Fact::PayloadBytes, came.to_string());
     protocol.record(session, attempt);
     result
+}
+
+/// Fetches a result, and holds it to its size.
+async fn fetch<P: Protocol>(
+    protocol: &P,
+    session: &mut P::Session,
+    target: &str,
+    bytes: u32,
+    arrived: &AtomicU64,
+) -> Result<(), Failure> {
+    let before = arrived.load(Ordering::Relaxed);
+    protocol.payload(session, bytes, arrived).await?;
+    match arrived.load(Ordering::Relaxed) - before {
+        came if came == u64::from(bytes) => Ok(()),
+        came => {
+            let doing = doing(Stage::Payload, target);
+            let message = format!("{doing}: {came} bytes came instead of the {bytes} that were asked for");
+            Err(Failure::new(Cause::UnexpectedResult, Stage::Payload, message))
+        }
+    }
 }
 
 /// Waits until nothing has arrived for a while; returns how much had until then.
@@ -87,17 +108,23 @@ async fn stall(arrived: &AtomicU64, quiet: Duration) -> u64 {
 }
 
 /// Asks for a small and a large result on a second connection.
-async fn contrast<P: Protocol>(protocol: &P, mut second: Attempt<'_>, large: u32, patience: Duration) -> Contrast {
+async fn contrast<P: Protocol>(
+    protocol: &P,
+    mut second: Attempt<'_>,
+    target: &str,
+    large: u32,
+    patience: Duration,
+) -> Contrast {
     let mut session = match protocol.open(&mut second).await {
         Ok(session) => session,
         Err(failure) => return Contrast::NoConnection(failure),
     };
     let arrived = AtomicU64::new(0);
     let asked = Instant::now();
-    let small = timeout(patience, protocol.payload(&mut session, SMALL, &arrived)).await;
+    let small = timeout(patience, fetch(protocol, &mut session, target, SMALL, &arrived)).await;
     let took = asked.elapsed();
     let found = match small {
-        Ok(Ok(())) => match timeout(patience, protocol.payload(&mut session, large, &arrived)).await {
+        Ok(Ok(())) => match timeout(patience, fetch(protocol, &mut session, target, large, &arrived)).await {
             Ok(Ok(())) => Contrast::AllComes(large),
             Ok(Err(_)) | Err(_) => Contrast::SmallAlone(took, large),
         },
