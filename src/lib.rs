@@ -23,10 +23,12 @@
 
 pub mod api;
 pub mod cli;
+pub mod cloud;
 pub mod controller;
 pub mod diagnosis;
 pub mod engine;
 pub mod evidence;
+pub mod inspect;
 pub mod manifest;
 pub mod metrics;
 pub mod plan;

@@ -20,13 +20,15 @@ const fn step(name: &'static str, uses: &'static [&'static str]) -> Step {
 
 /// The steps, each below all that it uses. `engine` is the shell, whose parts are steps: what is pure stands above.
 const STEPS: &[Step] = &[
-    step("api", &[]),
+    step("cloud", &[]),
+    step("api", &["cloud"]),
     step("reasons", &[]),
     step("evidence", &["api"]),
-    step("plan", &["api", "evidence"]),
+    step("plan", &["api", "cloud", "evidence"]),
     step("manifest", &["api", "plan"]),
     step("probe", &["api", "reasons", "evidence", "plan"]),
-    step("diagnosis", &["api", "evidence"]),
+    step("inspect", &["cloud", "plan", "probe"]),
+    step("diagnosis", &["api", "cloud", "evidence"]),
     step("source", &["api", "plan"]),
     // What is known of one probe: status is rendered from it, and the engine's step keeps it.
     step("engine::track", &["api", "evidence"]),
@@ -79,6 +81,7 @@ const STEPS: &[Step] = &[
 
 /// Steps that take everything as an argument: no I/O, no clock.
 const PURE: &[&str] = &[
+    "cloud",
     "api",
     "reasons",
     "evidence",

@@ -6,6 +6,7 @@
 pub mod cause;
 pub mod condition;
 pub mod crd;
+pub mod inspect;
 pub mod kind;
 pub mod layer;
 pub mod probes;
@@ -16,6 +17,7 @@ pub mod stage;
 pub mod status;
 
 pub use cause::Cause;
+pub use inspect::InspectSpec;
 pub use kind::Kind;
 pub use layer::{Confidence, Layer};
 pub use spec::{ConnectivityCheck, ConnectivityCheckSpec};

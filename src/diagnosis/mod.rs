@@ -13,7 +13,10 @@ mod verdict;
 
 use std::net::SocketAddr;
 
+use jiff::Timestamp;
+
 use crate::api::{Cause, Confidence, Kind, Layer, ProbeState, Stage};
+use crate::cloud::{Drift, Picture};
 use crate::evidence::{Evidence, Failure};
 
 pub use rules::{RULES, Rule};
@@ -26,6 +29,12 @@ pub struct Case<'a> {
     pub observations: Vec<Observation<'a>>,
     /// Whether the check speaks for a Cloud Run service, whose traffic takes that service's own egress.
     pub speaks_for_service: bool,
+    /// What Google Cloud says of the hops. None: nothing is inspected.
+    pub cloud: Option<&'a Picture>,
+    /// What differs from the configuration that worked.
+    pub drift: &'a [Drift],
+    /// When this is.
+    pub now: Timestamp,
 }
 
 /// Whether a vantage lies behind the egress of a Cloud Run service.

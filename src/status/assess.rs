@@ -48,6 +48,9 @@ pub fn assess(view: &View<'_>) -> Assessment {
     let case = Case {
         observations: view.plan.probes.iter().zip(view.tracks).map(observation).collect(),
         speaks_for_service: view.plan.service.is_some(),
+        cloud: None,
+        drift: &[],
+        now: view.now,
     };
     let diagnosis = diagnose(&case);
     let mut conditions = vec![ready(view, diagnosis.as_ref())];

@@ -248,5 +248,6 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
 }
 
 pub fn case<'a>(seen: &'a [Seen], speaks_for_service: bool) -> Case<'a> {
-    Case { observations: seen.iter().map(Seen::as_observation).collect(), speaks_for_service }
+    let observations = seen.iter().map(Seen::as_observation).collect();
+    Case { observations, speaks_for_service, cloud: None, drift: &[], now: jiff::Timestamp::UNIX_EPOCH }
 }

@@ -1,0 +1,114 @@
+//! A VPC network (compute v1): subnets, routes, effective firewall rules, peerings. Data only.
+
+use serde::{Deserialize, Serialize};
+
+/// A network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Network {
+    /// Maximum transmission unit in bytes.
+    pub mtu: Option<i32>,
+    /// Peerings, private services access (servicenetworking-googleapis-com) among them.
+    pub peerings: Vec<Peering>,
+    /// Subnets of the service's region.
+    pub subnets: Vec<Subnet>,
+    /// Routes, those that peerings import included.
+    pub routes: Vec<Route>,
+    /// Firewall rules and rules of policies in force for the network, as they are evaluated.
+    pub firewall: Vec<FirewallRule>,
+}
+
+/// A peering with another network (compute v1, NetworkPeering).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Peering {
+    /// Name.
+    pub name: String,
+    /// The other network, in full.
+    pub network: String,
+    /// ACTIVE or INACTIVE.
+    pub state: String,
+    /// What the API says of its state.
+    #[serde(default)]
+    pub state_details: String,
+    /// Whether routes of one's own are sent to the other.
+    #[serde(default)]
+    pub export_custom_routes: bool,
+    /// Whether the other's are taken.
+    #[serde(default)]
+    pub import_custom_routes: bool,
+    /// Ranges that the other network announces. None when they were not read.
+    #[serde(default)]
+    pub imported_ranges: Option<Vec<String>>,
+}
+
+/// A subnet (compute v1, Subnetwork).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Subnet {
+    /// Name.
+    pub name: String,
+    /// Region.
+    pub region: String,
+    /// Range, such as 10.10.0.0/24.
+    pub ip_cidr_range: String,
+    /// Secondary ranges.
+    #[serde(default)]
+    pub secondary_ranges: Vec<String>,
+    /// PRIVATE, PRIVATE_NAT, REGIONAL_MANAGED_PROXY ...
+    #[serde(default)]
+    pub purpose: String,
+    /// Whether hosts without public address reach Google's APIs.
+    #[serde(default)]
+    pub private_ip_google_access: bool,
+    /// Addresses in use, if that could be counted.
+    #[serde(default)]
+    pub used_addresses: Option<u32>,
+}
+
+/// A route (compute v1, Route).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Route {
+    /// Name.
+    pub name: String,
+    /// Range that it leads to.
+    pub dest_range: String,
+    /// Lower wins.
+    #[serde(default)]
+    pub priority: u32,
+    /// Such as `gateway default-internet-gateway`, `peering servicenetworking-googleapis-com`, `instance proxy`, `ip 10.0.0.5`.
+    pub next_hop: String,
+    /// Tags of the hosts that it holds for; empty: all.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// ACTIVE, DROPPED, INACTIVE or PENDING; empty where the API does not say.
+    #[serde(default)]
+    pub route_status: String,
+}
+
+/// A firewall rule that is in force, of the network or of a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FirewallRule {
+    /// Name, with that of its policy before a slash.
+    pub name: String,
+    /// INGRESS or EGRESS.
+    pub direction: String,
+    /// Lower wins, within the same level.
+    pub priority: i32,
+    /// Whether it lets pass.
+    pub allow: bool,
+    /// Source ranges of INGRESS, destination ranges of EGRESS.
+    #[serde(default)]
+    pub ranges: Vec<String>,
+    /// Such as tcp:5432, tcp:8000-9000, all.
+    #[serde(default)]
+    pub ports: Vec<String>,
+    /// Tags of the hosts that it holds for; empty: all.
+    #[serde(default)]
+    pub target_tags: Vec<String>,
+    /// Whether it is switched off.
+    #[serde(default)]
+    pub disabled: bool,
+}

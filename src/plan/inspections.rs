@@ -1,0 +1,33 @@
+//! What is to be read of Google Cloud's own view of a path. Pure.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::api::spec::ServiceRef;
+use crate::cloud::Inspection;
+
+/// How old a reading may become unless the spec says otherwise.
+pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What is to be read for one check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InspectionPlan {
+    /// The service that everything is discovered from.
+    pub service: ServiceRef,
+    /// How old a reading may become.
+    pub interval: Duration,
+    /// What is switched off.
+    pub skip: BTreeSet<Inspection>,
+    /// The connector, in full, where it is pinned.
+    pub connector: Option<Arc<str>>,
+    /// The instance, PROJECT:REGION:INSTANCE, where it is pinned or a probe names it.
+    pub instance: Option<Arc<str>>,
+    /// The network, in full, where it is pinned.
+    pub network: Option<Arc<str>>,
+    /// Hosts of the check's probes with their ports, by which the instance is found among the project's, and which a connectivity
+    /// test aims at.
+    pub targets: Box<[(Arc<str>, u16)]>,
+    /// Whether a connectivity test may be made.
+    pub connectivity_test: bool,
+}
