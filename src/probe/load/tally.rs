@@ -142,7 +142,8 @@ impl Tally {
     fn is_the_peers(&self, action: &LoadAction) -> bool {
         let was_away = self.lateness_at(Percentile::Max) * 2 >= action.probe.timeout;
         let excused = |cause: Cause| cause.is_unknown() || (was_away && is_timeout(cause));
-        let failed = self.failed.iter().filter(|(cause, _)| !excused(**cause)).map(|(_, (count, _))| count).sum::<u64>();
+        let failed =
+            self.failed.iter().filter(|(cause, _)| !excused(**cause)).map(|(_, (count, _))| count).sum::<u64>();
         let silent = if was_away { 0 } else { self.unended + self.unsent };
         let (due, at_best) = (self.due(), self.due() - failed - silent);
         let without_ours = |percentile| match percentile {
