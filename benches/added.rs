@@ -38,6 +38,7 @@ const CONTESTS: &[(&str, Prepare)] = &[
     ("grpc", web::grpc),
     ("postgres", databases::postgres),
     ("mysql", databases::mysql),
+    ("sqlserver", databases::sqlserver),
     ("redis", databases::redis),
 ];
 

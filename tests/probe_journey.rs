@@ -6,8 +6,10 @@ use std::sync::OnceLock;
 use runready::api::{Cause, Stage};
 use runready::evidence::Evidence;
 use serde_json::{Value, json};
+use tonic_health::ServingStatus;
 
 use crate::support::agent::{Agent, Broken, CHAT, PASSWORD, SESSION, TOKEN};
+use crate::support::grpc::Health;
 use crate::support::hostile::{Server, Step, say};
 use crate::support::probe::{Case, Row, try_all};
 
@@ -104,6 +106,20 @@ fn values() -> Vec<Case> {
         unfit("a value that would climb in a path", climb, "made of dots", dots),
         unfit("a value that would split a header", split, "the header x-id can't carry", lines),
     ]
+}
+
+#[test]
+fn a_captured_value_goes_into_the_metadata_of_a_call() {
+    let (agent, health) = (Agent::start(Broken::Nothing), Health::plain(&[("", &[ServingStatus::Serving])]));
+    let calls = health.calls();
+    let metadata =
+        json!([{"name": "authorization", "value": "Bearer ${token}"}, {"name": "x-plain", "value": "as it is"}]);
+    let grpc = json!({"host": "127.0.0.1", "port": health.port(), "plaintext": true, "metadata": metadata});
+    let steps = json!([login(&agent), {"name": "health", "grpc": grpc}]);
+    try_all(vec![walking("nothing: a login and a call", steps).keep((agent, health))]);
+    let calls = calls.lock().expect("the calls");
+    let sent = |name: &str| calls[0].1[name].to_str().expect("text").to_owned();
+    assert_eq!((sent("authorization"), sent("x-plain")), (format!("Bearer {TOKEN}"), "as it is".to_owned()));
 }
 
 #[test]

@@ -6,15 +6,19 @@ use mysql_async::OptsBuilder;
 use mysql_async::prelude::Queryable;
 use redis::{Cmd, Value, cmd};
 use runready::plan::Secrets;
+use runready::plan::secrets::{Lookup, SecretData};
+use secrecy::SecretSlice;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_postgres::{Config, NoTls};
+use tokio_util::compat::TokioAsyncWriteCompatExt;
 
 use crate::contest::Contest;
 use crate::support::mariadb;
 use crate::support::pgsetup::Setup;
 use crate::support::postgres::{DATABASE, Postgres};
+use crate::support::tds;
 
 /// Logs in to PostgreSQL, asks for 1, and says goodbye.
 pub fn postgres() -> Result<Contest, String> {
@@ -66,6 +70,43 @@ pub fn mysql() -> Result<Contest, String> {
         "host": "127.0.0.1", "port": server.port(), "database": mariadb::DATABASE, "user": "open", "tls": {"mode": "Disable"},
     }});
     Ok(Contest::new(probe, &Secrets::default(), Box::new(bare)).keep(server))
+}
+
+/// Logs in to a SQL Server built from MS-TDS in plain text, asks for 1, and says goodbye.
+pub fn sqlserver() -> Result<Contest, String> {
+    let server = tds::Tds::new().start();
+    let port = server.port();
+    let mut config = tiberius::Config::new();
+    config.host("127.0.0.1");
+    config.port(port);
+    config.database(tds::DATABASE);
+    config.authentication(tiberius::AuthMethod::sql_server(tds::USER, tds::PASSWORD));
+    config.encryption(tiberius::EncryptionLevel::NotSupported);
+    let bare = move || -> futures::future::LocalBoxFuture<'static, ()> {
+        let config = config.clone();
+        Box::pin(async move {
+            let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("a connection");
+            stream.set_nodelay(true).expect("a socket");
+            let mut client = tiberius::Client::connect(config, stream.compat_write()).await.expect("a login");
+            let rows = client.simple_query("SELECT 1").await.expect("an answer").into_first_result().await;
+            assert_eq!(rows.expect("rows").len(), 1);
+            client.close().await.expect("a goodbye");
+        })
+    };
+    let probe = json!({"sqlserver": {
+        "host": "127.0.0.1", "port": port, "database": tds::DATABASE, "user": tds::USER,
+        "passwordSecretRef": {"name": "db", "key": "password"}, "tls": {"mode": "Disable"},
+    }});
+    Ok(Contest::new(probe, &password("db", tds::PASSWORD), Box::new(bare)).keep(server))
+}
+
+/// A Secret with a password.
+fn password(name: &str, password: &str) -> Secrets {
+    let data: SecretData =
+        [("password".to_owned(), SecretSlice::from(password.as_bytes().to_vec()))].into_iter().collect();
+    let mut secrets = Secrets::default();
+    secrets.insert(name.to_owned(), Lookup::Found(data));
+    secrets
 }
 
 /// Asks Redis what the probe asks: PING; then PING, ROLE and INFO at once.

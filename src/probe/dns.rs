@@ -10,7 +10,7 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::rr::RecordType as WireType;
 
 use super::Attempt;
-use super::net::resolve::{self, Resolver};
+use super::net::resolve;
 use crate::api::probes::RecordType;
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure};
@@ -27,7 +27,7 @@ pub async fn probe(action: &DnsAction, attempt: &mut Attempt<'_>) -> Result<(), 
     }
     let resolver = match action.resolver {
         // The stage's deadline cuts, with its own cause.
-        Some(server) => Resolver::asking(server, attempt.plan.timeout),
+        Some(server) => attempt.vantage.resolver.of(server, attempt.plan.timeout),
         None => attempt.vantage.resolver.clone(),
     };
     let wanted = wire_type(action.record_type);

@@ -21,7 +21,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// How the name of binary metadata ends.
-const BINARY: &str = "-bin";
+pub(super) const BINARY: &str = "-bin";
 
 const NOT_ASCII: &str = "holds characters other than printable ASCII: send bytes under a name that ends in -bin";
 
@@ -130,7 +130,7 @@ impl Compiler<'_> {
         Ok(metadata)
     }
 
-    fn metadata_name(&self, path: &str, name: &str) -> Result<HeaderName, Fault> {
+    pub(super) fn metadata_name(&self, path: &str, name: &str) -> Result<HeaderName, Fault> {
         HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| invalid(self.at(&format!("{path}.name")), format!("{name:?} is not a metadata name")))
     }

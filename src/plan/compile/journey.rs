@@ -6,8 +6,11 @@ use std::time::Duration;
 use hyper::header::HeaderName;
 use secrecy::SecretString;
 
+use super::grpc::BINARY;
 use super::{Compiler, http, invalid};
-use crate::api::probes::{Capture, HttpHeader, HttpProbe, JourneyProbe, JourneyStep as Spec, WebsocketProbe};
+use crate::api::probes::{
+    Capture, GrpcProbe, HttpHeader, HttpProbe, JourneyProbe, JourneyStep as Spec, WebsocketProbe,
+};
 use crate::api::spec::KindSpec;
 use crate::plan::kinds::{Action, CapturePlan, Filling, JourneyAction, JourneyStep, Source};
 use crate::plan::template::{Form, Template, is_name};
@@ -88,7 +91,10 @@ impl Compiler<'_> {
                 self.no_values_in_statements(Kind::Redis, None, &redis.init_queries, known)?;
                 self.kind(only)
             }
-            KindSpec::Grpc(_) => self.kind(only),
+            KindSpec::Grpc(grpc) => {
+                let sample = self.grpc_sample(grpc, known, &mut fillings)?;
+                self.kind(KindSpec::Grpc(&sample))
+            }
             KindSpec::Dns(_) | KindSpec::Tcp(_) | KindSpec::Tls(_) | KindSpec::Journey(_) | KindSpec::Load(_) => {
                 return Err(invalid(&self.field, ONE_KIND));
             }
@@ -210,6 +216,23 @@ impl Compiler<'_> {
             if let Some(template) = self.template(&format!("websocket.steps[{index}].send"), text, known)? {
                 fillings.push(Filling::Send(index, template, form_of(text, &[])));
                 text.clear();
+            }
+        }
+        Ok(sample)
+    }
+
+    fn grpc_sample(&self, spec: &GrpcProbe, known: &[&str], fillings: &mut Vec<Filling>) -> Result<GrpcProbe, Fault> {
+        let mut sample = spec.clone();
+        sample.metadata.clear();
+        for (index, metadata) in spec.metadata.iter().enumerate() {
+            let path = format!("grpc.metadata[{index}]");
+            match self.template(&format!("{path}.value"), &metadata.value, known)? {
+                Some(_) if metadata.name.ends_with(BINARY) => {
+                    let message = "a value is text, and a name that ends in -bin stands for bytes";
+                    return Err(invalid(self.at(&format!("{path}.value")), message));
+                }
+                Some(template) => fillings.push(Filling::Header(self.metadata_name(&path, &metadata.name)?, template)),
+                None => sample.metadata.push(metadata.clone()),
             }
         }
         Ok(sample)

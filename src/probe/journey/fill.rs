@@ -38,6 +38,9 @@ pub fn filled<'s>(step: &'s JourneyStep, values: &Values) -> Result<Cow<'s, Acti
                 let place = websocket.steps.get_mut(*index);
                 place.into_iter().for_each(|step| *step = WebsocketStep::Send(text.as_str().into()));
             }
+            (Action::Grpc(grpc), Filling::Header(name, template)) => {
+                header(&mut grpc.metadata, name, template, values)?;
+            }
             (_, Filling::Url(_) | Filling::Header(..) | Filling::Body(..) | Filling::Send(..)) => {
                 return Err(Failure::before_start(
                     Cause::ProberError,

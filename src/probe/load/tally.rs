@@ -85,7 +85,11 @@ impl Tally {
     }
 
     fn own_lateness(&self) -> Duration {
-        Duration::from_nanos(self.lateness.value_at_quantile(Percentile::P99.quantile()))
+        self.lateness_at(Percentile::P99)
+    }
+
+    fn lateness_at(&self, percentile: Percentile) -> Duration {
+        Duration::from_nanos(self.lateness.value_at_quantile(percentile.quantile()))
     }
 
     /// The numbers, for the status.
@@ -120,7 +124,7 @@ impl Tally {
                 let message = format!("{count} of {} requests: {}", self.due(), failure.message);
                 Err(Failure::new(failure.cause, Stage::Load, message))
             }
-            (Err(failure), _) if self.own_lateness() > KEPT_PACE => {
+            (Err(failure), _) if self.own_lateness() > KEPT_PACE && !self.is_the_peers(action) => {
                 let message = format!(
                     "runready itself sent late (99% within {}, at most {} would do), so nothing is said of the peer; counted was: {}",
                     Shown(self.own_lateness()),
@@ -131,6 +135,23 @@ impl Tally {
             }
             (Err(failure), _) => Err(failure),
         }
+    }
+
+    /// Whether the peer misses a bound whatever our own lateness did: a refusal is its own, a time-out is so unless we were away
+    /// for a good part of that time, and so is what latency remains without ours.
+    fn is_the_peers(&self, action: &LoadAction) -> bool {
+        let was_away = self.lateness_at(Percentile::Max) * 2 >= action.probe.timeout;
+        let excused = |cause: Cause| cause.is_unknown() || (was_away && is_timeout(cause));
+        let failed =
+            self.failed.iter().filter(|(cause, _)| !excused(**cause)).map(|(_, (count, _))| count).sum::<u64>();
+        let silent = if was_away { 0 } else { self.unended + self.unsent };
+        let (due, at_best) = (self.due(), self.due() - failed - silent);
+        let without_ours = |percentile| match percentile {
+            Percentile::Max => self.latency(percentile).saturating_sub(self.lateness_at(percentile)),
+            _ => self.latency(percentile).saturating_sub(self.own_lateness()),
+        };
+        u128::from(at_best) * 1_000_000 < u128::from(due) * u128::from(action.least)
+            || (!was_away && action.bounds.iter().any(|(percentile, bound)| without_ours(*percentile) > *bound))
     }
 
     fn sustained(&self, action: &LoadAction) -> Result<(), Failure> {
@@ -191,6 +212,20 @@ impl Tally {
     }
 }
 
+/// Whether it is the clock that has ended the request, and no answer.
+const fn is_timeout(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::ResolverTimeout
+            | Cause::ConnectTimeout
+            | Cause::TlsTimeout
+            | Cause::HandshakeTimeout
+            | Cause::AuthenticationTimeout
+            | Cause::QueryTimeout
+            | Cause::ResponseTimeout
+    )
+}
+
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -199,4 +234,68 @@ fn nanos(duration: Duration) -> u64 {
 fn percent(part: u64, whole: u64) -> String {
     let hundredths = u128::from(part) * 10_000 / u128::from(whole.max(1));
     format!("{}.{:02}%", hundredths / 100, hundredths % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::kinds::{Endpoint, Pace, TcpAction};
+    use crate::plan::{Action, Cadence, Kind, ProbePlan};
+    use std::sync::Arc;
+
+    /// 100 requests a second, of which 99 % must succeed, 99 % of them within 20 ms.
+    fn action() -> LoadAction {
+        let endpoint = Endpoint { host: "127.0.0.1".into(), port: 1, happy_eyeballs: false };
+        let probe = ProbePlan {
+            name: "target".into(),
+            kind: Kind::Tcp,
+            target: "tcp://127.0.0.1:1".into(),
+            action: Ok(Arc::new(Action::Tcp(TcpAction { endpoint, steps: Box::default(), tls: None }))),
+            timeout: Duration::from_secs(1),
+            stage_limits: Box::default(),
+            assertions: None,
+            max_latency: None,
+            required: true,
+            depends_on: Box::default(),
+        };
+        LoadAction {
+            probe: Box::new(probe),
+            pace: Pace::PerSecond(100),
+            window: Duration::from_secs(1),
+            least: 990_000,
+            bounds: Box::new([(Percentile::P99, Duration::from_millis(20))]),
+            reuse: true,
+            cadence: Cadence::Never,
+            after_recovery: false,
+            most_in_flight: 100,
+            most_per_second: 100,
+        }
+    }
+
+    fn judged(lateness: Duration, latency: Duration, cause: Option<Cause>) -> Option<Cause> {
+        let mut tally = Tally::new().expect("a histogram");
+        for _ in 0..100 {
+            tally.late(lateness);
+            tally.take_in(latency, cause.map_or(Ok(()), |cause| Err(Failure::new(cause, Stage::Connect, "x"))));
+        }
+        tally.close(Duration::from_secs(1), 0, 0).judge(&action()).err().map(|failure| failure.cause)
+    }
+
+    #[test]
+    fn our_own_lateness_excuses_the_peer_of_that_much_and_no_more() {
+        let ms = Duration::from_millis;
+        let (not_ours, too_slow) = (Some(Cause::LoadNotGenerated), Some(Cause::LoadLatencyExceeded));
+        for (lateness, latency, cause, judged_as) in [
+            (ms(0), ms(5), None, None),
+            (ms(0), ms(25), None, too_slow),
+            (ms(15), ms(25), None, not_ours),
+            (ms(15), ms(45), None, too_slow),
+            (ms(15), ms(5), Some(Cause::ConnectionRefused), Some(Cause::LoadNotSustained)),
+            (ms(15), ms(1000), Some(Cause::ConnectTimeout), Some(Cause::LoadNotSustained)),
+            (ms(600), ms(1000), Some(Cause::ConnectTimeout), not_ours),
+            (ms(600), ms(5), Some(Cause::ConnectionRefused), Some(Cause::LoadNotSustained)),
+        ] {
+            assert_eq!(judged(lateness, latency, cause), judged_as, "late {lateness:?}, took {latency:?}, {cause:?}");
+        }
+    }
 }

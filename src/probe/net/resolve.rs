@@ -2,10 +2,10 @@
 //!
 //! No cache and no retry: a resolver that answers half of the time must show.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hickory_resolver::config::{
@@ -29,9 +29,16 @@ type Asking = hickory_resolver::Resolver<Once>;
 /// Most addresses of one name that are tried: each takes a socket, and a place in the status.
 const MOST_ADDRESSES: usize = 32;
 
+/// Most servers of checks' own for which a resolver is kept: making one costs as much as a question.
+const MOST_KEPT: usize = 64;
+
 /// Resolves names, as a vantage does: without a cache, and asking each server once.
 #[derive(Clone)]
-pub struct Resolver(Result<Arc<Asking>, Arc<str>>);
+pub struct Resolver {
+    asking: Result<Arc<Asking>, Arc<str>>,
+    /// Resolvers for servers that checks name, by the server and its time to answer. They share nothing but their making.
+    kept: Arc<Mutex<HashMap<(SocketAddr, Duration), Resolver>>>,
+}
 
 impl Resolver {
     /// The system's name servers, search list and hosts file (/etc/resolv.conf, /etc/hosts), read once. If they can't be
@@ -59,9 +66,18 @@ impl Resolver {
         Resolver::built(builder.build())
     }
 
+    /// As [`Resolver::asking`]; made at the first question and kept.
+    pub(in crate::probe) fn of(&self, server: SocketAddr, patience: Duration) -> Self {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MOST_KEPT && !kept.contains_key(&(server, patience)) {
+            kept.clear();
+        }
+        kept.entry((server, patience)).or_insert_with(|| Resolver::asking(server, patience)).clone()
+    }
+
     fn built(resolver: Result<Asking, NetError>) -> Self {
         let unusable = |error| format!("the resolver's configuration can't be used: {error}").into();
-        Resolver(resolver.map(Arc::new).map_err(unusable))
+        Resolver { asking: resolver.map(Arc::new).map_err(unusable), kept: Arc::default() }
     }
 
     /// Every address of a host.
@@ -79,7 +95,7 @@ impl Resolver {
     }
 
     fn get(&self) -> Result<&Asking, Failure> {
-        self.0.as_deref().map_err(|reason| Failure::new(Cause::ProberError, Stage::Resolve, reason))
+        self.asking.as_deref().map_err(|reason| Failure::new(Cause::ProberError, Stage::Resolve, reason))
     }
 }
 
