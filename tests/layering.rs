@@ -33,18 +33,20 @@ const STEPS: &[Step] = &[
     // What is known of one probe: status is rendered from it, and the engine's step keeps it.
     step("engine::track", &["api", "evidence"]),
     step("engine::wheel", &[]),
-    step("status", &["api", "evidence", "plan", "diagnosis", "source", "engine::track"]),
-    step("metrics", &["api", "evidence", "plan", "source", "status"]),
+    step("status", &["api", "cloud", "evidence", "plan", "diagnosis", "source", "engine::track"]),
+    step("metrics", &["api", "cloud", "evidence", "plan", "source", "status"]),
     step("status::write", &["plan", "source", "metrics"]),
-    step("engine::state", &["api", "evidence", "plan", "source", "engine::track", "engine::wheel", "status"]),
+    step("engine::state", &["api", "cloud", "evidence", "plan", "source", "engine::track", "engine::wheel", "status"]),
     step("telemetry", &["evidence", "plan"]),
     step(
         "engine",
         &[
             "api",
+            "cloud",
             "evidence",
             "plan",
             "probe",
+            "inspect",
             "source",
             "engine::wheel",
             "metrics",
@@ -57,7 +59,10 @@ const STEPS: &[Step] = &[
     step("source::cluster", &["api", "reasons", "plan", "source"]),
     step("resolve", &["api", "plan", "source", "engine"]),
     step("serve", &["metrics", "engine"]),
-    step("controller", &["plan", "probe", "source", "metrics", "status::write", "telemetry", "engine", "resolve"]),
+    step(
+        "controller",
+        &["plan", "probe", "inspect", "source", "metrics", "status::write", "telemetry", "engine", "resolve"],
+    ),
     step(
         "cli",
         &[
@@ -66,6 +71,7 @@ const STEPS: &[Step] = &[
             "plan",
             "manifest",
             "probe",
+            "inspect",
             "source",
             "metrics",
             "telemetry",

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::shell::Shell;
 use super::state::{Settings, Start};
 use crate::api::ConnectivityCheckStatus;
+use crate::inspect::Inspector;
 use crate::metrics::Metrics;
 use crate::plan::{CheckId, CheckPlan};
 use crate::probe::Vantage;
@@ -24,6 +25,8 @@ pub struct Parts {
     pub settings: Settings,
     /// Where probes are carried out from.
     pub vantage: Vantage,
+    /// Reads what Google Cloud says; none where it is not asked.
+    pub inspector: Option<Inspector>,
     /// Takes statuses and notices.
     pub outbox: Outbox,
     /// Takes what is measured.

@@ -3,6 +3,7 @@
 //! [`state`] does no I/O and reads no clock. The shell owns the clock, the timer wheel and the running probes;
 //! [`handle`] is what the rest of the program has of it.
 
+mod complaints;
 pub mod handle;
 mod shell;
 pub mod state;
