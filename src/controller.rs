@@ -7,8 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::engine::{Engine, Inbox, Parts, Settings};
-use crate::inspect::Inspector;
+use crate::engine::{Engine, Inbox, Inspects, Parts, Settings};
 use crate::metrics::Metrics;
 use crate::plan::Limits;
 use crate::probe::Vantage;
@@ -26,7 +25,7 @@ pub struct Common {
     /// Where probes are carried out from.
     pub vantage: Vantage,
     /// Reads what Google Cloud says; none where it is not asked.
-    pub inspector: Option<Inspector>,
+    pub inspector: Option<Arc<dyn Inspects>>,
     /// Takes what is measured.
     pub metrics: Arc<Metrics>,
     /// Takes each run as a trace.

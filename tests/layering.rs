@@ -59,10 +59,7 @@ const STEPS: &[Step] = &[
     step("source::cluster", &["api", "reasons", "plan", "source"]),
     step("resolve", &["api", "plan", "source", "engine"]),
     step("serve", &["metrics", "engine"]),
-    step(
-        "controller",
-        &["plan", "probe", "inspect", "source", "metrics", "status::write", "telemetry", "engine", "resolve"],
-    ),
+    step("controller", &["plan", "probe", "source", "metrics", "status::write", "telemetry", "engine", "resolve"]),
     step(
         "cli",
         &[

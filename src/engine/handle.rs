@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 
+use super::inspects::Inspects;
 use super::shell::Shell;
 use super::state::{Settings, Start};
 use crate::api::ConnectivityCheckStatus;
-use crate::inspect::Inspector;
 use crate::metrics::Metrics;
 use crate::plan::{CheckId, CheckPlan};
 use crate::probe::Vantage;
@@ -26,7 +26,7 @@ pub struct Parts {
     /// Where probes are carried out from.
     pub vantage: Vantage,
     /// Reads what Google Cloud says; none where it is not asked.
-    pub inspector: Option<Inspector>,
+    pub inspector: Option<Arc<dyn Inspects>>,
     /// Takes statuses and notices.
     pub outbox: Outbox,
     /// Takes what is measured.

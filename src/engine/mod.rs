@@ -5,10 +5,12 @@
 
 mod complaints;
 pub mod handle;
+mod inspects;
 mod shell;
 pub mod state;
 pub mod track;
 pub mod wheel;
 
 pub use handle::{Engine, Inbox, Parts};
+pub use inspects::Inspects;
 pub use state::{CheckState, Effect, Event, Now, Settings, Start};

@@ -73,21 +73,17 @@ fn cut(text: &str, most: usize) -> String {
 pub(super) fn infrastructure(view: &View<'_>, broken: Option<&Finding>) -> Option<Judged> {
     let kind = ConditionType::InfrastructureHealthy;
     let judged = |status, reason, message| Some(Judged { kind, status, reason, message });
-    if matches!(view.cloud, Seen::Nothing) {
-        return None;
-    }
-    if view.plan.suspend {
+    if view.plan.suspend && !matches!(view.cloud, Seen::Nothing) {
         let message = "spec.suspend is set: not inspected".to_owned();
         return judged(ConditionStatus::Unknown, Reason::Suspended, message);
     }
-    let Some(picture) = view.cloud.picture() else {
-        // What an earlier process reported stands until there is something new to say.
-        let reported = view.memory.reported(kind);
-        let known = reported.and_then(|(status, reason)| Some((status, Reason::from_name(reason)?)));
-        return match known {
-            Some((status, reason)) => judged(status, reason, "as read last; it is being read anew".to_owned()),
-            None => judged(ConditionStatus::Unknown, Reason::Probing, "it is being read for the first time".to_owned()),
-        };
+    let picture = match view.cloud {
+        Seen::Nothing => return None,
+        Seen::Earlier(earlier) => {
+            let (status, reason, message) = before_the_first(view, earlier);
+            return judged(status, reason, message);
+        }
+        Seen::Now(picture) => picture,
     };
     if let Some(finding) = broken {
         let message = format!("{}. Next: {}", finding.summary.trim_end_matches('.'), finding.remedy);
@@ -97,6 +93,15 @@ pub(super) fn infrastructure(view: &View<'_>, broken: Option<&Finding>) -> Optio
         return judged(ConditionStatus::Unknown, Reason::Unread(first), message);
     }
     judged(ConditionStatus::True, Reason::Healthy, well(picture))
+}
+
+/// What is said before anything was read: what an earlier process reported of this path stands until there is something new.
+fn before_the_first(view: &View<'_>, earlier: &[InspectionStatus]) -> (ConditionStatus, Reason, String) {
+    let reported = view.memory.reported(ConditionType::InfrastructureHealthy).filter(|_| !earlier.is_empty());
+    match reported.and_then(|(status, reason)| Some((status, Reason::from_name(reason)?))) {
+        Some((status, reason)) => (status, reason, "as read last; it is being read anew".to_owned()),
+        None => (ConditionStatus::Unknown, Reason::Probing, "it is being read for the first time".to_owned()),
+    }
 }
 
 /// Why something could not be read, and how the first of it is mended.
