@@ -77,6 +77,8 @@ pub struct CheckPlan {
     pub suspend: bool,
     /// The Cloud Run service whose readiness this is.
     pub service: Option<ServiceRef>,
+    /// What is read of Google Cloud's own view of the path. None without a service.
+    pub inspections: Option<Arc<InspectionPlan>>,
     /// The probes, in the order of the spec.
     pub probes: Box<[ProbePlan]>,
     /// What in the spec can't be carried out. Not empty means Stalled.

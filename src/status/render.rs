@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::View;
 use super::assess::{Assessment, assess};
+use super::inspections;
 use crate::api::condition::Condition;
 use crate::api::status::{
     AddressStatus, Availability, ConnectivityCheckStatus, OtherFinding, ProbeStatus, RuledOut, StageStatus, StepState,
@@ -40,6 +41,7 @@ pub fn render(view: &View<'_>) -> ConnectivityCheckStatus {
         conditions: conditions.collect(),
         verdict: diagnosis.map(|diagnosis| verdict(diagnosis, view)),
         latency: slowest.map(shown),
+        inspections: inspections::of(view.cloud),
         probes: view.plan.probes.iter().zip(view.tracks).map(|(plan, track)| probe(view, plan, track)).collect(),
         last_probe_time: view.last_probe.map(Time),
         next_probe_time: view.next_probe.map(Time),
