@@ -51,5 +51,6 @@ mod refusals;
 mod safety;
 mod secrets;
 mod serving;
+mod standin;
 mod story;
 mod support;

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::align::Aggregation;
 use super::answer::Request;
 use super::filter::Filter;
 use super::page::page;
@@ -63,13 +64,9 @@ pub fn entries(state: &State, request: &Request) -> Result<Value, Refusal> {
 /// The series of a metric, with the points of the window.
 ///
 /// # Errors
-/// When the request is not understood, or asks for what the stand-in does not do: it aligns and reduces nothing.
+/// When the request is not understood, or asks for what the stand-in does not do.
 pub fn series(state: &State, request: &Request) -> Result<Value, Refusal> {
-    let unmet =
-        |parameter: &&String| parameter.starts_with("aggregation.") || parameter.starts_with("secondaryAggregation.");
-    if let Some(parameter) = request.query.keys().find(unmet) {
-        return Err(request.invalid(format!("The stand-in aggregates nothing, so it can't take {parameter}")));
-    }
+    let aggregation = Aggregation::parse(&request.query).map_err(|error| request.invalid(error))?;
     let text = request.asked("filter").filter(|filter| filter.contains("metric.type"));
     let text =
         text.ok_or_else(|| request.invalid("Field filter had an invalid value: it must name one metric.type"))?;
@@ -82,9 +79,13 @@ pub fn series(state: &State, request: &Request) -> Result<Value, Refusal> {
     }
     let project = request.call.parameter("project");
     let of = |series: &&Value| series["resource"]["labels"]["project_id"] == project && filter.holds(series);
-    let found = state.series.iter().filter(of).filter_map(|series| within(series, start, end));
+    let mut found: Vec<Value> =
+        state.series.iter().filter(of).filter_map(|series| within(series, start, end)).collect();
+    if let Some(aggregation) = aggregation {
+        found = aggregation.apply(&found, end).map_err(|error| request.invalid(error))?;
+    }
     let asked = format!("{project} {text} {start} {end}");
-    let page = page(found.collect(), &asked, request.asked("pageSize"), SERIES, request.asked("pageToken"))
+    let page = page(found, &asked, request.asked("pageSize"), SERIES, request.asked("pageToken"))
         .map_err(|error| request.invalid(error))?;
     Ok(answer("timeSeries", page.items, page.next))
 }

@@ -109,9 +109,12 @@ pub fn series(now: Timestamp, load: f64) -> Vec<Value> {
     }});
     let double = |value: f64| json!({"doubleValue": value});
     let whole = |value: u32| json!({"int64Value": value.to_string()});
+    // Buckets of one percent; the first lies below them all.
+    let mut counts = vec!["0"; (load * 100.0) as usize + 1];
+    counts.push("2");
     let percent = json!({"distributionValue": {
-        "count": "2", "mean": load * 100.0, "sumOfSquaredDeviation": 0.0,
-        "bucketOptions": {"linearBuckets": {"numFiniteBuckets": 10, "width": 10.0, "offset": 0.0}}, "bucketCounts": ["0", "2"],
+        "count": "2", "mean": load * 100.0, "sumOfSquaredDeviation": 0.0, "bucketCounts": counts,
+        "bucketOptions": {"linearBuckets": {"numFiniteBuckets": 100, "width": 1.0, "offset": 0.0}},
     }});
     let busy = load > 0.0;
     let connector_of = |name: &str, kind: &str, shape: &str, unit: &str, value: Value| {
@@ -133,7 +136,6 @@ pub fn series(now: Timestamp, load: f64) -> Vec<Value> {
     ]
 }
 
-#[allow(clippy::too_many_arguments)]
 fn one(now: Timestamp, metric: &str, resource: &Value, kind: &str, shape: &str, unit: &str, value: &Value) -> Value {
     let point = |minute: i64| {
         let end = ago(now, SignedDuration::from_mins(minute));

@@ -5,9 +5,9 @@
 //! instances, operations and users (sqladmin v1), networks, subnets, routes and firewall rules (compute v1), zones (dns v1),
 //! connectivity tests (networkmanagement v1), health events (servicehealth v1), log entries (logging v2), figures (monitoring v3)
 //! and IAM policies (cloudresourcemanager v3). All on one address: their paths tell them apart, and a test holds that. It asks
-//! for no token and never speaks of the one that it gets; it answers enums by name even where numbers are asked for; it
-//! aggregates no figures.
+//! for no token and never speaks of the one that it gets; it answers enums by name even where numbers are asked for.
 
+mod align;
 mod answer;
 mod figures;
 mod filter;

@@ -9,6 +9,8 @@ pub mod chat;
 pub mod checks;
 pub mod cloudsql;
 pub mod cluster;
+pub mod discovery;
+pub mod google;
 pub mod grpc;
 pub mod helm;
 pub mod hostile;
