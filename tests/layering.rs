@@ -22,6 +22,7 @@ const fn step(name: &'static str, uses: &'static [&'static str]) -> Step {
 const STEPS: &[Step] = &[
     step("cloud", &[]),
     step("api", &["cloud"]),
+    step("baseline", &["api", "cloud"]),
     step("reasons", &[]),
     step("evidence", &["api"]),
     step("plan", &["api", "cloud", "evidence"]),
@@ -83,6 +84,7 @@ const STEPS: &[Step] = &[
 const PURE: &[&str] = &[
     "cloud",
     "api",
+    "baseline",
     "reasons",
     "evidence",
     "plan",

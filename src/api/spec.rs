@@ -6,6 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::baseline::BaselineSpec;
 use super::probes::{
     DnsProbe, GrpcProbe, HttpProbe, JourneyProbe, LoadProbe, MysqlProbe, PostgresProbe, RedisProbe, SqlServerProbe,
     TcpProbe, TlsProbe, WebsocketProbe,
@@ -67,6 +68,7 @@ use super::status::ConnectivityCheckStatus;
 )]
 #[x_kube(
     validation = Rule::new("!(has(self.interval) && has(self.schedule))").message("interval and schedule exclude each other: keep interval for a steady beat, or schedule for cron times").field_path(".schedule"),
+    validation = Rule::new("!has(self.baseline) || has(self.service)").message("baseline has a meaning only together with service: name the Cloud Run service whose configuration is compared").field_path(".baseline"),
     validation = Rule::new("!has(self.timeZone) || has(self.schedule)").message("timeZone has a meaning only together with schedule").field_path(".timeZone"),
     validation = Rule::new(TIMEOUT_WITHIN_INTERVAL).message("timeout must not be longer than the interval (default 30s): a probe must end before the next one is due").field_path(".timeout")
 )]
@@ -75,6 +77,10 @@ pub struct ConnectivityCheckSpec {
     /// The Cloud Run service whose readiness this is. Optional: without it, the verdict speaks of the path alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceRef>,
+
+    /// Which configuration of the path is known to be good, where a person says so. Without it, it is learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselineSpec>,
 
     /// Time between two runs, such as 30s or 1m30s; at least 1s. Default 30s. Excludes `schedule`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

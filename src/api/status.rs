@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+use super::baseline::{Baseline, DriftStatus};
 use super::cause::Cause;
 use super::condition::Condition;
 use super::layer::{Confidence, Layer};
@@ -38,6 +39,12 @@ pub struct ConnectivityCheckStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name", "vantage"]))]
     pub probes: Vec<ProbeStatus>,
+    /// The configuration of the path when the check was last steadily Ready. Absent until it is learned, and while one is pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
+    /// What differs from the baseline, in the order of the path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<DriftStatus>,
     /// When the path was last observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time")]

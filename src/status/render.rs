@@ -41,6 +41,8 @@ pub fn render(view: &View<'_>) -> ConnectivityCheckStatus {
         verdict: diagnosis.map(|diagnosis| verdict(diagnosis, view)),
         latency: slowest.map(shown),
         probes: view.plan.probes.iter().zip(view.tracks).map(|(plan, track)| probe(view, plan, track)).collect(),
+        baseline: None,
+        drift: Vec::new(),
         last_probe_time: view.last_probe.map(Time),
         next_probe_time: view.next_probe.map(Time),
     }
