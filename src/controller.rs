@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::engine::{Engine, Inbox, Parts, Settings};
+use crate::engine::{Engine, Inbox, Inspects, Parts, Settings};
 use crate::metrics::Metrics;
 use crate::plan::Limits;
 use crate::probe::Vantage;
@@ -24,6 +24,8 @@ const FLUSH: Duration = Duration::from_secs(5);
 pub struct Common {
     /// Where probes are carried out from.
     pub vantage: Vantage,
+    /// Reads what Google Cloud says; none where it is not asked.
+    pub inspector: Option<Arc<dyn Inspects>>,
     /// Takes what is measured.
     pub metrics: Arc<Metrics>,
     /// Takes each run as a trace.
@@ -66,9 +68,11 @@ impl Controller {
         let outbox = Outbox::start(backend.clone(), common.metrics.clone(), term.clone());
         let mut settings = Settings::new(common.vantage.name.clone());
         settings.heartbeat = common.heartbeat;
+        settings.inspect = common.inspector.is_some();
         let engine = Engine::start(Parts {
             settings,
             vantage: common.vantage.clone(),
+            inspector: common.inspector.clone(),
             outbox: outbox.clone(),
             metrics: common.metrics.clone(),
             traces: common.traces.clone(),

@@ -20,6 +20,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::api::condition::{ConditionStatus, ConditionType};
 use crate::api::{Cause, Kind, ProbeState, Stage};
+use crate::cloud::{Picture, Reading};
 use crate::evidence::Evidence;
 use crate::plan::{CheckId, CheckPlan};
 use crate::source::WriteError;
@@ -33,6 +34,7 @@ pub struct Metrics {
     lag: Histogram,
     overruns: Counter,
     writes: Family<WriteLabels, Counter>,
+    inspections: Family<InspectionLabels, Counter>,
     leader: Gauge,
 }
 
@@ -86,6 +88,12 @@ struct WriteLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InspectionLabels {
+    inspection: &'static str,
+    outcome: &'static str,
+}
+
 /// The latest values of one check.
 #[derive(Debug)]
 pub struct CheckSeries {
@@ -130,6 +138,7 @@ impl Metrics {
             Family::new_with_constructor(|| Histogram::new(BUCKETS));
         let lag = Histogram::new([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0]);
         let (overruns, writes, leader) = (Counter::default(), Family::default(), Gauge::default());
+        let inspections: Family<InspectionLabels, Counter> = Family::default();
         registry.register("build", "Version of runready", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register_with_unit(
             "stage_duration",
@@ -140,9 +149,14 @@ impl Metrics {
         registry.register_with_unit("schedule_lag", "How much later than due a run starts", Unit::Seconds, lag.clone());
         registry.register("overruns", "Runs that were due while the one before had not ended", overruns.clone());
         registry.register("status_writes", "Status writes by outcome", writes.clone());
+        registry.register(
+            "inspections",
+            "Inspections of checks: what of Google Cloud's own view was read, and what could not be",
+            inspections.clone(),
+        );
         registry.register("leader", "Whether this replica probes", leader.clone());
         registry.register_collector(Box::new(Latest(Arc::clone(&checks))));
-        Metrics { registry, checks, stages, lag, overruns, writes, leader }
+        Metrics { registry, checks, stages, lag, overruns, writes, inspections, leader }
     }
 
     /// Adds a check, or replaces it after a change of plan.
@@ -226,6 +240,18 @@ impl Metrics {
     /// Takes in what came of a status write.
     pub fn status_written(&self, outcome: WriteOutcome) {
         self.writes.get_or_create(&WriteLabels { outcome: outcome.as_str() }).inc();
+    }
+
+    /// Takes in what an inspection came to. What there is nothing to read of counts for nothing.
+    pub fn inspected(&self, picture: &Picture) {
+        for (inspection, reading) in picture.readings() {
+            let outcome = match reading {
+                Reading::Absent(_) => continue,
+                Reading::Unread(unread) => unread.why.as_str(),
+                Reading::Read(_) => "Read",
+            };
+            self.inspections.get_or_create(&InspectionLabels { inspection: inspection.as_str(), outcome }).inc();
+        }
     }
 
     /// Takes in whether this replica probes.

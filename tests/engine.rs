@@ -1,5 +1,6 @@
 //! The state machine of a check, event by event: no I/O, and time is an argument.
 
+mod cloud;
 mod loads;
 mod restart;
 mod secrets;
@@ -29,6 +30,9 @@ struct World {
     /// The loads that were started: run and probe.
     loads: Vec<(u64, usize)>,
     loads_cancelled: usize,
+    /// The inspections that were started: run, and whether a probe fails.
+    inspections: Vec<(u64, bool)>,
+    inspections_cancelled: usize,
     overruns: usize,
     wake: Option<Duration>,
     written: Vec<StatusUpdate>,
@@ -62,7 +66,10 @@ fn start_of_time() -> Now {
 
 impl World {
     fn start(plan: Arc<CheckPlan>, resume: Option<&ConnectivityCheckStatus>) -> Self {
-        let settings = Settings::new("host/test".into());
+        Self::start_with(Settings::new("host/test".into()), plan, resume)
+    }
+
+    fn start_with(settings: Settings, plan: Arc<CheckPlan>, resume: Option<&ConnectivityCheckStatus>) -> Self {
         let now = start_of_time();
         let mut effects = Vec::new();
         let state = CheckState::start(plan, resume, Start::AtOnce, now, &settings, &mut effects);
@@ -74,6 +81,8 @@ impl World {
             cancelled: 0,
             loads: Vec::new(),
             loads_cancelled: 0,
+            inspections: Vec::new(),
+            inspections_cancelled: 0,
             overruns: 0,
             wake: None,
             written: Vec::new(),
@@ -90,6 +99,8 @@ impl World {
                 Effect::Cancel => self.cancelled += 1,
                 Effect::Load { run, probe } => self.loads.push((run, probe)),
                 Effect::CancelLoad => self.loads_cancelled += 1,
+                Effect::Inspect { run, failing, plan: _ } => self.inspections.push((run, failing)),
+                Effect::CancelInspection => self.inspections_cancelled += 1,
                 Effect::Overrun => self.overruns += 1,
                 Effect::WriteStatus(update) => self.written.push(*update),
                 Effect::Publish(notice) => self.told.push(notice),

@@ -81,6 +81,7 @@ impl World {
                 targets: Targets::default(),
                 cloud_sql: Connector::default(),
             },
+            inspector: None,
             metrics: Arc::new(Metrics::new()),
             traces: None,
             most_in_flight: 1000,

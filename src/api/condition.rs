@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 use super::cause::Cause;
+use crate::cloud::Why;
 
 /// The conditions that a check can have, in the order in which they stand in the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,11 +29,15 @@ pub enum ConditionType {
     GoldenPathAvailable,
     /// What the check's probes take, against the time that the service grants itself to come up.
     StartsWithinBudget,
+    /// What Google Cloud itself says of the hops of the path.
+    InfrastructureHealthy,
+    /// The path's configuration, against the one with which it worked.
+    ConfigurationConsistent,
 }
 
 impl ConditionType {
     /// Every type, in order.
-    pub const ALL: [ConditionType; 9] = [
+    pub const ALL: [ConditionType; 11] = [
         ConditionType::Ready,
         ConditionType::Reconciling,
         ConditionType::Stalled,
@@ -42,6 +47,8 @@ impl ConditionType {
         ConditionType::SustainsLoad,
         ConditionType::GoldenPathAvailable,
         ConditionType::StartsWithinBudget,
+        ConditionType::InfrastructureHealthy,
+        ConditionType::ConfigurationConsistent,
     ];
 
     /// The name used in status.
@@ -56,6 +63,8 @@ impl ConditionType {
             ConditionType::SustainsLoad => "SustainsLoad",
             ConditionType::GoldenPathAvailable => "GoldenPathAvailable",
             ConditionType::StartsWithinBudget => "StartsWithinBudget",
+            ConditionType::InfrastructureHealthy => "InfrastructureHealthy",
+            ConditionType::ConfigurationConsistent => "ConfigurationConsistent",
         }
     }
 
@@ -106,6 +115,12 @@ pub enum Reason {
     Suspended,
     /// What a probe depends on fails, and nothing else is known.
     DependencyFailing,
+    /// It is not known yet which configuration works.
+    Learning,
+    /// The configuration is another than the one that worked.
+    Drifted,
+    /// Something in Google Cloud could not be read, for this.
+    Unread(Why),
     /// The cause speaks for itself.
     Because(Cause),
 }
@@ -119,13 +134,38 @@ impl Reason {
             Reason::Confirming => "Confirming",
             Reason::Suspended => "Suspended",
             Reason::DependencyFailing => "DependencyFailing",
+            Reason::Learning => "Learning",
+            Reason::Drifted => "Drifted",
+            Reason::Unread(why) => why.as_str(),
             Reason::Because(cause) => cause.as_str(),
         }
     }
 
-    /// Whether it says only that an answer is on its way, which nobody need be told.
+    /// The reason of that name, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let own = [
+            Reason::Healthy,
+            Reason::Probing,
+            Reason::Confirming,
+            Reason::Suspended,
+            Reason::DependencyFailing,
+            Reason::Learning,
+            Reason::Drifted,
+        ];
+        let unread = Why::ALL.into_iter().map(Reason::Unread);
+        let causes = Cause::ALL.iter().copied().map(Reason::Because);
+        own.into_iter().chain(unread).chain(causes).find(|reason| reason.as_str() == name)
+    }
+
+    /// Whether it says only that an answer is on its way, or that nobody can ask for one here, which nobody need be told.
     pub const fn is_passing(self) -> bool {
-        matches!(self, Reason::Probing | Reason::Confirming)
+        match self {
+            Reason::Probing | Reason::Confirming | Reason::Learning => true,
+            Reason::Unread(why) => matches!(why, Why::NoCredentials | Why::Throttled | Why::Unavailable),
+            Reason::Healthy | Reason::Suspended | Reason::DependencyFailing | Reason::Drifted | Reason::Because(_) => {
+                false
+            }
+        }
     }
 
     /// Whether it calls for no attention.
@@ -144,7 +184,7 @@ impl fmt::Display for Reason {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// Ready, Reconciling, Stalled, DatabaseReachable, NetworkReachable, EndpointsServing, GoldenPathAvailable, SustainsLoad or StartsWithinBudget.
+    /// Ready, Reconciling, Stalled, DatabaseReachable, NetworkReachable, EndpointsServing, GoldenPathAvailable, SustainsLoad, StartsWithinBudget, InfrastructureHealthy or ConfigurationConsistent.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 316))]
     pub type_: String,
@@ -156,7 +196,7 @@ pub struct Condition {
     /// When the status last changed.
     #[schemars(schema_with = "super::status::time")]
     pub last_transition_time: Time,
-    /// A word for programs: a cause such as ConnectTimeout, or Healthy, Probing, Confirming, Suspended, DependencyFailing.
+    /// A word for programs: a cause such as ConnectTimeout, or Healthy, Probing, Confirming, Suspended, DependencyFailing, Learning, Drifted, or why Google could not be asked.
     #[schemars(length(min = 1, max = 1024))]
     pub reason: String,
     /// A sentence for people.

@@ -13,7 +13,7 @@ use crate::cloud::Inspection;
 pub struct InspectSpec {
     /// How old a reading may become, at least 10s; objects that several checks name are read once. Default 1m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::duration")]
+    #[schemars(schema_with = "schema::reading_age")]
     pub interval: Option<Duration>,
     /// Inspections that are switched off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -22,15 +22,15 @@ pub struct InspectSpec {
     pub skip: Vec<Inspection>,
     /// The connector, where the service does not name it: projects/PROJECT/locations/REGION/connectors/NAME.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(schema_with = "schema::connector_name")]
     pub connector: Option<String>,
     /// The Cloud SQL instance, where neither the service nor a probe names it: PROJECT:REGION:INSTANCE.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(schema_with = "schema::instance_name")]
     pub instance: Option<String>,
     /// The VPC network, where neither the connector nor the service names it: projects/PROJECT/global/networks/NAME.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(schema_with = "schema::network_name")]
     pub network: Option<String>,
     /// Has a connectivity test of Network Intelligence Center made, run, read and deleted when a probe fails. It needs a role that
     /// may create objects, and Google charges for it.

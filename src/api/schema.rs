@@ -48,6 +48,55 @@ pub fn interval(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// How old a reading of Google's APIs may become: a duration of at least ten seconds.
+pub fn reading_age(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": DURATION_LENGTH,
+        "x-kubernetes-validations": [
+            {"rule": is_duration!("self"), "message": DURATION_MESSAGE},
+            {"rule": concat!("!", is_duration!("self"), " || duration(self) >= duration('10s')"),
+             "message": "must be at least 10s: reading more often uses up the project's quota of Google's APIs"},
+        ],
+    })
+}
+
+/// A Serverless VPC Access connector, named in full.
+pub fn connector_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 256,
+        "x-kubernetes-validations": [
+            {"rule": "self.matches('^projects/[^/ ]+/locations/[^/ ]+/connectors/[^/ ]+$')",
+             "message": "must name the connector in full, such as projects/netra-staging/locations/us-central1/connectors/staging-connector"},
+        ],
+    })
+}
+
+/// A Cloud SQL instance's connection name.
+pub fn instance_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 256,
+        "x-kubernetes-validations": [
+            {"rule": "self.matches('^[^/ ]+:[^/: ]+:[^/: ]+$')",
+             "message": "must be the instance's connection name, PROJECT:REGION:INSTANCE, as `gcloud sql instances describe` shows it"},
+        ],
+    })
+}
+
+/// A VPC network, named in full.
+pub fn network_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 256,
+        "x-kubernetes-validations": [
+            {"rule": "self.matches('^projects/[^/ ]+/global/networks/[^/ ]+$')",
+             "message": "must name the network in full, such as projects/netra-staging/global/networks/staging-vpc"},
+        ],
+    })
+}
+
 /// A TCP port.
 pub fn port(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "integer", "minimum": 1, "maximum": 65535})

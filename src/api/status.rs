@@ -12,6 +12,7 @@ use super::cause::Cause;
 use super::condition::Condition;
 use super::layer::{Confidence, Layer};
 use super::stage::Stage;
+use crate::cloud::Inspection;
 
 /// A point in time (RFC 3339).
 pub fn time(_: &mut SchemaGenerator) -> Schema {
@@ -39,6 +40,9 @@ pub struct ConnectivityCheckStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name", "vantage"]))]
     pub probes: Vec<ProbeStatus>,
+    /// What of Google Cloud's own view of the path was read, and what could not be. Absent without `service`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inspections: Vec<InspectionStatus>,
     /// The configuration of the path when the check was last steadily Ready. Absent until it is learned, and while one is pinned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Baseline>,
@@ -209,6 +213,54 @@ pub struct ProbeStatus {
 
 fn is_zero(value: &i32) -> bool {
     *value == 0
+}
+
+/// How an inspection went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum InspectionState {
+    /// It was read.
+    Read,
+    /// It could not be read: nothing is known about it.
+    Unread,
+    /// There is nothing to read, or nobody wants it read.
+    Absent,
+}
+
+impl InspectionState {
+    /// The name used in status.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            InspectionState::Read => "Read",
+            InspectionState::Unread => "Unread",
+            InspectionState::Absent => "Absent",
+        }
+    }
+}
+
+/// What came of one inspection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InspectionStatus {
+    /// What was inspected.
+    pub inspection: Inspection,
+    /// The object's name in full, such as projects/netra-staging/locations/us-central1/connectors/staging-connector.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub object: String,
+    /// How it went.
+    pub state: InspectionState,
+    /// Why it is not Read, such as PermissionDenied, NotUsed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What was asked, and what came back.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// The role or command that mends it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub remedy: String,
+    /// When it was read, or when that was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "time")]
+    pub last_read_time: Option<Time>,
 }
 
 /// How often a probe worked, of the last observations that could tell.

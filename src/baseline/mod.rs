@@ -33,6 +33,12 @@ pub fn sentence(drift: &Drift) -> String {
     format!("{what} was {}, is {} since {since:.0}{by}", value(was.as_deref()), value(is.as_deref()))
 }
 
+/// A text without what changes how the rest is shown: control characters, directions of writing.
+pub fn visible(text: &str) -> String {
+    let hides = |character: char| character.is_control() || remedy::is_format(character);
+    text.chars().map(|character| if hides(character) { char::REPLACEMENT_CHARACTER } else { character }).collect()
+}
+
 fn value(value: Option<&str>) -> String {
     value.map_or_else(|| "not set".to_owned(), |value| format!("{value:?}"))
 }

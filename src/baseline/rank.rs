@@ -52,7 +52,7 @@ fn about(cause: Cause, stage: Option<Stage>) -> About {
     if let Some(about) = by_cause(cause) {
         return about;
     }
-    match (stage, cause.layer()) {
+    match (stage, cause.usual_layer()) {
         (Some(Stage::Resolve), _) => About::Name,
         (Some(Stage::Connect), _) => About::Reach,
         (Some(Stage::Tunnel | Stage::Tls | Stage::Certificate), _) => About::Encryption,

@@ -98,7 +98,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         targets: args.targets.targets(),
         cloud_sql: args.google.connector(),
     };
-    let settings = Settings::new(vantage.name.clone());
+    let inspector = args.google.inspector();
+    let settings = Settings { inspect: inspector.is_some(), ..Settings::new(vantage.name.clone()) };
     // Cut, not rounded: nothing may happen to a check before it was created.
     let whole_seconds = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc);
     let created = jiff::Timestamp::now().round(whole_seconds)?.to_string();
@@ -107,7 +108,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let loads = args.load.then(|| Semaphore::new(limits.loads_at_once));
     let (decided, mut decisions) = mpsc::channel(AT_ONCE);
     let drivers = planned.iter().enumerate().map(|(index, planned)| {
-        Driver { index, settings: &settings, vantage: &vantage, decided: decided.clone(), loads: loads.as_ref() }
+        let (decided, loads) = (decided.clone(), loads.as_ref());
+        Driver { index, settings: &settings, vantage: &vantage, inspector: inspector.as_ref(), decided, loads }
             .run(planned.plan.clone(), args.watch)
     });
     // Those that go on for ever must all have their turn.

@@ -22,6 +22,7 @@ use super::limits::{LoadArgs, NamespaceArgs};
 use super::safety::TargetArgs;
 use super::{output, place};
 use crate::controller::{Common, Controller};
+use crate::engine::Inspects;
 use crate::manifest::DEFAULT_NAMESPACE;
 use crate::metrics::Metrics;
 use crate::plan::Limits;
@@ -144,6 +145,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             targets: args.targets.targets(),
             cloud_sql: args.google.connector(),
         },
+        inspector: args.google.inspector().map(|inspector| Arc::new(inspector) as Arc<dyn Inspects>),
         metrics,
         traces: Traces::from_env().context("traces")?,
         most_in_flight: descriptors::raise(),
@@ -383,6 +385,7 @@ mod tests {
                 targets: Targets::default(),
                 cloud_sql: Connector::default(),
             },
+            inspector: None,
             metrics: Arc::new(Metrics::new()),
             traces: None,
             most_in_flight: 16,

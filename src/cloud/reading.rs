@@ -79,6 +79,17 @@ pub enum Why {
 }
 
 impl Why {
+    /// Every reason.
+    pub const ALL: [Why; 7] = [
+        Why::NoCredentials,
+        Why::PermissionDenied,
+        Why::ApiDisabled,
+        Why::NotFound,
+        Why::Throttled,
+        Why::Unavailable,
+        Why::Malformed,
+    ];
+
     /// The name used in status and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -89,6 +100,28 @@ impl Why {
             Why::Throttled => "Throttled",
             Why::Unavailable => "Unavailable",
             Why::Malformed => "Malformed",
+        }
+    }
+}
+
+impl Absent {
+    /// The name used in status.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Absent::NotYet => "NotYet",
+            Absent::SwitchedOff => "SwitchedOff",
+            Absent::NotUsed => "NotUsed",
+            Absent::Undiscovered => "Undiscovered",
+        }
+    }
+
+    /// The same in a sentence.
+    pub const fn summary(self) -> &'static str {
+        match self {
+            Absent::NotYet => "not read yet",
+            Absent::SwitchedOff => "switched off",
+            Absent::NotUsed => "the path has nothing of the sort",
+            Absent::Undiscovered => "not known which one it is, because what tells it could not be read",
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 
+use super::inspects::Inspects;
 use super::shell::Shell;
 use super::state::{Settings, Start};
 use crate::api::ConnectivityCheckStatus;
@@ -24,6 +25,8 @@ pub struct Parts {
     pub settings: Settings,
     /// Where probes are carried out from.
     pub vantage: Vantage,
+    /// Reads what Google Cloud says; none where it is not asked.
+    pub inspector: Option<Arc<dyn Inspects>>,
     /// Takes statuses and notices.
     pub outbox: Outbox,
     /// Takes what is measured.

@@ -8,16 +8,22 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
+use super::complaints::{Complaint, Complaints};
 use super::handle::{Command, Parts};
 use super::state::{CheckState, Effect, Event, Now, Start, same_spec};
 use super::wheel::{self, Wheel};
 use crate::api::ConnectivityCheckStatus;
+use crate::cloud::Picture;
 use crate::evidence::Evidence;
 use crate::metrics::{CheckSeries, ready_of};
-use crate::plan::{CheckId, CheckPlan};
+use crate::plan::{CheckId, CheckPlan, InspectionPlan};
 use crate::probe::{Vantage, observe, observe_check};
 use crate::source::Notice;
+
+/// Longest wait for an inspection. The inspector bounds its own calls; this one says that it failed to.
+const INSPECTION_LIMIT: Duration = Duration::from_secs(60);
 
 struct Slot {
     state: CheckState,
@@ -27,6 +33,8 @@ struct Slot {
     running: Option<Running>,
     /// The load under way: the serial number of its run, and its task.
     loading: Option<(u64, AbortHandle)>,
+    /// The inspection under way, likewise.
+    inspecting: Option<(u64, AbortHandle)>,
 }
 
 /// A run under way. The serial number is unique in the engine, so that a late result finds no other check's run.
@@ -51,6 +59,14 @@ struct Finished {
     of_load: bool,
 }
 
+/// An inspection that has ended, with what was read unless its time was up.
+struct Inspected {
+    slot: u32,
+    serial: u64,
+    run: u64,
+    picture: Option<Arc<Picture>>,
+}
+
 struct Waiting {
     slot: u32,
     serial: u64,
@@ -68,6 +84,9 @@ pub(super) struct Shell {
     wheel: Wheel<u32>,
     finished: mpsc::UnboundedReceiver<Finished>,
     finish: mpsc::UnboundedSender<Finished>,
+    inspected: mpsc::UnboundedReceiver<Inspected>,
+    inspect: mpsc::UnboundedSender<Inspected>,
+    complaints: Complaints,
     /// How many more loads may run at once.
     loads: Arc<Semaphore>,
     in_flight: usize,
@@ -80,6 +99,7 @@ pub(super) struct Shell {
 impl Shell {
     pub(super) fn new(parts: Parts) -> Self {
         let (finish, finished) = mpsc::unbounded_channel();
+        let (inspect, inspected) = mpsc::unbounded_channel();
         let vantage = Arc::new(parts.vantage.clone());
         let loads = Arc::new(Semaphore::new(parts.loads_at_once.max(1)));
         Shell {
@@ -93,6 +113,9 @@ impl Shell {
             wheel: Wheel::default(),
             finished,
             finish,
+            inspected,
+            inspect,
+            complaints: Complaints::default(),
             in_flight: 0,
             serial: 0,
             waiting: VecDeque::new(),
@@ -120,6 +143,7 @@ impl Shell {
                     None => return,
                 },
                 Some(finished) = self.finished.recv() => self.take_in_all(finished),
+                Some(inspected) = self.inspected.recv() => self.take_in_picture(inspected),
                 () = sleep_until(wake), if wake.is_some() => self.tick(),
             }
         }
@@ -168,7 +192,7 @@ impl Shell {
         let series = self.parts.metrics.add(&plan);
         let mut effects = std::mem::take(&mut self.effects);
         let state = CheckState::start(plan, resume.as_deref(), start, now, &self.parts.settings, &mut effects);
-        let slot = Slot { state, series, wake: None, running: None, loading: None };
+        let slot = Slot { state, series, wake: None, running: None, loading: None, inspecting: None };
         let index = match self.free.pop() {
             Some(index) => {
                 self.slots[index as usize] = Some(slot);
@@ -194,6 +218,7 @@ impl Shell {
         let Some(index) = self.by_id.remove(id) else { return };
         self.cancel(index);
         self.cancel_load(index);
+        self.cancel_inspection(index);
         if let Some(tick) = self.slot(index).and_then(|slot| slot.wake) {
             self.wheel.unset(tick, &index);
         }
@@ -206,6 +231,7 @@ impl Shell {
         for index in 0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX) {
             self.cancel(index);
             self.cancel_load(index);
+            self.cancel_inspection(index);
             if flush {
                 self.step(index, Event::Flush, now);
             }
@@ -233,6 +259,8 @@ impl Shell {
                 Effect::Cancel => self.cancel(index),
                 Effect::Load { run, probe } => self.load(index, run, probe),
                 Effect::CancelLoad => self.cancel_load(index),
+                Effect::Inspect { run, plan, failing } => self.inspect(index, run, plan, failing),
+                Effect::CancelInspection => self.cancel_inspection(index),
                 Effect::Overrun => self.parts.metrics.overrun(),
                 Effect::WriteStatus(update) => self.parts.outbox.status(update),
                 Effect::Publish(notice) => self.publish(notice),
@@ -324,6 +352,48 @@ impl Shell {
         if let Some((_, task)) = self.slot(index).and_then(|slot| slot.loading.take()) {
             task.abort();
         }
+    }
+
+    /// Reads what Google Cloud says, on a task of its own. Few objects are named by many checks: the inspector shares them.
+    fn inspect(&mut self, slot: u32, run: u64, plan: Arc<InspectionPlan>, failing: bool) {
+        let Some(inspector) = self.parts.inspector.clone().filter(|_| self.parts.term.holds()) else {
+            let now = self.now();
+            return self.step(slot, Event::NotInspected { run }, now);
+        };
+        self.serial += 1;
+        let (serial, done) = (self.serial, self.inspect.clone());
+        let task = tokio::spawn(async move {
+            let reading = timeout(INSPECTION_LIMIT, inspector.inspect(&plan, failing)).await;
+            let _ = done.send(Inspected { slot, serial, run, picture: reading.ok().map(Arc::new) });
+        });
+        if let Some(entry) = self.slot(slot) {
+            entry.inspecting = Some((serial, task.abort_handle()));
+        }
+    }
+
+    fn cancel_inspection(&mut self, index: u32) {
+        if let Some((_, task)) = self.slot(index).and_then(|slot| slot.inspecting.take()) {
+            task.abort();
+        }
+    }
+
+    fn take_in_picture(&mut self, Inspected { slot: index, serial, run, picture }: Inspected) {
+        let Some(slot) = self.slot(index) else { return };
+        let Some(_) = slot.inspecting.take_if(|(inspecting, _)| *inspecting == serial) else { return };
+        let event = match picture {
+            Some(picture) => {
+                self.parts.metrics.inspected(&picture);
+                self.complaints.take_in(&picture).iter().for_each(Complaint::log);
+                Event::Inspected { run, picture }
+            }
+            None => {
+                tracing::warn!("Google's APIs were not read within {INSPECTION_LIMIT:?}; it is tried again");
+                Event::NotInspected { run }
+            }
+        };
+        let now = self.now();
+        self.step(index, event, now);
+        self.show(index);
     }
 
     fn cancel(&mut self, index: u32) {

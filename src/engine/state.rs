@@ -1,6 +1,9 @@
 //! The state machine of one check: `step(state, event, now) -> effects`. Pure: no I/O, no clock, no randomness.
 
+mod baseline;
 mod budget;
+mod cloud;
+mod due;
 mod loads;
 mod resume;
 
@@ -10,12 +13,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use xxhash_rust::xxh3::xxh3_64;
 
+use self::cloud::Cloud;
+use self::due::{phase, until};
 use self::loads::Loads;
 use super::track::{Thresholds, Track};
-use super::wheel::{SLACK, TICK};
 use crate::api::{ConnectivityCheckStatus, ProbeState};
+use crate::cloud::Picture;
 use crate::evidence::{Evidence, Outcome};
-use crate::plan::{Cadence, CheckPlan, ProbePlan};
+use crate::plan::{Cadence, CheckPlan, InspectionPlan, ProbePlan};
 use crate::source::{Notice, StatusUpdate};
 use crate::status::{Memory, View, assess, meaning, notice, render};
 
@@ -40,12 +45,19 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// A new generation that has no result after this long gets a status that says so.
     pub announce_after: Duration,
+    /// Whether Google's APIs are read at all.
+    pub inspect: bool,
 }
 
 impl Settings {
-    /// The defaults: heartbeat 5 min, announcement after 500 ms.
+    /// The defaults: heartbeat 5 min, announcement after 500 ms, Google's APIs not read.
     pub fn new(vantage: Arc<str>) -> Self {
-        Settings { vantage, heartbeat: Duration::from_secs(300), announce_after: Duration::from_millis(500) }
+        Settings {
+            vantage,
+            heartbeat: Duration::from_secs(300),
+            announce_after: Duration::from_millis(500),
+            inspect: false,
+        }
     }
 }
 
@@ -84,6 +96,18 @@ pub enum Event {
         /// Which run of a load.
         run: u64,
     },
+    /// An inspection has ended.
+    Inspected {
+        /// Which inspection.
+        run: u64,
+        /// What Google Cloud says.
+        picture: Arc<Picture>,
+    },
+    /// An inspection was asked for, but could not be carried out, or not in time.
+    NotInspected {
+        /// Which inspection.
+        run: u64,
+    },
     /// Somebody wants every load now.
     LoadsAsked,
     /// A run was asked for, but may not be carried out at the moment.
@@ -116,6 +140,17 @@ pub enum Effect {
     },
     /// Abandon the load under way.
     CancelLoad,
+    /// Read what Google Cloud itself says, beside the ordinary runs.
+    Inspect {
+        /// Number of the inspection; comes back in [`Event::Inspected`].
+        run: u64,
+        /// What to read.
+        plan: Arc<InspectionPlan>,
+        /// Whether a probe fails, so that readings of before are read anew.
+        failing: bool,
+    },
+    /// Abandon the inspection under way.
+    CancelInspection,
     /// Abandon the run in flight.
     Cancel,
     /// A run was due, but the one before has not ended.
@@ -137,6 +172,7 @@ pub struct CheckState {
     tracks: Box<[Track]>,
     memory: Memory,
     loads: Loads,
+    cloud: Cloud,
     run: u64,
     in_flight: bool,
     due: Option<Duration>,
@@ -167,6 +203,7 @@ impl CheckState {
             tracks: resume::tracks(&plan, resume, &settings.vantage),
             memory: resume.map(Memory::resume).unwrap_or_default(),
             loads: Loads::default(),
+            cloud: Cloud::resume(resume),
             run: 0,
             in_flight: false,
             due: None,
@@ -212,6 +249,8 @@ impl CheckState {
             Event::Observed { .. } => {}
             Event::Loaded { run, evidence } => self.take_in_load(run, *evidence, now, settings, effects),
             Event::NotLoaded { run } => _ = self.loads.ended(run),
+            Event::Inspected { run, picture } => self.take_in_picture(run, picture, now, settings, effects),
+            Event::NotInspected { run } => self.end_inspection(run, now, effects),
             Event::LoadsAsked => {
                 self.loads.ask(now);
                 self.start_load(now, effects);
@@ -231,6 +270,9 @@ impl CheckState {
         if self.loads.clear() {
             effects.push(Effect::CancelLoad);
         }
+        if self.cloud.clear() {
+            effects.push(Effect::CancelInspection);
+        }
         if self.plan.suspend || matches!(self.plan.cadence, Cadence::Never) {
             self.block(now);
             self.due = None;
@@ -243,6 +285,7 @@ impl CheckState {
             Start::AtOnce => now.mono,
             Start::Spread(spread) => self.first_in_spread(now, spread),
         });
+        self.cloud.plan(self.plan.inspections.as_ref().filter(|_| settings.inspect), self.due);
         let unobserved = self.observed_generation != Some(self.plan.generation)
             || self.tracks.iter().any(|track| track.evidence().is_none());
         self.announce_at = (unobserved && start == Start::AtOnce).then(|| now.mono + settings.announce_after);
@@ -321,6 +364,7 @@ impl CheckState {
             }
         }
         self.start_load(now, effects);
+        self.start_inspection(now, effects);
         if self.announce_at.is_some_and(|at| at <= now.mono) {
             self.announce_at = None;
             self.report(now, settings, effects);
@@ -331,7 +375,8 @@ impl CheckState {
     fn ask_to_be_woken(&self, now: Now, effects: &mut Vec<Effect>) {
         let look_again = self.appointed.map(|_| now.mono + LOOK_AGAIN);
         let load = self.loads.next(&self.plan, &self.tracks, now);
-        if let Some(at) = [self.due, self.announce_at, look_again, load].into_iter().flatten().min() {
+        if let Some(at) = [self.due, self.announce_at, look_again, load, self.cloud.next()].into_iter().flatten().min()
+        {
             effects.push(Effect::WakeAt(at));
         }
     }
@@ -340,6 +385,7 @@ impl CheckState {
         let thresholds = Thresholds { failure: self.plan.failure_threshold, success: self.plan.success_threshold };
         let mut changed = self.observed_generation != Some(self.plan.generation) || self.written.is_none();
         let failing = self.fails();
+        let mut newly = false;
         for mut observation in budget::judged(&self.plan, evidence) {
             // It may have become impossible while the run was in flight.
             let blocked = self.plan.probes.get(observation.probe).and_then(|probe| probe.action.as_ref().err());
@@ -347,13 +393,18 @@ impl CheckState {
                 observation.outcome = Outcome::Unknown(why.clone());
             }
             if let Some(track) = self.tracks.get_mut(observation.probe) {
+                newly |= cloud::begins_to_fail(track, observation.outcome.state());
                 changed |= track.observe(observation, thresholds, now.wall);
             }
         }
         if failing && !self.fails() {
             self.loads.recovered(&self.plan, now);
         }
+        if newly {
+            self.cloud.ask(now);
+        }
         self.start_load(now, effects);
+        self.start_inspection(now, effects);
         self.ask_to_be_woken(now, effects);
         self.last_probe = Some(now.wall);
         self.observed_generation = Some(self.plan.generation);
@@ -402,6 +453,9 @@ impl CheckState {
             plan: &self.plan,
             tracks: &self.tracks,
             memory: &self.memory,
+            cloud: self.seen(settings),
+            baseline: self.cloud.baseline(),
+            drift: self.cloud.drift(),
             vantage: &settings.vantage,
             observed_generation: self.observed_generation,
             last_probe: self.last_probe,
@@ -409,66 +463,6 @@ impl CheckState {
             now: now.wall,
         }
     }
-
-    fn first_in_spread(&self, now: Now, spread: Duration) -> Duration {
-        match &self.plan.cadence {
-            Cadence::Every(interval) if *interval <= spread => self.on_grid(*interval, now.mono),
-            Cadence::Every(_) | Cadence::Cron(_) | Cadence::Never => now.mono + phase(self.hash, spread),
-        }
-    }
-
-    fn set_next_due(&mut self, now: Now) {
-        match &self.plan.cadence {
-            // At least half an interval later, so that a first probe off the grid is not followed at once.
-            Cadence::Every(interval) => self.due = Some(self.on_grid(*interval, now.mono + *interval / 2)),
-            Cadence::Cron(_) => {
-                self.served = self.appointed.take();
-                self.appoint(now);
-            }
-            Cadence::Never => self.due = None,
-        }
-    }
-
-    /// Cron goes by the wall clock, which may jump: what is due is looked up anew at every wake.
-    fn keep_appointment(&mut self, now: Now) {
-        let Some(at) = self.appointed else { return };
-        if until(at, now) <= SLACK {
-            self.due = Some(self.due.map_or(now.mono, |due| due.min(now.mono)));
-        } else {
-            self.appoint(now);
-        }
-    }
-
-    /// Looks up the next occurrence of a cron schedule. The one that was just served may lie a moment ahead, and counts no
-    /// more.
-    fn appoint(&mut self, now: Now) {
-        let Cadence::Cron(cron) = &self.plan.cadence else { return };
-        let ahead = |served: &Timestamp| *served > now.wall && until(*served, now) <= SLACK;
-        let after = self.served.filter(ahead).unwrap_or(now.wall);
-        self.appointed = cron.next_after(after);
-        self.due = self.appointed.map(|at| now.mono + until(at, now));
-    }
-
-    /// The first point of the check's grid that is later than `after`.
-    fn on_grid(&self, interval: Duration, after: Duration) -> Duration {
-        let phase = phase(self.hash, interval);
-        if phase > after {
-            return phase;
-        }
-        let past = (after - phase).as_nanos() / interval.as_nanos() + 1;
-        phase + Duration::from_nanos(u64::try_from(past * interval.as_nanos()).unwrap_or(u64::MAX))
-    }
-}
-
-/// A point within `span`, in whole ticks.
-fn phase(hash: u64, span: Duration) -> Duration {
-    let ticks = u64::try_from(span.as_nanos() / TICK.as_nanos()).unwrap_or(u64::MAX).max(1);
-    Duration::from_nanos((hash % ticks).saturating_mul(TICK.as_nanos() as u64))
-}
-
-/// How long until a time of the wall clock; nothing once it has passed.
-fn until(at: Timestamp, now: Now) -> Duration {
-    Duration::try_from(at.duration_since(now.wall)).unwrap_or_default()
 }
 
 /// Whether two plans come from the same spec, so that they differ in nothing but what was resolved for it.

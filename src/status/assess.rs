@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::View;
+use super::inspections::infrastructure;
 use super::render::percent;
+use super::{View, configuration};
 use crate::api::condition::{ConditionStatus, ConditionType, Reason};
 use crate::api::{Cause, Kind, ProbeState};
-use crate::diagnosis::{Case, Diagnosis, Observation, behind_cloud_run, diagnose};
+use crate::diagnosis::{Case, Diagnosis, Finding, Observation, behind_cloud_run, diagnose};
 use crate::engine::track::Track;
 use crate::evidence::{Evidence, Outcome, Shown, clip};
 use crate::plan::ProbePlan;
@@ -48,12 +49,16 @@ pub fn assess(view: &View<'_>) -> Assessment {
     let case = Case {
         observations: view.plan.probes.iter().zip(view.tracks).map(observation).collect(),
         speaks_for_service: view.plan.service.is_some(),
-        cloud: None,
-        drift: &[],
+        cloud: view.cloud.picture(),
+        drift: configuration::drift(view),
         now: view.now,
     };
-    let diagnosis = diagnose(&case);
-    let mut conditions = vec![ready(view, diagnosis.as_ref())];
+    let mut diagnosis = diagnose(&case);
+    if let Some(diagnosis) = &mut diagnosis {
+        configuration::tell_what_restores(view, &mut diagnosis.primary);
+    }
+    let broken = diagnosis.as_ref().and_then(broken);
+    let mut conditions = vec![ready(view, diagnosis.as_ref(), broken)];
     conditions.extend(reconciling(view));
     conditions.extend(stalled(view));
     for kind in [
@@ -66,6 +71,8 @@ pub fn assess(view: &View<'_>) -> Assessment {
         conditions.extend(concern(view, kind));
     }
     conditions.extend(startup(view));
+    conditions.extend(infrastructure(view, broken));
+    conditions.extend(configuration::consistent(view, diagnosis.as_ref()));
     for judged in &mut conditions {
         judged.message = clip(&judged.message, MAX_MESSAGE).into_owned();
     }
@@ -185,7 +192,30 @@ fn fold(kind: ConditionType, standings: &[(&ProbePlan, Standing<'_>)], well: Str
     unknown.or(flawed).unwrap_or_else(|| judged(ConditionStatus::True, Reason::Healthy, well))
 }
 
-fn ready(view: &View<'_>, diagnosis: Option<&Diagnosis>) -> Judged {
+/// The gravest finding that speaks of no probe: Google Cloud itself says that a hop is broken.
+fn broken(diagnosis: &Diagnosis) -> Option<&Finding> {
+    std::iter::once(&diagnosis.primary).chain(&diagnosis.others).find(|finding| finding.probes.is_empty())
+}
+
+/// What a broken hop means for a check whose probes do not fail. From elsewhere they can stay green while the service's own
+/// way is dark; from behind its egress, that they pass is worth more than what is said of it.
+fn despite(view: &View<'_>, judged: Judged, broken: &Finding) -> Judged {
+    let (said, remedy) = (broken.summary.trim_end_matches('.'), &broken.remedy);
+    let reason = Reason::Because(broken.cause);
+    if !behind_cloud_run(view.vantage) {
+        let seen = judged.message;
+        let message = format!("{said}, whatever was observed from {} ({seen}). Next: {remedy}", view.vantage);
+        return Judged { status: ConditionStatus::False, reason, message, ..judged };
+    }
+    match judged.status {
+        ConditionStatus::True => {
+            Judged { reason, message: format!("{}; but {said}. Next: {remedy}", judged.message), ..judged }
+        }
+        ConditionStatus::False | ConditionStatus::Unknown => judged,
+    }
+}
+
+fn ready(view: &View<'_>, diagnosis: Option<&Diagnosis>, broken: Option<&Finding>) -> Judged {
     let kind = ConditionType::Ready;
     if view.plan.suspend {
         let message = "spec.suspend is set: not probed".to_owned();
@@ -204,6 +234,9 @@ fn ready(view: &View<'_>, diagnosis: Option<&Diagnosis>) -> Judged {
     standings.retain(|(plan, standing)| plan.kind != Kind::Load || !matches!(standing, Standing::Unobserved));
     let mut judged = fold(kind, &standings, well(view));
     let Some(diagnosis) = diagnosis else { return judged };
+    if let Some(broken) = broken.filter(|_| judged.status != ConditionStatus::False) {
+        return despite(view, judged, broken);
+    }
     let explained = match (judged.status, judged.reason) {
         (ConditionStatus::False, _) => true,
         (_, Reason::Because(cause)) => cause == diagnosis.primary.cause,

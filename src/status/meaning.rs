@@ -3,8 +3,9 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::View;
-use crate::api::{Cause, ConnectivityCheckStatus, Layer, Stage};
+use super::{View, configuration, inspections};
+use crate::api::status::InspectionStatus;
+use crate::api::{Baseline, Cause, Confidence, ConnectivityCheckStatus, DriftStatus, Layer, Stage};
 
 /// The meaning of a status that was written earlier.
 pub fn of_status(status: &ConnectivityCheckStatus) -> u64 {
@@ -13,9 +14,13 @@ pub fn of_status(status: &ConnectivityCheckStatus) -> u64 {
         hash.condition(&condition.type_, condition.status.as_str(), &condition.reason);
     }
     hash.verdict(status.verdict.as_ref().map(|verdict| (verdict.layer, verdict.cause)));
+    hash.grounds(status.verdict.as_ref().map(|verdict| (&*verdict.rule, verdict.confidence)));
     for probe in &status.probes {
         hash.probe(&probe.name, probe.state.as_str(), probe.cause, probe.failed_step.as_deref(), probe.failed_stage);
     }
+    status.inspections.iter().for_each(|inspection| hash.inspection(inspection));
+    hash.baseline(status.baseline.as_ref());
+    status.drift.iter().for_each(|drift| hash.drift(drift));
     hash.0.digest()
 }
 
@@ -26,12 +31,16 @@ pub fn of_view(view: &View<'_>) -> u64 {
         hash.condition(kind, status, reason);
     }
     hash.verdict(view.memory.verdict().map(|(layer, cause, _)| (layer, cause)));
+    hash.grounds(view.memory.grounds());
     for (plan, track) in view.plan.probes.iter().zip(view.tracks) {
         let failure = track.failure();
         let (step, stage) =
             (failure.and_then(|failure| failure.step.as_deref()), failure.and_then(|failure| failure.stage));
         hash.probe(&plan.name, track.state().as_str(), failure.map(|failure| failure.cause), step, stage);
     }
+    inspections::of(view.cloud).iter().for_each(|inspection| hash.inspection(inspection));
+    hash.baseline(configuration::baseline(view));
+    configuration::drift(view).iter().for_each(|drift| hash.drift(&DriftStatus::from(drift)));
     hash.0.digest()
 }
 
@@ -56,6 +65,34 @@ impl Hash {
     fn verdict(&mut self, verdict: Option<(Layer, Cause)>) {
         self.piece(verdict.map_or("", |(layer, _)| layer.as_str()));
         self.piece(verdict.map_or("", |(_, cause)| cause.as_str()));
+    }
+
+    /// What a verdict rests on: it may get surer while layer and cause stay the same.
+    fn grounds(&mut self, grounds: Option<(&str, Confidence)>) {
+        self.piece(grounds.map_or("", |(rule, _)| rule));
+        self.piece(grounds.map_or("", |(_, confidence)| confidence.as_str()));
+    }
+
+    /// Which configuration works: it changes as a whole, or gets further objects.
+    fn baseline(&mut self, baseline: Option<&Baseline>) {
+        self.piece(&baseline.map_or_else(String::new, |baseline| baseline.taken.0.to_string()));
+        self.0.update(&baseline.map_or(0, |baseline| baseline.objects.len()).to_le_bytes());
+    }
+
+    /// What differs. Since when, and by whom, follows from that.
+    fn drift(&mut self, drift: &DriftStatus) {
+        let DriftStatus { inspection, object, field, was, is, since: _, by: _ } = drift;
+        for text in [inspection.as_str(), object, field, was.as_deref().unwrap_or("-"), is.as_deref().unwrap_or("-")] {
+            self.piece(text);
+        }
+    }
+
+    /// What an inspection came to. When that was, and what was said, counts for nothing.
+    fn inspection(&mut self, inspection: &InspectionStatus) {
+        let InspectionStatus { inspection, object, state, reason, message: _, remedy: _, last_read_time: _ } =
+            inspection;
+        let reason = reason.as_deref().unwrap_or_default();
+        [inspection.as_str(), object, state.as_str(), reason].into_iter().for_each(|text| self.piece(text));
     }
 
     fn probe(&mut self, name: &str, state: &str, cause: Option<Cause>, step: Option<&str>, stage: Option<Stage>) {

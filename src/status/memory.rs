@@ -1,16 +1,20 @@
 //! What was last reported of a check, so that transition times move only when a status changes. Pure: time is an argument.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use super::assess::{Assessment, Judged};
 use crate::api::condition::{ConditionStatus, ConditionType, Reason};
-use crate::api::{Cause, ConnectivityCheckStatus, Layer};
+use crate::api::{Cause, Confidence, ConnectivityCheckStatus, Layer};
 
 /// The conditions and the verdict as last reported.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
     held: Vec<Held>,
     verdict: Option<(Layer, Cause, Timestamp)>,
+    /// The rule that the verdict comes from, and how sure it is.
+    grounds: Option<(Cow<'static, str>, Confidence)>,
 }
 
 /// One condition as last reported. The reason is kept as text: a resumed one may come from another version.
@@ -18,7 +22,7 @@ pub struct Memory {
 struct Held {
     kind: ConditionType,
     status: ConditionStatus,
-    reason: std::borrow::Cow<'static, str>,
+    reason: Cow<'static, str>,
     since: Timestamp,
 }
 
@@ -49,7 +53,9 @@ fn is_news(judged: &Judged, before: Option<&Held>) -> bool {
         | ConditionType::EndpointsServing
         | ConditionType::SustainsLoad
         | ConditionType::GoldenPathAvailable
-        | ConditionType::StartsWithinBudget => {
+        | ConditionType::StartsWithinBudget
+        | ConditionType::InfrastructureHealthy
+        | ConditionType::ConfigurationConsistent => {
             // A concern that is well is news after trouble alone. One that waits for another is told of by that other.
             let trouble = before.is_some_and(|before| {
                 before.status == ConditionStatus::False
@@ -74,7 +80,9 @@ fn speaks_for(told: &Judged, other: &Judged) -> bool {
         | ConditionType::EndpointsServing
         | ConditionType::SustainsLoad
         | ConditionType::GoldenPathAvailable
-        | ConditionType::StartsWithinBudget => false,
+        | ConditionType::StartsWithinBudget
+        | ConditionType::InfrastructureHealthy
+        | ConditionType::ConfigurationConsistent => false,
     }
 }
 
@@ -90,7 +98,8 @@ impl Memory {
             })
         });
         let verdict = status.verdict.as_ref().map(|verdict| (verdict.layer, verdict.cause, verdict.since.0));
-        Memory { held: held.collect(), verdict }
+        let grounds = status.verdict.as_ref().map(|verdict| (verdict.rule.clone().into(), verdict.confidence));
+        Memory { held: held.collect(), verdict, grounds }
     }
 
     /// Takes what is to be reported in. Returns the transitions to tell people of, the check's own first: of Ready, of Stalled, of
@@ -119,6 +128,8 @@ impl Memory {
         let told = told.into_iter().map(|(transition, _)| transition).chain(bearer).collect();
         let since = self.verdict.filter(|_| known == verdict).map_or(now, |(_, _, since)| since);
         self.verdict = verdict.map(|(layer, cause)| (layer, cause, since));
+        let primary = assessment.diagnosis.as_ref().map(|diagnosis| &diagnosis.primary);
+        self.grounds = primary.map(|finding| (finding.rule.into(), finding.confidence));
         self.held = held;
         told
     }
@@ -143,6 +154,16 @@ impl Memory {
     /// Status of a condition, as last reported.
     pub fn status_of(&self, kind: ConditionType) -> Option<ConditionStatus> {
         self.held.iter().find(|held| held.kind == kind).map(|held| held.status)
+    }
+
+    /// Rule and confidence of the verdict, as last reported.
+    pub fn grounds(&self) -> Option<(&str, Confidence)> {
+        self.grounds.as_ref().map(|(rule, confidence)| (&**rule, *confidence))
+    }
+
+    /// Status and reason of a condition, as last reported, by this version or another.
+    pub fn reported(&self, kind: ConditionType) -> Option<(ConditionStatus, &str)> {
+        self.held.iter().find(|held| held.kind == kind).map(|held| (held.status, &*held.reason))
     }
 
     /// Layer, cause and start of the verdict, as last reported.

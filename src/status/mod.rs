@@ -1,6 +1,8 @@
 //! From what is known of a check to what its status says. Pure, but for [`mod@write`], the only writer.
 
 pub mod assess;
+mod configuration;
+pub mod inspections;
 pub mod meaning;
 pub mod memory;
 pub mod notice;
@@ -9,6 +11,9 @@ pub mod write;
 
 use jiff::Timestamp;
 
+use crate::api::Baseline;
+use crate::api::status::InspectionStatus;
+use crate::cloud::{Drift, Picture};
 use crate::engine::track::Track;
 use crate::plan::CheckPlan;
 
@@ -16,6 +21,27 @@ pub use assess::{Assessment, assess};
 pub use memory::Memory;
 pub use notice::notice;
 pub use render::render;
+
+/// What is known of Google Cloud's own view of a path.
+#[derive(Clone, Copy, Debug)]
+pub enum Seen<'a> {
+    /// Nothing is read: the check names no service, or Google's APIs are not asked here.
+    Nothing,
+    /// It is being read for the first time. What an earlier process had read.
+    Earlier(&'a [InspectionStatus]),
+    /// As it was read last.
+    Now(&'a Picture),
+}
+
+impl<'a> Seen<'a> {
+    /// What was read, if anything was.
+    pub const fn picture(self) -> Option<&'a Picture> {
+        match self {
+            Seen::Nothing | Seen::Earlier(_) => None,
+            Seen::Now(picture) => Some(picture),
+        }
+    }
+}
 
 /// Everything that a status is made from.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +52,12 @@ pub struct View<'a> {
     pub tracks: &'a [Track],
     /// Conditions and verdict as last reported, with their times.
     pub memory: &'a Memory,
+    /// What Google Cloud itself says of the path.
+    pub cloud: Seen<'a>,
+    /// The configuration that worked, as it was learned.
+    pub baseline: Option<&'a Baseline>,
+    /// What differs from the configuration that worked.
+    pub drift: &'a [Drift],
     /// Where probes are carried out from.
     pub vantage: &'a str,
     /// The generation that the last observation was made for.

@@ -35,7 +35,9 @@ pub fn notice(plan: &CheckPlan, assessment: &Assessment, transition: &Transition
         | ConditionType::EndpointsServing
         | ConditionType::SustainsLoad
         | ConditionType::GoldenPathAvailable
-        | ConditionType::StartsWithinBudget => judged.reason.is_fine(),
+        | ConditionType::StartsWithinBudget
+        | ConditionType::InfrastructureHealthy
+        | ConditionType::ConfigurationConsistent => judged.reason.is_fine(),
     });
     Notice {
         id: plan.id.clone(),

@@ -37,8 +37,11 @@ impl Operator {
         let listen = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let address = listen.to_string();
         let clean = ["-u", "RUST_LOG", "-u", "OTEL_EXPORTER_OTLP_ENDPOINT", "-u", "POD_NAMESPACE", "-u", "POD_NAME"];
+        // A machine without credentials has nothing to ask Google with; a test that is about it says so.
+        let quiet = ["RUNREADY_INSPECT=off"];
         let mut command = vec!["env"];
         command.extend_from_slice(&clean);
+        command.extend_from_slice(&quiet);
         command.extend_from_slice(variables);
         command.extend_from_slice(&[env!("CARGO_BIN_EXE_runready"), "run", "--listen", &address]);
         command.extend_from_slice(args);

@@ -71,7 +71,7 @@ impl Command {
 }
 
 /// Characters that change how others are shown: directions of writing, and those without width.
-const fn is_format(character: char) -> bool {
+pub const fn is_format(character: char) -> bool {
     matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 

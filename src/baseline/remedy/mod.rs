@@ -17,6 +17,7 @@ use crate::api::baseline::BaselineObject;
 use crate::cloud::{Drift, Inspection};
 
 pub use command::Command;
+pub(super) use command::is_format;
 
 /// What restores one object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,13 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::api::ConnectivityCheckStatus;
 use crate::engine::{CheckState, Effect, Event, Now, Settings, Start};
-use crate::plan::CheckPlan;
+use crate::inspect::Inspector;
+use crate::plan::{CheckPlan, InspectionPlan};
 use crate::probe::{Vantage, observe, observe_check};
+
+/// Longest wait for what Google Cloud says: a person waits, and the probes have said their part.
+const INSPECTION_LIMIT: Duration = Duration::from_secs(20);
 
 /// The decision on one check.
 pub struct Decided {
@@ -27,6 +32,8 @@ pub struct Driver<'a> {
     pub settings: &'a Settings,
     /// Where it is probed from.
     pub vantage: &'a Vantage,
+    /// Reads what Google Cloud says; none where nobody wants that.
+    pub inspector: Option<&'a Inspector>,
     /// Takes the decisions.
     pub decided: mpsc::Sender<Decided>,
     /// How many loads may run at once; none if nobody asked for loads.
@@ -66,7 +73,8 @@ impl Driver<'_> {
         }
     }
 
-    /// Carries out what is asked for, and what that leads to. Returns whether it was observed, and when it wants to be woken.
+    /// Carries out what is asked for, and what that leads to: what is asked for at the same time, side by side. Returns whether
+    /// it was observed, and when it wants to be woken.
     async fn carry_out(
         &self,
         state: &mut CheckState,
@@ -75,31 +83,51 @@ impl Driver<'_> {
     ) -> (bool, Option<Duration>) {
         let (mut observed, mut wake) = (false, None);
         while !effects.is_empty() {
-            for effect in std::mem::take(effects) {
-                match effect {
-                    Effect::Observe { run, plan, lag: _ } => {
-                        let evidence = observe_check(&plan, self.vantage).await;
-                        observed = true;
-                        state.step(Event::Observed { run, evidence }, now(), self.settings, effects);
-                    }
-                    Effect::Load { run, probe } => {
-                        let Some(loads) = self.loads else { continue };
-                        // It is never closed.
-                        let _turn = loads.acquire().await;
-                        let evidence =
-                            Box::new(observe(probe, &state.plan().clone().probes[probe], self.vantage).await);
-                        state.step(Event::Loaded { run, evidence }, now(), self.settings, effects);
-                    }
-                    Effect::WakeAt(at) => wake = Some(at),
-                    // Nothing runs beside this, and there is nobody to write to: the status is asked for when it is decided.
-                    Effect::Cancel
-                    | Effect::CancelLoad
-                    | Effect::Overrun
-                    | Effect::WriteStatus(_)
-                    | Effect::Publish(_) => {}
+            let plan = state.plan().clone();
+            for effect in effects.iter() {
+                if let Effect::WakeAt(at) = effect {
+                    wake = Some(*at);
                 }
+            }
+            let events = join_all(std::mem::take(effects).into_iter().map(|effect| self.event(&plan, effect))).await;
+            for event in events.into_iter().flatten() {
+                observed |= matches!(event, Event::Observed { .. });
+                state.step(event, now(), self.settings, effects);
             }
         }
         (observed, wake)
+    }
+
+    /// Carries one thing out, and says what came of it.
+    async fn event(&self, current: &CheckPlan, effect: Effect) -> Option<Event> {
+        match effect {
+            Effect::Observe { run, plan, lag: _ } => {
+                let evidence = observe_check(&plan, self.vantage).await;
+                Some(Event::Observed { run, evidence })
+            }
+            Effect::Load { run, probe } => {
+                // It is never closed.
+                let _turn = self.loads?.acquire().await;
+                let evidence = Box::new(observe(probe, &current.probes[probe], self.vantage).await);
+                Some(Event::Loaded { run, evidence })
+            }
+            Effect::Inspect { run, plan, failing } => Some(self.inspect(run, &plan, failing).await),
+            // Nothing runs beside this, and there is nobody to write to: the status is asked for when it is decided.
+            Effect::WakeAt(_)
+            | Effect::Cancel
+            | Effect::CancelLoad
+            | Effect::CancelInspection
+            | Effect::Overrun
+            | Effect::WriteStatus(_)
+            | Effect::Publish(_) => None,
+        }
+    }
+
+    async fn inspect(&self, run: u64, plan: &InspectionPlan, failing: bool) -> Event {
+        let Some(inspector) = self.inspector else { return Event::NotInspected { run } };
+        match timeout(INSPECTION_LIMIT, inspector.inspect(plan, failing)).await {
+            Ok(picture) => Event::Inspected { run, picture: Arc::new(picture) },
+            Err(_) => Event::NotInspected { run },
+        }
     }
 }

@@ -151,6 +151,7 @@ fn start(place: &Place) -> anyhow::Result<(Controller, mpsc::UnboundedReceiver<w
             targets: Targets::default(),
             cloud_sql: Connector::default(),
         },
+        inspector: None,
         metrics: Arc::new(Metrics::new()),
         traces: None,
         most_in_flight: MOST_IN_FLIGHT,

@@ -1,4 +1,4 @@
-//! Objects in, JUnit XML out: a suite for each check, a case for each of its probes. Pure.
+//! Objects in, JUnit XML out: a suite for each check, a case for each of its probes and one for what Google Cloud says. Pure.
 //!
 //! A check that is not Ready although none of its required probes fails (suspended, say) gets a case of its own, so that the
 //! counts always agree with the exit code.
@@ -110,6 +110,7 @@ fn write_case(xml: &mut Writer<Vec<u8>>, check: &str, case: &Case) -> io::Result
 fn cases(object: &Value) -> Vec<Case> {
     let probes = object.pointer("/status/probes").and_then(Value::as_array);
     let mut cases: Vec<Case> = probes.into_iter().flatten().flat_map(of_probe).collect();
+    cases.extend(infrastructure(object));
     let fails = cases.iter().any(|case| matches!(case.outcome, Outcome::Failure | Outcome::Error));
     if !is_ready(object) && !fails {
         let mut ready = object.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
@@ -124,6 +125,25 @@ fn cases(object: &Value) -> Vec<Case> {
         });
     }
     cases
+}
+
+/// The case of what Google Cloud says, where it is read. It fails with the check alone: what is not known, or does not keep the
+/// check from being Ready, is skipped, with the reason.
+fn infrastructure(object: &Value) -> Option<Case> {
+    let mut conditions = object.pointer("/status/conditions").and_then(Value::as_array)?.iter();
+    let condition = conditions.find(|condition| text(condition, "/type") == "InfrastructureHealthy")?;
+    let outcome = match text(condition, "/status").as_str() {
+        "True" => Outcome::Passed,
+        "False" if !is_ready(object) => Outcome::Failure,
+        _ => Outcome::Skipped,
+    };
+    Some(Case {
+        name: "InfrastructureHealthy".to_owned(),
+        seconds: 0.0,
+        outcome,
+        kind: text(condition, "/reason"),
+        message: text(condition, "/message"),
+    })
 }
 
 /// A probe's case; before it those of its steps, which pass or fail on their own.
@@ -212,6 +232,25 @@ mod tests {
             assert!(xml.contains(part), "{part} is not in\n{xml}");
         }
         assert!(!xml.contains('\u{1}'));
+    }
+
+    #[test]
+    fn what_google_cloud_says_is_a_case_that_fails_with_the_check_alone() {
+        let of = |ready: &str, infrastructure: &str| {
+            let mut object = object(ready, json!([{"name": "a", "state": "Healthy"}]));
+            let condition = json!({"type": "InfrastructureHealthy", "status": infrastructure,
+                "reason": "ConnectorNotReady", "message": "the connector is in state ERROR"});
+            object["status"]["conditions"].as_array_mut().expect("conditions").push(condition);
+            report(&[object]).expect("a report")
+        };
+        let broken = of("False", "False");
+        assert!(broken.contains(r#"tests="2" failures="1""#), "{broken}");
+        assert!(broken.contains(r#"<failure message="the connector is in state ERROR" type="ConnectorNotReady""#));
+        for (ready, infrastructure) in [("True", "False"), ("True", "Unknown")] {
+            let xml = of(ready, infrastructure);
+            assert!(xml.contains(r#"failures="0""#) && xml.contains(r#"skipped="1""#), "{xml}");
+        }
+        assert!(of("True", "True").contains(r#"<testcase name="InfrastructureHealthy""#));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! ConnectivityCheck objects in, a table, JSON, YAML or JUnit XML out, on standard output.
 
 mod age;
+mod inspections;
 mod junit;
 mod table;
 
@@ -17,13 +18,13 @@ pub use table::{Style, table};
 pub enum Format {
     /// As `kubectl get`
     Table,
-    /// As `kubectl get -o wide`: with the message
+    /// As `kubectl get -o wide`: with the message; and what could not be read of Google Cloud
     Wide,
     /// A List of the whole objects, as JSON
     Json,
     /// A List of the whole objects, as YAML
     Yaml,
-    /// JUnit XML: a test suite for each check, a test case for each probe
+    /// JUnit XML: a test suite for each check, a test case for each probe, and one for what Google Cloud says
     Junit,
 }
 
@@ -47,8 +48,10 @@ pub enum OutputError {
 /// When standard output can't be written to.
 pub fn print(objects: &[Value], format: Format) -> Result<(), OutputError> {
     let text = match format {
-        Format::Table | Format::Wide => {
-            table(objects, format == Format::Wide, Style::of_stdout(), jiff::Timestamp::now())?
+        Format::Table => table(objects, false, Style::of_stdout(), jiff::Timestamp::now())?,
+        Format::Wide => {
+            let style = Style::of_stdout();
+            table(objects, true, style, jiff::Timestamp::now())? + &inspections::unread(objects)
         }
         Format::Json => format!("{:#}\n", list(objects)),
         Format::Yaml => serde_yaml::to_string(&list(objects))?,

@@ -61,7 +61,7 @@ pub fn table(objects: &[Value], wide: bool, style: Style, now: Timestamp) -> Res
     Ok(lay_out(&rows, style))
 }
 
-fn lay_out(rows: &[Vec<String>], style: Style) -> String {
+pub(super) fn lay_out(rows: &[Vec<String>], style: Style) -> String {
     let count = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..count).map(|column| (width(column) + PADDING).max(NARROWEST)).collect();
@@ -113,7 +113,7 @@ fn first_line(text: &str) -> String {
     }
 }
 
-fn text(value: Option<&Value>) -> String {
+pub(super) fn text(value: Option<&Value>) -> String {
     match value {
         None => String::new(),
         Some(Value::String(text)) => text.clone(),

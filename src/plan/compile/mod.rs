@@ -6,6 +6,7 @@ mod database;
 mod dns;
 mod grpc;
 mod http;
+mod inspections;
 mod journey;
 mod load;
 mod mysql;
@@ -72,6 +73,10 @@ pub fn compile(
     if let Some(blocked) = never {
         probes.iter_mut().for_each(|probe| probe.action = Err(blocked.clone()));
     }
+    let inspections = inspections::inspections(spec, &probes).unwrap_or_else(|fault| {
+        faults.push(fault);
+        None
+    });
     if probes.is_empty() {
         faults.push(invalid("spec.probes", "at least one probe is needed"));
     }
@@ -85,6 +90,8 @@ pub fn compile(
         success_threshold: spec.success_threshold.unwrap_or(DEFAULT_SUCCESS_THRESHOLD).max(1),
         suspend: spec.suspend,
         service: spec.service.clone(),
+        inspections,
+        baseline: spec.baseline.clone().map(Arc::new),
         probes: probes.into(),
         faults: faults.into(),
     }
@@ -102,6 +109,8 @@ pub fn unreadable(id: CheckId, uid: Arc<str>, generation: i64, reason: &str) -> 
         success_threshold: DEFAULT_SUCCESS_THRESHOLD,
         suspend: false,
         service: None,
+        inspections: None,
+        baseline: None,
         probes: Box::default(),
         faults: Box::new([invalid("spec", format!("can't be read: {reason}"))]),
     }

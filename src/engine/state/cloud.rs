@@ -1,0 +1,158 @@
+//! What Google Cloud itself says of a check's path: when it is to be read, and what was read last. One inspection at a time. Pure.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{CheckState, Effect, Now, Settings, Track};
+use crate::api::status::InspectionStatus;
+use crate::api::{Baseline, ConnectivityCheckStatus, ProbeState};
+use crate::baseline::Kept;
+use crate::cloud::{Drift, Picture};
+use crate::plan::InspectionPlan;
+use crate::status::Seen;
+
+/// Least time between two inspections that probes ask for by beginning to fail: one that flaps does not use up a quota.
+const LEAST_APART: Duration = Duration::from_secs(10);
+
+/// The inspections of a check.
+#[derive(Debug, Default)]
+pub struct Cloud {
+    plan: Option<Arc<InspectionPlan>>,
+    due: Option<Duration>,
+    under_way: bool,
+    run: u64,
+    /// A probe has begun to fail since the last inspection was started.
+    asked: bool,
+    /// When the last one was started because a probe had begun to fail.
+    answered: Option<Duration>,
+    picture: Option<Arc<Picture>>,
+    /// What an earlier process had read, until there is a picture.
+    earlier: Box<[InspectionStatus]>,
+    /// The configuration that worked, and what differs from it.
+    pub(super) kept: Kept,
+}
+
+impl Cloud {
+    /// What is known from a check's last status.
+    pub fn resume(status: Option<&ConnectivityCheckStatus>) -> Self {
+        let earlier = status.map(|status| status.inspections.as_slice().into()).unwrap_or_default();
+        Cloud { earlier, kept: status.map(Kept::resume).unwrap_or_default(), ..Cloud::default() }
+    }
+
+    /// Takes in what is to be read, for the first time at `due`. What was read for another plan says nothing about this one.
+    pub fn plan(&mut self, plan: Option<&Arc<InspectionPlan>>, due: Option<Duration>) {
+        let service = |plan: &Arc<InspectionPlan>| plan.service.clone();
+        if self.plan.is_some() && self.plan.as_ref().map(service) != plan.map(service) {
+            self.kept = Kept::default();
+        }
+        if self.plan.is_some() && self.plan.as_ref() != plan {
+            (self.picture, self.earlier) = (None, Box::default());
+        }
+        self.plan = plan.cloned();
+        self.due = due.filter(|_| plan.is_some());
+    }
+
+    /// Stops asking. True when an inspection was under way.
+    pub fn clear(&mut self) -> bool {
+        (self.due, self.asked) = (None, false);
+        std::mem::take(&mut self.under_way)
+    }
+
+    /// A probe begins to fail: makes an inspection due, so that there is evidence by the time of the verdict.
+    pub fn ask(&mut self, now: Now) {
+        if self.plan.is_some() {
+            let earliest = self.answered.map_or(now.mono, |at| now.mono.max(at + LEAST_APART));
+            self.due = Some(self.due.map_or(earliest, |due| due.min(earliest)));
+            self.asked = true;
+        }
+    }
+
+    /// When to look again.
+    pub fn next(&self) -> Option<Duration> {
+        self.due.filter(|_| !self.under_way)
+    }
+
+    fn start(&mut self, fails: bool, now: Now) -> Option<Effect> {
+        let due = self.next().is_some_and(|due| due <= now.mono);
+        let plan = self.plan.clone().filter(|_| due)?;
+        let asked = std::mem::take(&mut self.asked);
+        if asked {
+            self.answered = Some(now.mono);
+        }
+        self.due = Some(now.mono + plan.interval);
+        self.under_way = true;
+        self.run += 1;
+        Some(Effect::Inspect { run: self.run, plan, failing: asked || fails })
+    }
+
+    /// Takes in that an inspection has ended. False if it is of no interest any longer.
+    fn ended(&mut self, run: u64) -> bool {
+        run == self.run && std::mem::take(&mut self.under_way)
+    }
+
+    /// What is known.
+    pub fn seen(&self) -> Seen<'_> {
+        self.picture.as_deref().map_or(Seen::Earlier(&self.earlier), Seen::Now)
+    }
+
+    /// What was read last.
+    pub fn picture(&self) -> Option<Arc<Picture>> {
+        self.picture.clone()
+    }
+
+    /// The configuration that worked, as it was learned.
+    pub fn baseline(&self) -> Option<&Baseline> {
+        self.kept.baseline.as_deref()
+    }
+
+    /// What differs from the configuration that worked.
+    pub fn drift(&self) -> &[Drift] {
+        &self.kept.drift
+    }
+}
+
+impl CheckState {
+    pub(super) fn start_inspection(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let fails = self.tracks.iter().any(|track| track.observed() == Some(ProbeState::Failing));
+        effects.extend(self.cloud.start(fails, now));
+    }
+
+    /// Takes in what Google Cloud says. The check is judged anew once it was observed: until then there is nothing to explain.
+    pub(super) fn take_in_picture(
+        &mut self,
+        run: u64,
+        picture: Arc<Picture>,
+        now: Now,
+        settings: &Settings,
+        effects: &mut Vec<Effect>,
+    ) {
+        if !self.cloud.ended(run) {
+            return;
+        }
+        self.cloud.picture = Some(picture);
+        self.cloud.earlier = Box::default();
+        self.compare(now);
+        self.start_inspection(now, effects);
+        self.ask_to_be_woken(now, effects);
+        if self.tracks.iter().any(|track| track.evidence().is_some()) {
+            self.report(now, settings, effects);
+        }
+    }
+
+    /// Takes in that nothing could be read this time. What was read before stands, with its time.
+    pub(super) fn end_inspection(&mut self, run: u64, now: Now, effects: &mut Vec<Effect>) {
+        if self.cloud.ended(run) {
+            self.ask_to_be_woken(now, effects);
+        }
+    }
+
+    /// What is known of Google Cloud's own view, where it is asked for.
+    pub(super) fn seen(&self, settings: &Settings) -> Seen<'_> {
+        if settings.inspect && self.plan.inspections.is_some() { self.cloud.seen() } else { Seen::Nothing }
+    }
+}
+
+/// Whether a probe works no longer, as far as the last observation tells: thresholds come later.
+pub(super) fn begins_to_fail(track: &Track, observed: ProbeState) -> bool {
+    observed == ProbeState::Failing && track.observed() != Some(ProbeState::Failing)
+}

@@ -1,0 +1,313 @@
+//! When what Google Cloud says is read, one inspection at a time, and what the status makes of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use runready::api::condition::Condition;
+use runready::api::status::InspectionState;
+use runready::api::{Cause, ConnectivityCheckStatus};
+use runready::cloud::reading::Found;
+use runready::cloud::{Absent, Picture, Reading, Unread, Why};
+use runready::engine::{Event, Settings};
+use runready::evidence::Outcome;
+use runready::plan::CheckPlan;
+
+use super::{TRUE, UNKNOWN, World, failed, plan};
+
+const SPEC: &str = "{interval: 10s, service: {project: netra-staging, region: us-central1, name: backend}, \
+    inspect: {interval: 30s}, probes: [{name: database, tcp: {host: 10.0.0.1, port: 5432}}]}";
+
+fn world_of(plan: Arc<CheckPlan>, resume: Option<&ConnectivityCheckStatus>) -> World {
+    World::start_with(Settings { inspect: true, ..Settings::new("host/test".into()) }, plan, resume)
+}
+
+fn world() -> World {
+    world_of(plan(1, SPEC), None)
+}
+
+fn zones_at(world: &World) -> Reading<Vec<runready::cloud::Zone>> {
+    Reading::Read(Found {
+        name: "projects/netra-staging/managedZones".into(),
+        at: world.now.wall,
+        object: Arc::default(),
+    })
+}
+
+fn unread(world: &World, why: Why, message: &str) -> Unread {
+    Unread {
+        name: "projects/netra-staging/locations/us-central1/services/backend".into(),
+        at: world.now.wall,
+        why,
+        message: message.into(),
+        remedy: "gcloud auth application-default login".into(),
+    }
+}
+
+/// Ends the inspection under way with a picture.
+fn show(world: &mut World, picture: Picture) {
+    let (run, _) = *world.inspections.last().expect("an inspection");
+    world.step(Event::Inspected { run, picture: Arc::new(picture) });
+}
+
+/// Ends it with zones that could be read, and nothing else.
+fn show_well(world: &mut World) {
+    let picture = Picture { dns_zones: zones_at(world), ..Picture::default() };
+    show(world, picture);
+}
+
+fn infrastructure(world: &World) -> Option<&Condition> {
+    world.last().conditions.iter().find(|condition| condition.type_ == "InfrastructureHealthy")
+}
+
+#[test]
+fn an_inspection_is_due_at_the_start_and_at_every_interval_and_never_two_at_once() {
+    let mut world = world();
+    assert_eq!(world.inspections, [(1, false)], "at once");
+    world.observe(&[Outcome::Passed]);
+    for _ in 0..6 {
+        world.round(&[Outcome::Passed]);
+    }
+    assert_eq!(world.inspections.len(), 1, "the first has not ended");
+    show_well(&mut world);
+    assert_eq!(world.inspections, [(1, false), (2, false)], "it was due long since");
+    show_well(&mut world);
+    let begun = world.now.mono;
+    while world.inspections.len() == 2 {
+        world.wake();
+        if world.runs.len() > 7 {
+            world.observe(&[Outcome::Passed]);
+        }
+    }
+    assert_eq!(world.now.mono - begun, Duration::from_secs(30));
+}
+
+#[test]
+fn a_probe_that_begins_to_fail_has_the_cloud_read_before_its_threshold_is_reached() {
+    let mut world = world();
+    show_well(&mut world);
+    world.observe(&[Outcome::Passed]);
+    world.round(&[failed(Cause::ConnectTimeout)]);
+    assert_eq!(world.ready().0, TRUE, "one failure of two means nothing yet");
+    assert_eq!(world.inspections, [(1, false), (2, true)]);
+    show_well(&mut world);
+    world.round(&[failed(Cause::ConnectTimeout)]);
+    assert_eq!(world.inspections.len(), 2, "it fails on: nothing new");
+    while world.inspections.len() == 2 {
+        world.round(&[failed(Cause::ConnectTimeout)]);
+    }
+    assert_eq!(world.inspections[2], (3, true), "while it fails, readings of before are of no use");
+}
+
+#[test]
+fn a_failure_during_an_inspection_is_followed_by_another_at_once() {
+    let mut world = world();
+    world.observe(&[failed(Cause::ConnectTimeout)]);
+    assert_eq!(world.inspections, [(1, false)], "never two at once");
+    show_well(&mut world);
+    assert_eq!(world.inspections, [(1, false), (2, true)]);
+}
+
+#[test]
+fn a_probe_that_flaps_does_not_use_up_the_quota() {
+    let mut world = world_of(plan(1, &SPEC.replacen("10s", "1s", 1)), None);
+    show_well(&mut world);
+    world.observe(&[Outcome::Passed]);
+    let begun = world.now.mono;
+    for round in 0..29 {
+        let before = world.inspections.len();
+        world.round(&[if round % 2 == 0 { failed(Cause::ConnectTimeout) } else { Outcome::Passed }]);
+        if world.inspections.len() > before {
+            show_well(&mut world);
+        }
+    }
+    assert!(world.now.mono - begun < Duration::from_secs(30));
+    assert!((3..=4).contains(&world.inspections.len()), "{:?}", world.inspections);
+}
+
+#[test]
+fn a_picture_is_written_when_its_meaning_changes_and_not_because_it_was_read_again() {
+    let mut world = world();
+    world.observe(&[Outcome::Passed]);
+    assert_eq!(world.written.len(), 1);
+    let probing = infrastructure(&world).expect("the check names a service");
+    assert_eq!((probing.status, &*probing.reason), (UNKNOWN, "Probing"));
+    assert_eq!(world.ready().0, TRUE, "nobody waits for it");
+    show_well(&mut world);
+    assert_eq!(world.written.len(), 2);
+    let known = infrastructure(&world).expect("it is inspected");
+    assert_eq!((known.status, &*known.reason), (TRUE, "Healthy"), "{}", known.message);
+    let count = world.inspections.len();
+    while world.inspections.len() < count + 3 {
+        let (runs, inspections) = (world.runs.len(), world.inspections.len());
+        world.wake();
+        if world.runs.len() > runs {
+            world.observe(&[Outcome::Passed]);
+        }
+        if world.inspections.len() > inspections {
+            show_well(&mut world);
+        }
+    }
+    assert_eq!(world.written.len(), 2, "the same, read later");
+}
+
+#[test]
+fn what_could_not_be_read_is_unknown_with_what_mends_it_and_ready_goes_by_the_probes() {
+    let mut world = world();
+    world.observe(&[Outcome::Passed]);
+    let picture = Picture {
+        service: Reading::Unread(unread(&world, Why::PermissionDenied, "HTTP 403: run.services.get is missing")),
+        connector: Reading::Absent(Absent::Undiscovered),
+        ..Picture::default()
+    };
+    show(&mut world, picture);
+    let judged = infrastructure(&world).expect("it is inspected").clone();
+    assert_eq!((judged.status, &*judged.reason), (UNKNOWN, "PermissionDenied"));
+    assert!(judged.message.contains("Next: gcloud auth"), "{}", judged.message);
+    assert_eq!(world.ready().0, TRUE);
+    let entries = &world.last().inspections;
+    let service = &entries[0];
+    assert_eq!((service.state, service.reason.as_deref()), (InspectionState::Unread, Some("PermissionDenied")));
+    assert_eq!(service.last_read_time.as_ref().map(|time| time.0), Some(world.now.wall));
+    assert!(entries.iter().any(|entry| entry.reason.as_deref() == Some("Undiscovered")));
+    let count = world.told.len();
+    assert!(world.told.last().is_some_and(|notice| notice.reason == "PermissionDenied"), "{:?}", world.told);
+    world.round(&[Outcome::Passed]);
+    assert_eq!(world.told.len(), count, "told once");
+}
+
+#[test]
+fn where_there_are_no_credentials_the_status_says_so_and_nobody_is_called() {
+    let mut world = world();
+    world.observe(&[Outcome::Passed]);
+    let count = world.told.len();
+    let picture = Picture {
+        service: Reading::Unread(unread(&world, Why::NoCredentials, "no Application Default Credentials")),
+        ..Picture::default()
+    };
+    show(&mut world, picture);
+    assert_eq!(infrastructure(&world).expect("it is inspected").reason, "NoCredentials");
+    assert_eq!(world.told.len(), count);
+}
+
+#[test]
+fn a_long_message_is_cut_so_that_a_status_stays_small() {
+    let mut world = world();
+    world.observe(&[Outcome::Passed]);
+    let picture = Picture {
+        service: Reading::Unread(unread(&world, Why::Malformed, &"ä".repeat(100_000))),
+        ..Picture::default()
+    };
+    show(&mut world, picture);
+    assert_eq!(world.last().inspections[0].message.chars().count(), 512);
+    assert!(infrastructure(&world).expect("it is inspected").message.chars().count() <= 1024);
+}
+
+#[test]
+fn a_restart_keeps_what_was_reported_until_it_is_read_anew() {
+    let mut world = world();
+    world.observe(&[Outcome::Passed]);
+    show_well(&mut world);
+    let status = world.last().clone();
+    let mut again = world_of(plan(1, SPEC), Some(&status));
+    again.observe(&[Outcome::Passed]);
+    assert!(again.written.is_empty(), "nothing new: {:#?}", again.written);
+    let picture = Picture { dns_zones: zones_at(&world), ..Picture::default() };
+    show(&mut again, picture);
+    assert!(again.written.is_empty(), "still nothing new: {:#?}", again.written);
+}
+
+#[test]
+fn a_changed_service_is_read_anew_and_a_late_answer_says_nothing_about_it() {
+    let mut world = world();
+    world.observe(&[Outcome::Passed]);
+    show_well(&mut world);
+    while world.inspections.len() == 1 {
+        world.wake();
+        world.observe(&[Outcome::Passed]);
+    }
+    let other = plan(2, &SPEC.replace("name: backend", "name: agents"));
+    world.step(Event::PlanChanged(other));
+    assert_eq!((world.inspections_cancelled, world.inspections.len()), (1, 3));
+    world.observe(&[Outcome::Passed]);
+    assert_eq!(infrastructure(&world).expect("it is inspected").reason, "Probing", "of the other nothing is known");
+    world.step(Event::Inspected {
+        run: 2,
+        picture: Arc::new(Picture { dns_zones: zones_at(&world), ..Picture::default() }),
+    });
+    assert_eq!(infrastructure(&world).expect("it is inspected").reason, "Probing");
+    show_well(&mut world);
+    assert_eq!(infrastructure(&world).expect("it is inspected").reason, "Healthy");
+}
+
+#[test]
+fn an_inspection_that_could_not_be_carried_out_is_tried_again() {
+    let mut world = world();
+    world.observe(&[Outcome::Passed]);
+    world.step(Event::NotInspected { run: 1 });
+    while world.inspections.len() == 1 {
+        world.round(&[Outcome::Passed]);
+    }
+    assert_eq!(world.inspections[1], (2, false));
+}
+
+#[test]
+fn nothing_is_read_without_a_service_where_all_is_switched_off_while_suspended_or_where_google_is_not_asked() {
+    let all = "[Service, Revisions, Connector, Instance, Network, DnsZones, ConnectivityTest, ServiceHealth, Logs, Metrics, Access]";
+    for (what, spec, inspect) in [
+        ("no service", super::ONE.to_owned(), true),
+        ("all off", SPEC.replace("interval: 30s}", &format!("skip: {all}}}")), true),
+        ("suspended", SPEC.replacen('{', "{suspend: true, ", 1), true),
+        ("not asked", SPEC.to_owned(), false),
+    ] {
+        let settings = Settings { inspect, ..Settings::new("host/test".into()) };
+        let mut world = World::start_with(settings, plan(1, &spec), None);
+        if what != "suspended" {
+            world.observe(&[Outcome::Passed]);
+            assert!(infrastructure(&world).is_none(), "{what}");
+        }
+        assert!(world.inspections.is_empty(), "{what}");
+    }
+}
+
+#[test]
+fn a_plan_knows_the_instance_and_the_targets_of_its_probes() {
+    let spec = "{service: {project: p, region: r, name: s}, probes: [\
+        {name: a, tcp: {host: 10.0.0.1, port: 5432}}, {name: b, http: {url: \"https://backend.example.com/healthz\"}}, \
+        {name: c, tls: {host: 10.0.0.1, port: 5432}}, \
+        {name: d, postgres: {cloudSql: {instance: \"p:r:db\"}, database: app, user: app}}]}";
+    let plan = plan(1, spec).inspections.clone().expect("it names a service");
+    assert_eq!(plan.instance.as_deref(), Some("p:r:db"));
+    let targets: Vec<(&str, u16)> = plan.targets.iter().map(|(host, port)| (&**host, *port)).collect();
+    assert_eq!(targets, [("10.0.0.1", 5432), ("backend.example.com", 443)]);
+    assert_eq!(plan.interval, Duration::from_secs(60));
+}
+
+#[test]
+fn what_a_stored_spec_asks_for_and_can_not_have_stalls_the_check_and_the_probes_go_on() {
+    for (spec, field) in [
+        (SPEC.replace("30s", "9s"), "spec.inspect.interval"),
+        ("{inspect: {}, probes: [{name: a, tcp: {host: 10.0.0.1, port: 1}}]}".to_owned(), "spec.inspect"),
+    ] {
+        let mut world = world_of(plan(1, &spec), None);
+        world.observe(&[Outcome::Passed]);
+        assert!(world.inspections.is_empty());
+        assert_eq!(world.ready().0, TRUE);
+        let stalled = world.last().conditions.iter().find(|condition| condition.type_ == "Stalled").expect("Stalled");
+        assert!(stalled.message.starts_with(field), "{}", stalled.message);
+    }
+}
+
+#[test]
+fn times_of_readings_are_those_of_the_objects() {
+    let mut world = world();
+    world.observe(&[Outcome::Passed]);
+    let found = Found { name: "zones".into(), at: Timestamp::UNIX_EPOCH, object: Arc::default() };
+    show(&mut world, Picture { dns_zones: Reading::Read(found), ..Picture::default() });
+    let read =
+        world.last().inspections.iter().find(|entry| entry.state == InspectionState::Read).expect("one was read");
+    assert_eq!(
+        (&*read.object, read.last_read_time.as_ref().map(|time| time.0)),
+        ("zones", Some(Timestamp::UNIX_EPOCH))
+    );
+}
