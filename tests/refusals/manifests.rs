@@ -330,6 +330,48 @@ pub const BAD: &[Bad] = &[
         "interval and schedule exclude each other: keep interval for a steady beat, or schedule for cron times",
     ),
     bad(
+        "inspect without a service",
+        "inspect: {} # here",
+        "spec.inspect",
+        "inspect has a meaning only together with service: name the Cloud Run service whose path is to be inspected",
+    ),
+    bad(
+        "readings that would be too young",
+        "service: {project: p, region: r, name: backend}\ninspect:\n  interval: 9s # here",
+        "spec.inspect.interval",
+        "must be at least 10s: reading more often uses up the project's quota of Google's APIs",
+    ),
+    bad(
+        "an inspection that there is not",
+        "service: {project: p, region: r, name: backend}\ninspect:\n  skip:\n  - Weather # here",
+        "spec.inspect.skip[0]",
+        "Unsupported value: \"Weather\"",
+    ),
+    bad(
+        "an inspection that is skipped twice",
+        "service: {project: p, region: r, name: backend}\ninspect:\n  skip:\n  - Logs\n  - Logs # here",
+        "spec.inspect.skip[1]",
+        "Duplicate value: \"Logs\"",
+    ),
+    bad(
+        "a connector by its short name",
+        "service: {project: p, region: r, name: backend}\ninspect:\n  connector: staging # here",
+        "spec.inspect.connector",
+        "must name the connector in full, such as projects/netra-staging/locations/us-central1/connectors/staging-connector",
+    ),
+    bad(
+        "an instance without its region",
+        "service: {project: p, region: r, name: backend}\ninspect:\n  instance: p:db # here",
+        "spec.inspect.instance",
+        "must be the instance's connection name, PROJECT:REGION:INSTANCE",
+    ),
+    bad(
+        "a network by its short name",
+        "service: {project: p, region: r, name: backend}\ninspect:\n  network: default # here",
+        "spec.inspect.network",
+        "must name the network in full, such as projects/netra-staging/global/networks/staging-vpc",
+    ),
+    bad(
         "a time zone without a schedule",
         "timeZone: Europe/Berlin # here",
         "spec.timeZone",
