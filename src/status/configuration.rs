@@ -11,9 +11,9 @@ use crate::diagnosis::{Diagnosis, Finding};
 /// Differences that the message spells out.
 const TOLD: usize = 3;
 
-/// The baseline that was learned, where Google Cloud is read.
+/// The baseline that was learned. It outlasts a time in which Google Cloud is not read.
 pub(super) fn baseline<'a>(view: &View<'a>) -> Option<&'a Baseline> {
-    view.baseline.filter(|_| !matches!(view.cloud, Seen::Nothing))
+    view.baseline.filter(|_| view.plan.service.is_some())
 }
 
 /// What differs, where Google Cloud is read.
