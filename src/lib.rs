@@ -22,6 +22,7 @@
 #![warn(missing_docs)]
 
 pub mod api;
+pub mod baseline;
 pub mod cli;
 pub mod cloud;
 pub mod controller;

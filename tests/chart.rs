@@ -30,7 +30,7 @@ const VARIANTS: [&str; 8] = [
       topologySpreadConstraints: [{maxSkew: 2, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: DoNotSchedule}], service: {labels: {a: b}, annotations: {a: b}}, serviceAccount: {annotations: {a: b}},
       podDisruptionBudget: {maxUnavailable: 50%}, port: 9000, listenAddress: '[::]', heartbeat: 1m30s, logFormat: text,
       targets: {allowCidrs: [10.0.0.0/8, 'fd00::/8'], denyCidrs: [10.9.0.1], allowPorts: [5432, 8000-8100], denyPorts: ['8042'], allowLinkLocal: true, socketDirs: [/cloudsql, /run/mysqld]},
-      google: {cloudSqlEndpoint: 'https://10.0.0.9', credentials: anonymous}}",
+      google: {inspect: 'off', endpoint: 'https://10.0.0.8', cloudSqlEndpoint: 'https://10.0.0.9', credentials: anonymous}}",
 ];
 
 fn helm_is_here() -> bool {
@@ -64,6 +64,8 @@ fn what_may_be_probed_reaches_the_command_line_and_is_taken_there() {
         "--socket-dirs=/run/mysqld",
         "--cloud-sql-endpoint=https://10.0.0.9",
         "--google-credentials=anonymous",
+        "--google-endpoint=https://10.0.0.8",
+        "--inspect=off",
     ] {
         assert!(args.iter().any(|arg| arg == expected), "{expected}: {args:?}");
     }
@@ -291,6 +293,8 @@ fn the_schema_refuses_what_the_chart_does_not_know() {
         ("{targets: {denyPorts: [0]}}", "/targets/denyPorts/0"),
         ("{targets: {socketDirs: [cloudsql]}}", "/targets/socketDirs/0"),
         ("{google: {credentials: mine}}", "/google/credentials"),
+        ("{google: {inspect: on}}", "/google/inspect"),
+        ("{google: {endpoint: googleapis.com}}", "/google/endpoint"),
         ("{google: {cloudSqlEndpoint: sqladmin}}", "/google/cloudSqlEndpoint"),
         ("{targets: {allow: []}}", "/targets"),
         ("{runAsUser: 0}", "/runAsUser"),

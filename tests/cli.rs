@@ -26,7 +26,7 @@ struct Ran {
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(RUNREADY);
     command.args(args).env_remove("NO_COLOR").env_remove("RUST_LOG").env_remove("COLUMNS").env("TERM", "xterm");
-    command.stdin(Stdio::null());
+    command.env("RUNREADY_INSPECT", "off").stdin(Stdio::null());
     command
 }
 

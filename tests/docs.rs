@@ -256,7 +256,15 @@ fn the_index_links_every_page_of_the_docs() {
 #[test]
 fn every_word_of_the_api_is_explained() {
     let (concepts, diagnosis, probes) = ("docs/concepts.md", "docs/diagnosis.md", "docs/probes.md");
-    let reasons = [Reason::Healthy, Reason::Probing, Reason::Confirming, Reason::Suspended, Reason::DependencyFailing];
+    let reasons = [
+        Reason::Healthy,
+        Reason::Probing,
+        Reason::Confirming,
+        Reason::Suspended,
+        Reason::DependencyFailing,
+        Reason::Learning,
+        Reason::Drifted,
+    ];
     let mut words: Vec<(&str, String)> = Vec::new();
     words.extend(ConditionType::ALL.iter().map(|word| (concepts, format!("`{}`", word.as_str()))));
     words.extend(ProbeState::ALL.iter().map(|word| (concepts, format!("`{word}`"))));

@@ -1,5 +1,6 @@
 //! The state machine of a check, event by event: no I/O, and time is an argument.
 
+mod baseline;
 mod cloud;
 mod loads;
 mod restart;

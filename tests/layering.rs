@@ -24,6 +24,7 @@ const STEPS: &[Step] = &[
     step("api", &["cloud"]),
     // Stands in for Google's APIs: knows their shapes, and nothing of this product.
     step("standin", &[]),
+    step("baseline", &["api", "cloud"]),
     step("reasons", &[]),
     step("evidence", &["api"]),
     step("plan", &["api", "cloud", "evidence"]),
@@ -35,10 +36,13 @@ const STEPS: &[Step] = &[
     // What is known of one probe: status is rendered from it, and the engine's step keeps it.
     step("engine::track", &["api", "evidence"]),
     step("engine::wheel", &[]),
-    step("status", &["api", "cloud", "evidence", "plan", "diagnosis", "source", "engine::track"]),
+    step("status", &["api", "baseline", "cloud", "evidence", "plan", "diagnosis", "source", "engine::track"]),
     step("metrics", &["api", "cloud", "evidence", "plan", "source", "status"]),
     step("status::write", &["plan", "source", "metrics"]),
-    step("engine::state", &["api", "cloud", "evidence", "plan", "source", "engine::track", "engine::wheel", "status"]),
+    step(
+        "engine::state",
+        &["api", "baseline", "cloud", "evidence", "plan", "source", "engine::track", "engine::wheel", "status"],
+    ),
     step("telemetry", &["evidence", "plan"]),
     step(
         "engine",
@@ -66,6 +70,8 @@ const STEPS: &[Step] = &[
         "cli",
         &[
             "api",
+            "baseline",
+            "cloud",
             "reasons",
             "plan",
             "manifest",
@@ -88,6 +94,7 @@ const STEPS: &[Step] = &[
 const PURE: &[&str] = &[
     "cloud",
     "api",
+    "baseline",
     "reasons",
     "evidence",
     "plan",

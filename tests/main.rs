@@ -1,6 +1,7 @@
 //! The one test program: each module is a capability of the product, tried against the real parts in `support`.
 //! `tests/run` prepares the machine and runs it; `tests/run bed` runs the modules whose names hold that word.
 
+mod baseline;
 mod bed;
 mod bed_netns;
 mod bed_postgres;
@@ -48,6 +49,7 @@ mod probe_token;
 mod probe_websocket;
 mod probe_websocket_hostile;
 mod refusals;
+mod restore;
 mod safety;
 mod secrets;
 mod serving;

@@ -42,7 +42,8 @@ fn carry(mut from: TcpStream, mut to: TcpStream) {
 /// The operator, with the client's network and nothing else of the world but the API server.
 fn operator_at_client(lab: &Lab, api: &ApiServer, namespace: &str, dir: &std::path::Path) -> Process {
     let kubeconfig = format!("KUBECONFIG={}", api.kubeconfig().display());
-    let command = ["env", &kubeconfig, env!("CARGO_BIN_EXE_runready"), "run", "--namespace", namespace];
+    let command =
+        ["env", &kubeconfig, env!("CARGO_BIN_EXE_runready"), "run", "--inspect", "off", "--namespace", namespace];
     let inside = ["ip", "netns", "exec", lab.client()];
     Process::spawn(&inside, Signal::Kill, &[], &command, &dir.join("log")).expect("the operator starts")
 }

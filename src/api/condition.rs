@@ -31,11 +31,13 @@ pub enum ConditionType {
     StartsWithinBudget,
     /// What Google Cloud itself says of the hops of the path.
     InfrastructureHealthy,
+    /// The path's configuration, against the one with which it worked.
+    ConfigurationConsistent,
 }
 
 impl ConditionType {
     /// Every type, in order.
-    pub const ALL: [ConditionType; 10] = [
+    pub const ALL: [ConditionType; 11] = [
         ConditionType::Ready,
         ConditionType::Reconciling,
         ConditionType::Stalled,
@@ -46,6 +48,7 @@ impl ConditionType {
         ConditionType::GoldenPathAvailable,
         ConditionType::StartsWithinBudget,
         ConditionType::InfrastructureHealthy,
+        ConditionType::ConfigurationConsistent,
     ];
 
     /// The name used in status.
@@ -61,6 +64,7 @@ impl ConditionType {
             ConditionType::GoldenPathAvailable => "GoldenPathAvailable",
             ConditionType::StartsWithinBudget => "StartsWithinBudget",
             ConditionType::InfrastructureHealthy => "InfrastructureHealthy",
+            ConditionType::ConfigurationConsistent => "ConfigurationConsistent",
         }
     }
 
@@ -111,6 +115,10 @@ pub enum Reason {
     Suspended,
     /// What a probe depends on fails, and nothing else is known.
     DependencyFailing,
+    /// It is not known yet which configuration works.
+    Learning,
+    /// The configuration is another than the one that worked.
+    Drifted,
     /// Something in Google Cloud could not be read, for this.
     Unread(Why),
     /// The cause speaks for itself.
@@ -126,6 +134,8 @@ impl Reason {
             Reason::Confirming => "Confirming",
             Reason::Suspended => "Suspended",
             Reason::DependencyFailing => "DependencyFailing",
+            Reason::Learning => "Learning",
+            Reason::Drifted => "Drifted",
             Reason::Unread(why) => why.as_str(),
             Reason::Because(cause) => cause.as_str(),
         }
@@ -133,7 +143,15 @@ impl Reason {
 
     /// The reason of that name, if there is one.
     pub fn from_name(name: &str) -> Option<Self> {
-        let own = [Reason::Healthy, Reason::Probing, Reason::Confirming, Reason::Suspended, Reason::DependencyFailing];
+        let own = [
+            Reason::Healthy,
+            Reason::Probing,
+            Reason::Confirming,
+            Reason::Suspended,
+            Reason::DependencyFailing,
+            Reason::Learning,
+            Reason::Drifted,
+        ];
         let unread = Why::ALL.into_iter().map(Reason::Unread);
         let causes = Cause::ALL.iter().copied().map(Reason::Because);
         own.into_iter().chain(unread).chain(causes).find(|reason| reason.as_str() == name)
@@ -142,9 +160,11 @@ impl Reason {
     /// Whether it says only that an answer is on its way, or that nobody can ask for one here, which nobody need be told.
     pub const fn is_passing(self) -> bool {
         match self {
-            Reason::Probing | Reason::Confirming => true,
+            Reason::Probing | Reason::Confirming | Reason::Learning => true,
             Reason::Unread(why) => matches!(why, Why::NoCredentials | Why::Throttled | Why::Unavailable),
-            Reason::Healthy | Reason::Suspended | Reason::DependencyFailing | Reason::Because(_) => false,
+            Reason::Healthy | Reason::Suspended | Reason::DependencyFailing | Reason::Drifted | Reason::Because(_) => {
+                false
+            }
         }
     }
 
@@ -164,7 +184,7 @@ impl fmt::Display for Reason {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// Ready, Reconciling, Stalled, DatabaseReachable, NetworkReachable, EndpointsServing, GoldenPathAvailable, SustainsLoad, StartsWithinBudget or InfrastructureHealthy.
+    /// Ready, Reconciling, Stalled, DatabaseReachable, NetworkReachable, EndpointsServing, GoldenPathAvailable, SustainsLoad, StartsWithinBudget, InfrastructureHealthy or ConfigurationConsistent.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 316))]
     pub type_: String,
@@ -176,7 +196,7 @@ pub struct Condition {
     /// When the status last changed.
     #[schemars(schema_with = "super::status::time")]
     pub last_transition_time: Time,
-    /// A word for programs: a cause such as ConnectTimeout, or Healthy, Probing, Confirming, Suspended, DependencyFailing, or why Google could not be asked.
+    /// A word for programs: a cause such as ConnectTimeout, or Healthy, Probing, Confirming, Suspended, DependencyFailing, Learning, Drifted, or why Google could not be asked.
     #[schemars(length(min = 1, max = 1024))]
     pub reason: String,
     /// A sentence for people.

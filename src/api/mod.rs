@@ -3,6 +3,7 @@
 //! `spec` is what a team writes, `status` what runready answers. `cause`, `layer` and `condition` hold the closed
 //! vocabularies, each with its documentation, so that docs, status, events and metrics can't drift apart.
 
+pub mod baseline;
 pub mod cause;
 pub mod condition;
 pub mod crd;
@@ -16,6 +17,7 @@ pub mod spec;
 pub mod stage;
 pub mod status;
 
+pub use baseline::{Baseline, BaselineSpec, DriftStatus};
 pub use cause::Cause;
 pub use inspect::InspectSpec;
 pub use kind::Kind;

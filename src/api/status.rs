@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+use super::baseline::{Baseline, DriftStatus};
 use super::cause::Cause;
 use super::condition::Condition;
 use super::layer::{Confidence, Layer};
@@ -42,6 +43,12 @@ pub struct ConnectivityCheckStatus {
     /// What of Google Cloud's own view of the path was read, and what could not be. Absent without `service`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inspections: Vec<InspectionStatus>,
+    /// The configuration of the path when the check was last steadily Ready. Absent until it is learned, and while one is pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
+    /// What differs from the baseline, in the order of the path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<DriftStatus>,
     /// When the path was last observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time")]

@@ -10,6 +10,7 @@ mod input;
 mod limits;
 pub mod output;
 mod place;
+pub mod restore;
 pub mod run;
 pub mod safety;
 
@@ -59,6 +60,8 @@ pub enum Command {
     Check(check::Args),
     /// Show the checks of a folder and their last statuses, as `kubectl get` would
     Get(get::Args),
+    /// Show what restores the configuration with which a check was last Ready, and restore it
+    Restore(restore::Args),
     /// Replay an outage in about a minute: stand-in backends, the real controller, a verdict
     Demo(demo::Args),
     /// Print the CustomResourceDefinition
@@ -76,6 +79,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Get(args) => get::run(args).await,
+        Command::Restore(args) => restore::run(args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Crds(args) => crds::run(args).await,
         Command::Completions(args) => completions::run(args).await,

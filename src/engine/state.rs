@@ -1,5 +1,6 @@
 //! The state machine of one check: `step(state, event, now) -> effects`. Pure: no I/O, no clock, no randomness.
 
+mod baseline;
 mod budget;
 mod cloud;
 mod due;
@@ -453,6 +454,7 @@ impl CheckState {
             tracks: &self.tracks,
             memory: &self.memory,
             cloud: self.seen(settings),
+            baseline: self.cloud.baseline(),
             drift: self.cloud.drift(),
             vantage: &settings.vantage,
             observed_generation: self.observed_generation,

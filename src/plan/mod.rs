@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::spec::ServiceRef;
-use crate::api::{Cause, Stage};
+use crate::api::{BaselineSpec, Cause, Stage};
 use crate::evidence::Failure;
 
 pub use admission::{Admission, Age, Quotas};
@@ -79,6 +79,8 @@ pub struct CheckPlan {
     pub service: Option<ServiceRef>,
     /// What is read of Google Cloud's own view of the path. None without a service.
     pub inspections: Option<Arc<InspectionPlan>>,
+    /// Which configuration of the path is known to be good, where a person says so.
+    pub baseline: Option<Arc<BaselineSpec>>,
     /// The probes, in the order of the spec.
     pub probes: Box<[ProbePlan]>,
     /// What in the spec can't be carried out. Not empty means Stalled.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::View;
 use super::inspections::infrastructure;
 use super::render::percent;
+use super::{View, configuration};
 use crate::api::condition::{ConditionStatus, ConditionType, Reason};
 use crate::api::{Cause, Kind, ProbeState};
 use crate::diagnosis::{Case, Diagnosis, Finding, Observation, behind_cloud_run, diagnose};
@@ -50,10 +50,13 @@ pub fn assess(view: &View<'_>) -> Assessment {
         observations: view.plan.probes.iter().zip(view.tracks).map(observation).collect(),
         speaks_for_service: view.plan.service.is_some(),
         cloud: view.cloud.picture(),
-        drift: view.drift,
+        drift: configuration::drift(view),
         now: view.now,
     };
-    let diagnosis = diagnose(&case);
+    let mut diagnosis = diagnose(&case);
+    if let Some(diagnosis) = &mut diagnosis {
+        configuration::tell_what_restores(view, &mut diagnosis.primary);
+    }
     let broken = diagnosis.as_ref().and_then(broken);
     let mut conditions = vec![ready(view, diagnosis.as_ref(), broken)];
     conditions.extend(reconciling(view));
@@ -69,6 +72,7 @@ pub fn assess(view: &View<'_>) -> Assessment {
     }
     conditions.extend(startup(view));
     conditions.extend(infrastructure(view, broken));
+    conditions.extend(configuration::consistent(view, diagnosis.as_ref()));
     for judged in &mut conditions {
         judged.message = clip(&judged.message, MAX_MESSAGE).into_owned();
     }

@@ -3,9 +3,9 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{View, inspections};
+use super::{View, configuration, inspections};
 use crate::api::status::InspectionStatus;
-use crate::api::{Cause, Confidence, ConnectivityCheckStatus, Layer, Stage};
+use crate::api::{Baseline, Cause, Confidence, ConnectivityCheckStatus, DriftStatus, Layer, Stage};
 
 /// The meaning of a status that was written earlier.
 pub fn of_status(status: &ConnectivityCheckStatus) -> u64 {
@@ -19,6 +19,8 @@ pub fn of_status(status: &ConnectivityCheckStatus) -> u64 {
         hash.probe(&probe.name, probe.state.as_str(), probe.cause, probe.failed_step.as_deref(), probe.failed_stage);
     }
     status.inspections.iter().for_each(|inspection| hash.inspection(inspection));
+    hash.baseline(status.baseline.as_ref());
+    status.drift.iter().for_each(|drift| hash.drift(drift));
     hash.0.digest()
 }
 
@@ -37,6 +39,8 @@ pub fn of_view(view: &View<'_>) -> u64 {
         hash.probe(&plan.name, track.state().as_str(), failure.map(|failure| failure.cause), step, stage);
     }
     inspections::of(view.cloud).iter().for_each(|inspection| hash.inspection(inspection));
+    hash.baseline(configuration::baseline(view));
+    configuration::drift(view).iter().for_each(|drift| hash.drift(&DriftStatus::from(drift)));
     hash.0.digest()
 }
 
@@ -67,6 +71,20 @@ impl Hash {
     fn grounds(&mut self, grounds: Option<(&str, Confidence)>) {
         self.piece(grounds.map_or("", |(rule, _)| rule));
         self.piece(grounds.map_or("", |(_, confidence)| confidence.as_str()));
+    }
+
+    /// Which configuration works: it changes as a whole, or gets further objects.
+    fn baseline(&mut self, baseline: Option<&Baseline>) {
+        self.piece(&baseline.map_or_else(String::new, |baseline| baseline.taken.0.to_string()));
+        self.0.update(&baseline.map_or(0, |baseline| baseline.objects.len()).to_le_bytes());
+    }
+
+    /// What differs. Since when, and by whom, follows from that.
+    fn drift(&mut self, drift: &DriftStatus) {
+        let DriftStatus { inspection, object, field, was, is, since: _, by: _ } = drift;
+        for text in [inspection.as_str(), object, field, was.as_deref().unwrap_or("-"), is.as_deref().unwrap_or("-")] {
+            self.piece(text);
+        }
     }
 
     /// What an inspection came to. When that was, and what was said, counts for nothing.

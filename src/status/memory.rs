@@ -54,7 +54,8 @@ fn is_news(judged: &Judged, before: Option<&Held>) -> bool {
         | ConditionType::SustainsLoad
         | ConditionType::GoldenPathAvailable
         | ConditionType::StartsWithinBudget
-        | ConditionType::InfrastructureHealthy => {
+        | ConditionType::InfrastructureHealthy
+        | ConditionType::ConfigurationConsistent => {
             // A concern that is well is news after trouble alone. One that waits for another is told of by that other.
             let trouble = before.is_some_and(|before| {
                 before.status == ConditionStatus::False
@@ -80,7 +81,8 @@ fn speaks_for(told: &Judged, other: &Judged) -> bool {
         | ConditionType::SustainsLoad
         | ConditionType::GoldenPathAvailable
         | ConditionType::StartsWithinBudget
-        | ConditionType::InfrastructureHealthy => false,
+        | ConditionType::InfrastructureHealthy
+        | ConditionType::ConfigurationConsistent => false,
     }
 }
 

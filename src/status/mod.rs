@@ -1,6 +1,7 @@
 //! From what is known of a check to what its status says. Pure, but for [`mod@write`], the only writer.
 
 pub mod assess;
+mod configuration;
 pub mod inspections;
 pub mod meaning;
 pub mod memory;
@@ -10,6 +11,7 @@ pub mod write;
 
 use jiff::Timestamp;
 
+use crate::api::Baseline;
 use crate::api::status::InspectionStatus;
 use crate::cloud::{Drift, Picture};
 use crate::engine::track::Track;
@@ -52,6 +54,8 @@ pub struct View<'a> {
     pub memory: &'a Memory,
     /// What Google Cloud itself says of the path.
     pub cloud: Seen<'a>,
+    /// The configuration that worked, as it was learned.
+    pub baseline: Option<&'a Baseline>,
     /// What differs from the configuration that worked.
     pub drift: &'a [Drift],
     /// Where probes are carried out from.

@@ -36,7 +36,8 @@ pub fn notice(plan: &CheckPlan, assessment: &Assessment, transition: &Transition
         | ConditionType::SustainsLoad
         | ConditionType::GoldenPathAvailable
         | ConditionType::StartsWithinBudget
-        | ConditionType::InfrastructureHealthy => judged.reason.is_fine(),
+        | ConditionType::InfrastructureHealthy
+        | ConditionType::ConfigurationConsistent => judged.reason.is_fine(),
     });
     Notice {
         id: plan.id.clone(),

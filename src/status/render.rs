@@ -7,13 +7,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::View;
 use super::assess::{Assessment, assess};
-use super::inspections;
+use super::{configuration, inspections};
 use crate::api::condition::Condition;
 use crate::api::status::{
     AddressStatus, Availability, ConnectivityCheckStatus, OtherFinding, ProbeStatus, RuledOut, StageStatus, StepState,
     StepStatus, Verdict,
 };
 use crate::api::{Cause, Kind, Layer, ProbeState};
+use crate::baseline;
 use crate::diagnosis::Diagnosis;
 use crate::engine::track::{History, Track};
 use crate::evidence::{Evidence, Outcome};
@@ -43,6 +44,8 @@ pub fn render(view: &View<'_>) -> ConnectivityCheckStatus {
         latency: slowest.map(shown),
         inspections: inspections::of(view.cloud),
         probes: view.plan.probes.iter().zip(view.tracks).map(|(plan, track)| probe(view, plan, track)).collect(),
+        baseline: configuration::baseline(view).cloned(),
+        drift: baseline::learn::shown(configuration::drift(view)),
         last_probe_time: view.last_probe.map(Time),
         next_probe_time: view.next_probe.map(Time),
     }

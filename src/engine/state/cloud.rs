@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::{CheckState, Effect, Now, Settings, Track};
 use crate::api::status::InspectionStatus;
-use crate::api::{ConnectivityCheckStatus, ProbeState};
+use crate::api::{Baseline, ConnectivityCheckStatus, ProbeState};
+use crate::baseline::Kept;
 use crate::cloud::{Drift, Picture};
 use crate::plan::InspectionPlan;
 use crate::status::Seen;
@@ -27,21 +28,25 @@ pub struct Cloud {
     picture: Option<Arc<Picture>>,
     /// What an earlier process had read, until there is a picture.
     earlier: Box<[InspectionStatus]>,
-    /// What differs from the configuration that worked.
-    drift: Box<[Drift]>,
+    /// The configuration that worked, and what differs from it.
+    pub(super) kept: Kept,
 }
 
 impl Cloud {
     /// What is known from a check's last status.
     pub fn resume(status: Option<&ConnectivityCheckStatus>) -> Self {
         let earlier = status.map(|status| status.inspections.as_slice().into()).unwrap_or_default();
-        Cloud { earlier, ..Cloud::default() }
+        Cloud { earlier, kept: status.map(Kept::resume).unwrap_or_default(), ..Cloud::default() }
     }
 
     /// Takes in what is to be read, for the first time at `due`. What was read for another plan says nothing about this one.
     pub fn plan(&mut self, plan: Option<&Arc<InspectionPlan>>, due: Option<Duration>) {
+        let service = |plan: &Arc<InspectionPlan>| plan.service.clone();
+        if self.plan.is_some() && self.plan.as_ref().map(service) != plan.map(service) {
+            self.kept = Kept::default();
+        }
         if self.plan.is_some() && self.plan.as_ref() != plan {
-            (self.picture, self.earlier, self.drift) = (None, Box::default(), Box::default());
+            (self.picture, self.earlier) = (None, Box::default());
         }
         self.plan = plan.cloned();
         self.due = due.filter(|_| plan.is_some());
@@ -90,9 +95,19 @@ impl Cloud {
         self.picture.as_deref().map_or(Seen::Earlier(&self.earlier), Seen::Now)
     }
 
+    /// What was read last.
+    pub fn picture(&self) -> Option<Arc<Picture>> {
+        self.picture.clone()
+    }
+
+    /// The configuration that worked, as it was learned.
+    pub fn baseline(&self) -> Option<&Baseline> {
+        self.kept.baseline.as_deref()
+    }
+
     /// What differs from the configuration that worked.
-    pub const fn drift(&self) -> &[Drift] {
-        &self.drift
+    pub fn drift(&self) -> &[Drift] {
+        &self.kept.drift
     }
 }
 
@@ -116,6 +131,7 @@ impl CheckState {
         }
         self.cloud.picture = Some(picture);
         self.cloud.earlier = Box::default();
+        self.compare(now);
         self.start_inspection(now, effects);
         self.ask_to_be_woken(now, effects);
         if self.tracks.iter().any(|track| track.evidence().is_some()) {

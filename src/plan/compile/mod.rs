@@ -91,6 +91,7 @@ pub fn compile(
         suspend: spec.suspend,
         service: spec.service.clone(),
         inspections,
+        baseline: spec.baseline.clone().map(Arc::new),
         probes: probes.into(),
         faults: faults.into(),
     }
@@ -109,6 +110,7 @@ pub fn unreadable(id: CheckId, uid: Arc<str>, generation: i64, reason: &str) -> 
         suspend: false,
         service: None,
         inspections: None,
+        baseline: None,
         probes: Box::default(),
         faults: Box::new([invalid("spec", format!("can't be read: {reason}"))]),
     }

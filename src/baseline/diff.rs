@@ -1,0 +1,146 @@
+//! A baseline and what Google Cloud says now in, what differs out: field by field, with since when and by whom. Pure.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::configuration::{Configured, Known, configuration};
+use super::object::alike;
+use super::snapshot::{self, kept};
+use crate::api::baseline::{Baseline, BaselineObject, MAX_NAME};
+use crate::cloud::instance::Operation;
+use crate::cloud::{Drift, Inspection, Picture};
+
+/// Which fields of an object are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compared {
+    /// Those that it has now or had then.
+    Every,
+    /// Those that the baseline names: a person wrote it.
+    Named,
+}
+
+/// What differs from the baseline. `before`: the drift that was known until now; what still differs keeps its `since`, and what
+/// can't be read now stays.
+pub fn diff(
+    baseline: &Baseline,
+    picture: &Picture,
+    before: &[Drift],
+    compared: Compared,
+    now: Timestamp,
+) -> Vec<Drift> {
+    let mut found = Vec::new();
+    for (inspection, known) in configuration(picture) {
+        let Some(then) = snapshot::object(baseline, inspection) else { continue };
+        match known {
+            Known::Read(read) => of_object(then, &read, before, compared, now, &mut found),
+            Known::Nothing if then.name.is_empty() => {}
+            Known::Nothing => {
+                found.push(drift(inspection, &then.name, "", Some(&then.name), None, now));
+            }
+            Known::Untold => found.extend(before.iter().filter(|drift| drift.inspection == inspection).cloned()),
+        }
+    }
+    for drift in &mut found {
+        if !was_known(drift, before) {
+            drift.by = author(drift, picture, baseline.taken.0).map(|by| by.chars().take(MAX_NAME).collect());
+        }
+    }
+    found
+}
+
+fn of_object(
+    then: &BaselineObject,
+    read: &Configured,
+    before: &[Drift],
+    compared: Compared,
+    now: Timestamp,
+    found: &mut Vec<Drift>,
+) {
+    let inspection = then.inspection;
+    let unnamed = then.name.is_empty() && compared == Compared::Named && !then.fields.is_empty();
+    if !unnamed && !alike(&then.name, &read.name) {
+        let was = Some(then.name.as_str()).filter(|name| !name.is_empty());
+        found.push(drift(inspection, &read.name, "", was, Some(&read.name), now));
+    }
+    if then.name.is_empty() && !unnamed {
+        return;
+    }
+    let current = kept(&read.fields, Some(&then.fields));
+    let names: BTreeSet<&String> = match compared {
+        Compared::Every => then.fields.keys().chain(current.keys()).collect(),
+        Compared::Named => then.fields.keys().collect(),
+    };
+    for field in names {
+        if read.unread.contains(field) {
+            // Nothing is known of it now: what was known stays.
+            let same = |drift: &&Drift| drift.inspection == inspection && drift.field == *field;
+            found.extend(before.iter().filter(same).cloned());
+            continue;
+        }
+        let (was, is) = (then.fields.get(field).filter(|was| !was.is_empty()), current.get(field));
+        let same = match (was, is) {
+            (None, None) => true,
+            (Some(was), Some(is)) => alike(was, is),
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !same {
+            found.push(drift(inspection, &read.name, field, was.map(String::as_str), is.map(String::as_str), now));
+        }
+    }
+}
+
+fn drift(
+    inspection: Inspection,
+    object: &str,
+    field: &str,
+    was: Option<&str>,
+    is: Option<&str>,
+    since: Timestamp,
+) -> Drift {
+    let (was, is) = (was.map(str::to_owned), is.map(str::to_owned));
+    Drift { inspection, object: object.to_owned(), field: field.to_owned(), was, is, since, by: None }
+}
+
+/// What still differs in the same way has done so since it was first seen, and whoever did it then did.
+fn was_known(drift: &mut Drift, before: &[Drift]) -> bool {
+    let same = |known: &&Drift| {
+        known.inspection == drift.inspection
+            && known.object == drift.object
+            && known.field == drift.field
+            && known.was == drift.was
+            && known.is == drift.is
+    };
+    let Some(known) = before.iter().find(same) else { return false };
+    (drift.since, drift.by) = (known.since, known.by.clone());
+    true
+}
+
+/// Who made the change, where the object itself tells and did so after the baseline was taken.
+fn author(drift: &Drift, picture: &Picture, taken: Timestamp) -> Option<String> {
+    match drift.inspection {
+        Inspection::Service => {
+            let service = picture.service.object()?;
+            let later = service.update_time.is_some_and(|time| time > taken);
+            Some(service.last_modifier.clone()).filter(|by| later && !by.is_empty())
+        }
+        Inspection::Instance => {
+            let update = |operation: &&Operation| {
+                let begun = operation.start_time.or(operation.end_time);
+                operation.operation_type == "UPDATE" && operation.error.is_none() && begun.is_some_and(|at| at > taken)
+            };
+            let operations = &picture.instance.object()?.operations;
+            let latest = operations.iter().filter(update).max_by_key(|operation| operation.start_time)?;
+            Some(latest.user.clone()).filter(|by| !by.is_empty())
+        }
+        Inspection::Revisions
+        | Inspection::Connector
+        | Inspection::Network
+        | Inspection::DnsZones
+        | Inspection::ConnectivityTest
+        | Inspection::ServiceHealth
+        | Inspection::Logs
+        | Inspection::Metrics
+        | Inspection::Access => None,
+    }
+}

@@ -1,0 +1,133 @@
+//! Drift in, what restores the known-good values out: gcloud commands, and fragments for Config Connector and Terraform. Pure.
+//!
+//! A value comes from a status, which others may have written: in a command each argument is quoted, a name must be one that
+//! Google Cloud allows, and what holds control characters gives no command at all.
+
+mod command;
+mod fragment;
+mod instance;
+mod network;
+mod place;
+mod policy;
+mod service;
+
+use super::object::Object;
+use super::snapshot::is_cut;
+use crate::api::baseline::BaselineObject;
+use crate::cloud::{Drift, Inspection};
+
+pub use command::Command;
+pub(super) use command::is_format;
+
+/// What restores one object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remedy {
+    /// The object's name in full.
+    pub object: String,
+    /// What to run, in this order.
+    pub commands: Vec<Command>,
+    /// What no command restores, and what to do instead.
+    pub notes: Vec<String>,
+    /// The same for Config Connector, as YAML.
+    pub config_connector: Option<String>,
+    /// The same for Terraform, as HCL.
+    pub terraform: Option<String>,
+}
+
+/// What differs of one object, and what is known of it as it was.
+struct Loss<'a> {
+    object: Object<'a>,
+    /// The object as the baseline has it, if that is at hand.
+    known: Option<&'a BaselineObject>,
+    fields: Vec<&'a Drift>,
+}
+
+impl Loss<'_> {
+    /// A field of the object as it was.
+    fn was(&self, field: &str) -> Option<&str> {
+        let drifted = self.fields.iter().find(|drift| drift.field == field);
+        match drifted {
+            Some(drift) => drift.was.as_deref(),
+            None => self.known.and_then(|known| known.fields.get(field)).map(String::as_str),
+        }
+        .filter(|value| !value.is_empty())
+    }
+
+    /// The fields of the list of that name, as they were: what stands between the brackets, and the value.
+    fn list(&self, list: &str) -> Vec<(&str, &str)> {
+        let entry = |field: &'_ str| -> Option<(usize, usize)> {
+            let rest = field.strip_prefix(list)?.strip_prefix('[')?;
+            rest.ends_with(']').then(|| (list.len() + 1, field.len() - 1))
+        };
+        let known = self.known.into_iter().flat_map(|known| &known.fields);
+        let known = known.filter(|(field, _)| !self.fields.iter().any(|drift| drift.field == **field));
+        let known =
+            known.filter_map(|(field, value)| entry(field).map(|(from, to)| (&field[from..to], value.as_str())));
+        let drifted = self.fields.iter().filter_map(|drift| {
+            let (from, to) = entry(&drift.field)?;
+            Some((&drift.field[from..to], drift.was.as_deref()?))
+        });
+        let mut all: Vec<(&str, &str)> = known.chain(drifted).filter(|(key, _)| *key != "*").collect();
+        all.sort_unstable();
+        all
+    }
+}
+
+/// What restores everything that has drifted, one remedy for each object, in the order of the drift. `baseline`: the objects as they
+/// were, where that is at hand: some commands set more than one field.
+pub fn remedies(drift: &[Drift], baseline: &[BaselineObject]) -> Vec<Remedy> {
+    let mut groups: Vec<(Inspection, Vec<&Drift>)> = Vec::new();
+    for drift in drift {
+        match groups.iter_mut().find(|(inspection, _)| *inspection == drift.inspection) {
+            Some((_, group)) => group.push(drift),
+            None => groups.push((drift.inspection, vec![drift])),
+        }
+    }
+    groups.into_iter().map(|(inspection, group)| remedy(inspection, group, baseline)).collect()
+}
+
+/// The command that restores one drift, for a verdict. None: no command does.
+pub fn restoring_command(drift: &Drift, baseline: &[BaselineObject]) -> Option<String> {
+    let remedy = remedy(drift.inspection, vec![drift], baseline);
+    remedy.commands.first().map(ToString::to_string)
+}
+
+fn remedy(inspection: Inspection, group: Vec<&Drift>, baseline: &[BaselineObject]) -> Remedy {
+    let known = baseline.iter().find(|object| object.inspection == inspection && !object.name.is_empty());
+    let name = group.first().map_or("", |drift| drift.object.as_str());
+    // A cut value is not known, so that it can't be restored.
+    let cut = |drift: &&&Drift| drift.was.as_deref().is_some_and(is_cut);
+    let mut remedy = Remedy { object: name.to_owned(), ..Remedy::default() };
+    for drift in group.iter().filter(cut) {
+        let field = &drift.field;
+        remedy.notes.push(format!("{field} was too long to be kept whole: take its value from where it is declared"));
+    }
+    let fields: Vec<&Drift> = group.iter().filter(|drift| !cut(drift)).copied().collect();
+    if fields.is_empty() {
+        return remedy;
+    }
+    let loss = Loss { object: Object::of(name), known, fields };
+    match inspection {
+        Inspection::Service => service::service(&loss, &mut remedy),
+        Inspection::Connector => service::connector(&loss, &mut remedy),
+        Inspection::Instance => instance::instance(&loss, &mut remedy),
+        Inspection::Network => network::network(&loss, &mut remedy),
+        Inspection::DnsZones => network::zones(&loss, &mut remedy),
+        Inspection::Access => policy::access(&loss, &mut remedy),
+        Inspection::Revisions
+        | Inspection::ConnectivityTest
+        | Inspection::ServiceHealth
+        | Inspection::Logs
+        | Inspection::Metrics => {}
+    }
+    place::fragments(inspection, &loss, &mut remedy);
+    let before = remedy.commands.len();
+    remedy.commands.retain(Command::is_safe);
+    if remedy.commands.len() < before {
+        remedy.notes.push(
+            "a name or value holds characters that Google Cloud does not allow there, so no command is printed"
+                .to_owned(),
+        );
+    }
+    remedy
+}

@@ -1,0 +1,359 @@
+//! `runready restore`: what it prints for a status, that a shell and gcloud and Terraform read it as it is meant, and what it runs.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use runready::api::baseline::BaselineObject;
+use runready::baseline::{Remedy, remedies, restoring_command};
+use runready::cloud::{Drift, Inspection};
+use serde_json::{Value, json};
+
+use crate::support::scratch;
+use crate::support::skip::judge;
+
+const RUNREADY: &str = env!("CARGO_BIN_EXE_runready");
+const SERVICE: &str = "projects/netra-staging/locations/us-central1/services/backend";
+const CONNECTOR: &str = "projects/netra-staging/locations/us-central1/connectors/staging-connector";
+const INSTANCE: &str = "projects/netra-staging/instances/staging-shared-postgres";
+const NETWORK: &str = "projects/netra-staging/global/networks/staging-vpc";
+
+fn drift(inspection: Inspection, object: &str, field: &str, was: Option<&str>, is: Option<&str>) -> Drift {
+    let since = "2026-11-25T12:41:00Z".parse().expect("a time");
+    let (was, is) = (was.map(str::to_owned), is.map(str::to_owned));
+    Drift { inspection, object: object.to_owned(), field: field.to_owned(), was, is, since, by: None }
+}
+
+fn known(inspection: Inspection, name: &str, fields: &[(&str, &str)]) -> BaselineObject {
+    let fields = fields.iter().map(|(field, value)| ((*field).to_owned(), (*value).to_owned())).collect();
+    BaselineObject { inspection, name: name.to_owned(), fields }
+}
+
+/// Drift of every field that a command restores, and of some that none does.
+fn everything() -> (Vec<Drift>, Vec<BaselineObject>) {
+    use Inspection::{Access, Connector, DnsZones, Instance, Network, Service};
+    let peering = "peerings[servicenetworking-googleapis-com]";
+    let other = "peerings[shared]";
+    let rows: &[(Inspection, &str, &str, Option<&str>, Option<&str>)] = &[
+        (Service, SERVICE, "vpcAccess.connector", Some(CONNECTOR), None),
+        (Service, SERVICE, "vpcAccess.egress", Some("PRIVATE_RANGES_ONLY"), None),
+        (Service, SERVICE, "cloudSqlInstances", Some("p:r:a,p:r:b"), None),
+        (Service, SERVICE, "timeout", Some("300s"), Some("20s")),
+        (Service, SERVICE, "serviceAccount", Some("backend@netra-staging.iam.gserviceaccount.com"), None),
+        (Service, SERVICE, "containerPort", Some("8080"), Some("8081")),
+        (Service, SERVICE, "scaling.maxInstanceCount", Some("20"), Some("1")),
+        (
+            Service,
+            SERVICE,
+            "startupProbe",
+            Some("http:/healthz initialDelaySeconds=0 timeoutSeconds=1 periodSeconds=5 failureThreshold=7"),
+            Some("tcp:8080 initialDelaySeconds=0 timeoutSeconds=240 periodSeconds=240 failureThreshold=1"),
+        ),
+        (Service, SERVICE, "env[DB_PASSWORD]", Some("secret db-password:3"), None),
+        (Service, SERVICE, "env[DB_HOST]", Some("host 10.20.0.3"), Some("host 10.20.0.9")),
+        (Service, SERVICE, "traffic", Some("LATEST=100"), Some("backend-00001=100")),
+        (Connector, CONNECTOR, "minInstances", Some("2"), Some("3")),
+        (Connector, CONNECTOR, "maxInstances", Some("10"), Some("4")),
+        (Connector, CONNECTOR, "machineType", Some("e2-standard-4"), Some("e2-micro")),
+        (Instance, INSTANCE, "settings.activationPolicy", Some("ALWAYS"), Some("NEVER")),
+        (Instance, INSTANCE, "settings.tier", Some("db-custom-2-7680"), Some("db-f1-micro")),
+        (Instance, INSTANCE, "settings.ipConfiguration.sslMode", Some("ENCRYPTED_ONLY"), None),
+        (Instance, INSTANCE, "settings.ipConfiguration.ipv4Enabled", Some("false"), Some("true")),
+        (Instance, INSTANCE, "settings.connectorEnforcement", Some("NOT_REQUIRED"), Some("REQUIRED")),
+        (Instance, INSTANCE, "settings.ipConfiguration.authorizedNetworks", Some("10.0.0.0/8"), None),
+        (Instance, INSTANCE, "settings.databaseFlags[max_connections]", Some("200"), Some("20")),
+        (Instance, INSTANCE, "ipAddresses[PRIVATE]", Some("10.20.0.3"), Some("10.20.0.9")),
+        (Network, NETWORK, &format!("{peering}.exportCustomRoutes"), Some("true"), Some("false")),
+        (Network, NETWORK, &format!("{peering}.importedRanges"), Some("10.20.0.0/24"), None),
+        (Network, NETWORK, &format!("{other}.network"), Some("projects/host/global/networks/shared"), None),
+        (Network, NETWORK, "subnets[us-central1/apps].privateIpGoogleAccess", Some("true"), Some("false")),
+        (Network, NETWORK, "routes[0.0.0.0/0]", Some("gateway default-internet-gateway priority=1000"), None),
+        (
+            Network,
+            NETWORK,
+            "firewall[allow-db]",
+            Some("EGRESS allow priority=1000 ranges=10.20.0.0/24 ports=tcp:5432"),
+            None,
+        ),
+        (
+            Network,
+            NETWORK,
+            "firewall[allow-web]",
+            Some("INGRESS allow priority=900 ranges=0.0.0.0/0 ports=tcp:443 tags=web"),
+            Some("INGRESS allow priority=900 ranges=0.0.0.0/0 ports=tcp:443 tags=web disabled"),
+        ),
+        (DnsZones, NETWORK, "zones[internal].networks", Some("staging-vpc"), None),
+        (Access, "projects/netra-staging", "roles[roles/cloudsql.client]", Some("granted"), None),
+    ];
+    let baseline = vec![
+        known(
+            Instance,
+            INSTANCE,
+            &[("settings.databaseFlags[log_connections]", "on"), ("settings.databaseFlags[max_connections]", "200")],
+        ),
+        known(Access, "projects/netra-staging", &[("account", "backend@netra-staging.iam.gserviceaccount.com")]),
+    ];
+    (
+        rows.iter().map(|(inspection, object, field, was, is)| drift(*inspection, object, field, *was, *is)).collect(),
+        baseline,
+    )
+}
+
+fn commands(remedies: &[Remedy]) -> Vec<String> {
+    remedies.iter().flat_map(|remedy| &remedy.commands).map(ToString::to_string).collect()
+}
+
+#[test]
+fn each_field_is_restored_by_the_command_that_sets_it() {
+    let (drift, baseline) = everything();
+    assert_eq!(
+        commands(&remedies(&drift, &baseline)),
+        [
+            "gcloud run services update backend --project=netra-staging --region=us-central1 --vpc-connector=projects/netra-staging/locations/us-central1/connectors/staging-connector --vpc-egress=private-ranges-only --set-cloudsql-instances=p:r:a,p:r:b --timeout=300s --service-account=backend@netra-staging.iam.gserviceaccount.com --port=8080 --max-instances=20 --startup-probe=httpGet.path=/healthz,initialDelaySeconds=0,timeoutSeconds=1,periodSeconds=5,failureThreshold=7 --update-secrets=DB_PASSWORD=db-password:3",
+            "gcloud run services update-traffic backend --project=netra-staging --region=us-central1 --to-latest",
+            "gcloud compute networks vpc-access connectors update staging-connector --project=netra-staging --region=us-central1 --min-instances=2 --max-instances=10 --machine-type=e2-standard-4",
+            "gcloud sql instances patch staging-shared-postgres --project=netra-staging --activation-policy=ALWAYS --tier=db-custom-2-7680 --ssl-mode=ENCRYPTED_ONLY --no-assign-ip --connector-enforcement=NOT_REQUIRED --authorized-networks=10.0.0.0/8 --database-flags=log_connections=on,max_connections=200",
+            "gcloud compute networks peerings update servicenetworking-googleapis-com --project=netra-staging --network=staging-vpc --export-custom-routes",
+            "gcloud compute networks peerings create shared --project=netra-staging --network=staging-vpc --peer-network=shared --peer-project=host",
+            "gcloud compute networks subnets update apps --project=netra-staging --region=us-central1 --enable-private-ip-google-access",
+            "gcloud compute routes create restored-0-0-0-0-0 --project=netra-staging --network=staging-vpc --destination-range=0.0.0.0/0 --next-hop-gateway=default-internet-gateway --priority=1000",
+            "gcloud compute firewall-rules create allow-db --project=netra-staging --network=staging-vpc --direction=EGRESS --action=ALLOW --rules=tcp:5432 --priority=1000 --destination-ranges=10.20.0.0/24 --no-disabled",
+            "gcloud compute firewall-rules update allow-web --project=netra-staging --rules=tcp:443 --priority=900 --source-ranges=0.0.0.0/0 --target-tags=web --no-disabled",
+            "gcloud dns managed-zones update internal --project=netra-staging --networks=staging-vpc",
+            "gcloud projects add-iam-policy-binding netra-staging --member=serviceAccount:backend@netra-staging.iam.gserviceaccount.com --role=roles/cloudsql.client",
+        ]
+    );
+}
+
+#[test]
+fn a_connector_that_is_gone_is_created_as_it_was() {
+    let gone = [drift(Inspection::Connector, CONNECTOR, "", Some(CONNECTOR), None)];
+    let fields = [
+        ("network", NETWORK),
+        ("ipCidrRange", "10.8.0.0/28"),
+        ("machineType", "e2-micro"),
+        ("minInstances", "2"),
+        ("maxInstances", "10"),
+    ];
+    let command = restoring_command(&gone[0], &[known(Inspection::Connector, CONNECTOR, &fields)]);
+    assert_eq!(
+        command.as_deref(),
+        Some(
+            "gcloud compute networks vpc-access connectors create staging-connector --project=netra-staging --region=us-central1 --network=staging-vpc --range=10.8.0.0/28 --machine-type=e2-micro --min-instances=2 --max-instances=10"
+        )
+    );
+    assert_eq!(restoring_command(&gone[0], &[]), None);
+    assert!(remedies(&gone, &[])[0].notes[0].contains("create it anew from where it is declared"));
+}
+
+#[test]
+fn what_no_command_restores_says_so() {
+    let (drift, _) = everything();
+    let notes: Vec<String> = remedies(&drift, &[]).into_iter().flat_map(|remedy| remedy.notes).collect();
+    for part in [
+        "the variable DB_HOST said: host 10.20.0.3",
+        "Google chooses it",
+        "sets every flag at once",
+        "gcloud services vpc-peerings update",
+    ] {
+        assert!(notes.iter().any(|note| note.contains(part)), "{part} is not in {notes:#?}");
+    }
+}
+
+#[test]
+fn a_shell_reads_a_hostile_value_as_one_argument() {
+    let hostile = "x'; touch /tmp/pwned; $(reboot) `id` \"\\ &";
+    let command = restoring_command(&drift(Inspection::Service, SERVICE, "serviceAccount", Some(hostile), None), &[])
+        .expect("a command");
+    let script = format!("set -- {command}; for word; do printf '%s\\n' \"$word\"; done");
+    let output = Command::new("sh").arg("-c").arg(script).output().expect("a shell");
+    let words = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(words.lines().last(), Some(&*format!("--service-account={hostile}")));
+    assert!(!Path::new("/tmp/pwned").exists());
+}
+
+#[test]
+fn a_name_that_is_none_and_a_value_that_hides_something_give_no_command() {
+    let names = [
+        "projects/p/locations/r/services/--help",
+        "projects/p/locations/r/services/a b",
+        "projects/p/locations/r/services/$(id)",
+    ];
+    for name in names {
+        assert_eq!(
+            restoring_command(&drift(Inspection::Service, name, "timeout", Some("300s"), None), &[]),
+            None,
+            "{name}"
+        );
+    }
+    for value in ["300s\nreboot", "\u{1b}[2K300s", "300s\u{202e}x"] {
+        let drift = [drift(Inspection::Service, SERVICE, "timeout", Some(value), None)];
+        assert_eq!(restoring_command(&drift[0], &[]), None, "{value:?}");
+        assert!(remedies(&drift, &[])[0].notes[0].contains("no command is printed"));
+    }
+}
+
+#[test]
+fn terraform_takes_every_fragment_as_it_is_laid_out() {
+    let Some(terraform) = judge(tool("terraform"), false, &mut std::io::stderr()) else { return };
+    let (mut drift, baseline) = everything();
+    drift[4].was = Some("a\"b\\${x}%{y}\n".to_owned());
+    for remedy in remedies(&drift, &baseline) {
+        let Some(text) = remedy.terraform else { continue };
+        let directory = scratch::dir("restore");
+        let file = directory.path().join("restore.tf");
+        std::fs::write(&file, &text).expect("a file");
+        let output =
+            Command::new(&terraform).args(["fmt", "-check", "-diff"]).arg(&file).output().expect("terraform runs");
+        assert!(output.status.success(), "{text}\n{output:?}");
+    }
+}
+
+#[test]
+fn gcloud_knows_every_flag() {
+    let Some(gcloud) = judge(tool("gcloud"), false, &mut std::io::stderr()) else { return };
+    let (drift, baseline) = everything();
+    let home = scratch::dir("restore");
+    for remedy in remedies(&drift, &baseline) {
+        for command in &remedy.commands {
+            let words = command.words();
+            let flags: BTreeSet<&str> =
+                words.iter().filter_map(|word| word.strip_prefix("--")?.split('=').next()).collect();
+            let verb = words.iter().take_while(|word| !word.starts_with("--")).count() - 1;
+            let help = Command::new(&gcloud)
+                .args(&words[1..verb])
+                .arg("--help")
+                .env("CLOUDSDK_CONFIG", home.path())
+                .env("PAGER", "cat")
+                .env("TERM", "dumb")
+                .stdin(Stdio::null())
+                .output()
+                .expect("gcloud runs");
+            let help: String = String::from_utf8_lossy(&help.stdout).replace("[no-]", "");
+            for flag in flags {
+                let flag = flag.strip_prefix("no-").unwrap_or(flag);
+                assert!(
+                    help.contains(&format!("--{flag}")) || help.contains(flag),
+                    "{:?} has no --{flag}",
+                    &words[..verb]
+                );
+            }
+        }
+    }
+}
+
+fn tool(name: &str) -> Result<std::path::PathBuf, String> {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&paths).map(|path| path.join(name)).find(|path| path.is_file());
+    found.ok_or_else(|| format!("{name} is not installed"))
+}
+
+/// The incident's check with its status, as kubectl prints it.
+fn check() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "List",
+        "items": [{
+            "apiVersion": "runready.dev/v1alpha1", "kind": "ConnectivityCheck",
+            "metadata": {"namespace": "staging", "name": "backend"},
+            "spec": {"probes": []},
+            "status": {"drift": [{
+                "inspection": "Service", "object": SERVICE, "field": "vpcAccess.connector", "was": CONNECTOR,
+                "since": "2026-11-25T12:41:00Z", "by": "deployer@example.com",
+            }]},
+        }],
+    })
+}
+
+fn restore(file: &Path, path: &Path, more: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(RUNREADY)
+        .args(["restore", "-f"])
+        .arg(file)
+        .args(more)
+        .env("PATH", path)
+        .stdin(Stdio::null())
+        .output()
+        .expect("it runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn the_incident_is_shown_with_its_remedy_in_three_forms() {
+    let directory = scratch::dir("restore");
+    let file = directory.path().join("checks.yaml");
+    std::fs::write(&file, serde_yaml::to_string(&check()).expect("YAML")).expect("a file");
+    let (code, out, err) = restore(&file, directory.path(), &[]);
+    assert_eq!((code, &*err), (Some(1), ""));
+    assert_eq!(
+        out,
+        "staging/backend: 1 thing differs from the configuration that worked
+  vpcAccess.connector of backend was \"projects/netra-staging/locations/us-central1/connectors/staging-connector\", is not set since 2026-11-25T12:41:00Z (by deployer@example.com)
+
+# projects/netra-staging/locations/us-central1/services/backend
+gcloud run services update backend --project=netra-staging --region=us-central1 --vpc-connector=projects/netra-staging/locations/us-central1/connectors/staging-connector
+
+# Config Connector: set these in the declaration, the rest stays
+apiVersion: run.cnrm.cloud.google.com/v1beta1
+kind: RunService
+metadata:
+  name: backend
+spec:
+  template:
+    vpcAccess:
+      connectorRef:
+        external: projects/netra-staging/locations/us-central1/connectors/staging-connector
+
+# Terraform: set these in the declaration, the rest stays
+resource \"google_cloud_run_v2_service\" \"backend\" {
+  location = \"us-central1\"
+  name     = \"backend\"
+  project  = \"netra-staging\"
+
+  template {
+    vpc_access {
+      connector = \"projects/netra-staging/locations/us-central1/connectors/staging-connector\"
+    }
+  }
+}
+"
+    );
+    let (code, out, _) = restore(&file, directory.path(), &["--show", "gcloud"]);
+    assert!(code == Some(1) && !out.contains("Terraform") && out.contains("gcloud run services update"), "{out}");
+}
+
+#[test]
+fn apply_runs_what_was_shown_and_only_with_leave() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = scratch::dir("restore");
+    let (file, log) = (directory.path().join("checks.json"), directory.path().join("log"));
+    std::fs::write(&file, check().to_string()).expect("a file");
+    let (code, _, err) = restore(&file, directory.path(), &["--apply"]);
+    assert!(code == Some(2) && err.contains("add --yes"), "{err}");
+    let (code, _, err) = restore(&file, directory.path(), &["--apply", "--yes"]);
+    assert!(code == Some(2) && err.contains("install the Google Cloud CLI"), "{err}");
+
+    // A recorder in gcloud's place: what matters here is with which arguments it is called.
+    let recorder = directory.path().join("gcloud");
+    std::fs::write(&recorder, format!("#!/bin/sh\nprintf '%s\\n' \"$@\" >> {}\n", log.display())).expect("a script");
+    std::fs::set_permissions(&recorder, std::fs::Permissions::from_mode(0o755)).expect("permissions");
+    let (code, out, err) = restore(&file, directory.path(), &["--apply", "--yes"]);
+    assert_eq!(code, Some(0), "{err}");
+    let said = std::fs::read_to_string(&log).expect("a log").lines().collect::<Vec<_>>().join(" ");
+    assert!(said.starts_with("run services update backend") && said.ends_with("--quiet"), "{said}");
+    assert!(out.contains(said.trim_end_matches(" --quiet")), "{said} was not shown: {out}");
+}
+
+#[test]
+fn what_is_no_status_is_told_in_so_many_words() {
+    let directory = scratch::dir("restore");
+    let file = directory.path().join("check.yaml");
+    for (text, said) in [
+        ("kind: ConfigMap\n", "no ConnectivityCheck"),
+        ("kind: ConnectivityCheck\nmetadata: {name: a}\n", "has no status"),
+        ("kind: ConnectivityCheck\nmetadata: {name: a}\nstatus: {drift: 3}\n", "none of this version"),
+    ] {
+        std::fs::write(&file, text).expect("a file");
+        let (code, _, err) = restore(&file, directory.path(), &[]);
+        assert!(code == Some(2) && err.contains(said), "{text}: {err}");
+    }
+}
