@@ -48,6 +48,7 @@ pub fn assess(view: &View<'_>) -> Assessment {
     let case = Case {
         observations: view.plan.probes.iter().zip(view.tracks).map(observation).collect(),
         speaks_for_service: view.plan.service.is_some(),
+        startup_budget: view.plan.startup_budget,
         cloud: None,
         drift: &[],
         now: view.now,
