@@ -49,6 +49,7 @@ mod probe_websocket;
 mod probe_websocket_hostile;
 mod refusals;
 mod safety;
+mod scenarios;
 mod secrets;
 mod serving;
 mod story;
