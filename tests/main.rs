@@ -51,6 +51,7 @@ mod probe_websocket_hostile;
 mod refusals;
 mod restore;
 mod safety;
+mod scenarios;
 mod secrets;
 mod serving;
 mod standin;

@@ -68,6 +68,56 @@ causes! {
     CloudSqlCertificateFailed => Database, "Look at the message and at the instance's state: an instance that is being created, repaired or deleted issues no certificates.";
     /// The ephemeral certificate had expired before it could be used or renewed.
     CloudSqlCertificateExpired => Prober, "Compare the clock where runready runs with the real time; if it is right, see why certificates can't be renewed in time.";
+    /// The Cloud Run service does not exist in its project and region (HTTP 404 of the Cloud Run Admin API).
+    ServiceMissing => CloudRun, "Compare project, region and name in spec.service with `gcloud run services list`; if the service was deleted, deploy it again.";
+    /// The service has no way into the VPC network, although what it must reach is there alone.
+    VpcAccessMissing => Egress, "Attach it again: `gcloud run services update SERVICE --region REGION --vpc-connector CONNECTOR`, or --network and --subnet for Direct VPC egress; then put the attachment where the next deployment takes it from, or that loses it again.";
+    /// The service's way into the VPC network does not lead to what it must reach: another region, another network, or traffic that does not take it.
+    VpcAccessMismatch => Egress, "Give the service a connector (or a subnet) of its own region in the network of the target, and let all traffic that needs it go by it (--vpc-egress=all-traffic for public addresses).";
+    /// The Serverless VPC Access connector that the service names does not exist.
+    ConnectorMissing => Egress, "Create the connector again with the name, network and range that it had (`gcloud compute networks vpc-access connectors create`), or attach the service to one that exists.";
+    /// The Serverless VPC Access connector does not take traffic: in error, or being created, changed or deleted.
+    ConnectorNotReady => Egress, "Look at `gcloud compute networks vpc-access connectors describe`. One in ERROR does not mend itself: delete and create it again with the same network, range and machine type, or move the service to Direct VPC egress.";
+    /// The private services connection, by which the VPC network reaches the instance, is gone, not active, or has lost its routes.
+    PeeringLost => Network, "Compare `gcloud services vpc-peerings list --network NETWORK` with the ranges that were allocated, and connect again: `gcloud services vpc-peerings update --service servicenetworking.googleapis.com --network NETWORK --ranges RANGES`.";
+    /// No route of the VPC network leads to the target, or another one takes its packets.
+    RouteMissing => Network, "Look at `gcloud compute routes list` for the network: restore the route (or the subnet or peering that gives it), or narrow the one that takes its packets.";
+    /// A firewall rule of the VPC network denies the service's packets.
+    FirewallDenies => Network, "Let the port pass: an EGRESS allow rule of a lower priority number for the target's range, or a narrower deny rule; see what changed it in the audit log.";
+    /// Ranges on the path overlap: with 172.17.0.0/16, which Cloud SQL uses itself, or with one another.
+    RangesOverlap => Network, "Move the connector, or the subnet, to a range of its own: none in 172.17.0.0/16, and none that a subnet or a peering of the network has already.";
+    /// A private DNS zone that should answer for the name does not, for the network that the service is in.
+    DnsZoneDetached => Network, "Let the network see the zone: `gcloud dns managed-zones update ZONE --networks NETWORK,...`, with the networks that it has already.";
+    /// A connectivity test of Google's finds that packets are dropped on the way.
+    PacketsDropped => Network, "Open the test's trace in the Network Intelligence Center: it names the object at which the packets end.";
+    /// The Cloud SQL instance does not exist.
+    InstanceMissing => Database, "Compare the connection name with `gcloud sql instances list`; a deleted instance can only be restored from a backup.";
+    /// Its owner has stopped the instance: its activation policy is NEVER.
+    InstanceStopped => Database, "Start it: `gcloud sql instances patch INSTANCE --activation-policy=ALWAYS`; then find out who or what stops it (a schedule, a cost script), or it happens again.";
+    /// Google has suspended the instance.
+    InstanceSuspended => Database, "Remove the reason that Cloud SQL gives; nothing on the path mends a suspended instance.";
+    /// The instance is not in a state in which it serves: being created, maintained, repaired or deleted, or failed.
+    InstanceUnavailable => Database, "Look at `gcloud sql instances describe` and `gcloud sql operations list`: maintenance and a creation pass by themselves; a failed instance needs Google's support, or a restore.";
+    /// The instance was or is being restarted, failed over, updated or maintained.
+    InstanceOperation => Database, "Wait for the operation to end (`gcloud sql operations list`); if it was not planned, ask whoever asked for it.";
+    /// The instance's disk is full: Cloud SQL has shut it down, or will.
+    DiskFull => Database, "Enlarge the disk (`gcloud sql instances patch --storage-size`) and turn automatic storage increase on; a disk never shrinks again.";
+    /// What connects aims at an address that the instance does not have any more.
+    AddressChanged => Application, "Point the service to the instance's present address, best by name or through the Cloud SQL connector, which look it up.";
+    /// The instance takes connections through a Cloud SQL connector or the Auth Proxy alone, and this one comes directly.
+    ConnectorRequired => Application, "Connect through the Cloud SQL connector or the Auth Proxy, or let direct connections in: `gcloud sql instances patch --connector-enforcement=NOT_REQUIRED`.";
+    /// No role that is seen lets the service's account connect to the instance.
+    AccessNotGranted => Application, "Grant the service's account roles/cloudsql.client in the instance's project (for IAM login also roles/cloudsql.instanceUser), unless a folder, the organisation or a group grants it.";
+    /// A resource on the path is at its limit: CPU, memory, instances, addresses or connections.
+    ResourcesExhausted => Database, "Give it more of what it lacks, or find what uses it up; the summary names which.";
+    /// Cloud Run says that the service or its revision is not ready, or its container exits at start-up.
+    RevisionFailed => CloudRun, "Read the condition's message and the revision's log; traffic stays on the latest ready revision, if there is one.";
+    /// The time-out that is in force is another than the one that is configured.
+    EffectiveTimeoutDiffers => Application, "Find where the shorter value comes from: a default in the code, another variable, a deployment that did not take the change; set it in one place alone.";
+    /// Google says that a product of the path is disturbed in its region.
+    RegionImpacted => Region, "Follow the event in Personalized Service Health; move traffic to another region if you can, and change nothing on the path meanwhile.";
+    /// The configuration of the path differs from the one with which it worked.
+    ConfigurationDrift => Application, "Restore the value that worked, or make the new one the baseline if it was meant.";
     /// The DNS server says that the name does not exist (NXDOMAIN, RFC 1035).
     NameNotFound => Network, "Check the spelling of the host, and that the private DNS zone is attached to the network of the vantage.";
     /// The name exists, but has no address or no record of the type asked for (NODATA, RFC 2308).
@@ -222,6 +272,38 @@ impl Cause {
                 | Cause::SecretNotFound
                 | Cause::SecretKeyMissing
                 | Cause::InvalidSpec
+        )
+    }
+
+    /// Whether it is what Google Cloud says of its own objects: no probe ends in it.
+    pub const fn is_of_the_cloud(self) -> bool {
+        matches!(
+            self,
+            Cause::ServiceMissing
+                | Cause::VpcAccessMissing
+                | Cause::VpcAccessMismatch
+                | Cause::ConnectorMissing
+                | Cause::ConnectorNotReady
+                | Cause::PeeringLost
+                | Cause::RouteMissing
+                | Cause::FirewallDenies
+                | Cause::RangesOverlap
+                | Cause::DnsZoneDetached
+                | Cause::PacketsDropped
+                | Cause::InstanceMissing
+                | Cause::InstanceStopped
+                | Cause::InstanceSuspended
+                | Cause::InstanceUnavailable
+                | Cause::InstanceOperation
+                | Cause::DiskFull
+                | Cause::AddressChanged
+                | Cause::ConnectorRequired
+                | Cause::AccessNotGranted
+                | Cause::ResourcesExhausted
+                | Cause::RevisionFailed
+                | Cause::EffectiveTimeoutDiffers
+                | Cause::RegionImpacted
+                | Cause::ConfigurationDrift
         )
     }
 

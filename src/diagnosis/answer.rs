@@ -148,7 +148,7 @@ const fn certainty(cause: Cause) -> Confidence {
     }
 }
 
-fn server_error(observation: &Observation<'_>) -> bool {
+pub(super) fn server_error(observation: &Observation<'_>) -> bool {
     let status = |evidence: &crate::evidence::Evidence| {
         evidence.facts.iter().any(|(fact, value)| {
             // 1011 is a WebSocket's internal error.

@@ -4,6 +4,7 @@
 //! order, among those of the gravest kind, is the primary one. Rules are total: none relies on another having run.
 
 mod answer;
+pub mod cloud;
 mod cloudsql;
 mod own;
 mod path;
@@ -12,15 +13,16 @@ mod server;
 mod verdict;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::api::{Cause, Confidence, Kind, Layer, ProbeState, Stage};
-use crate::cloud::{Drift, Picture};
+use crate::cloud::{Drift, Inspection, Picture};
 use crate::evidence::{Evidence, Failure};
 
 pub use rules::{RULES, Rule};
-pub use verdict::{Diagnosis, diagnose};
+pub use verdict::{Diagnosis, diagnose, diagnose_by};
 
 /// Everything that is known about a check at one moment.
 #[derive(Clone, Debug)]
@@ -29,6 +31,8 @@ pub struct Case<'a> {
     pub observations: Vec<Observation<'a>>,
     /// Whether the check speaks for a Cloud Run service, whose traffic takes that service's own egress.
     pub speaks_for_service: bool,
+    /// What the check says that the service grants itself to come up.
+    pub startup_budget: Option<Duration>,
     /// What Google Cloud says of the hops. None: nothing is inspected.
     pub cloud: Option<&'a Picture>,
     /// What differs from the configuration that worked.
@@ -173,8 +177,27 @@ pub struct Finding {
     pub remedy: String,
     /// How sure it is.
     pub confidence: Confidence,
-    /// Indices of the probes that it speaks of; not empty.
+    /// Indices of the probes that it speaks of. Empty only where it rests on what Google Cloud says.
     pub probes: Vec<usize>,
+    /// Indices of the probes that fail for it at one remove: the service that answers with an error, because its path is broken.
+    pub symptoms: Vec<usize>,
+    /// What Google Cloud says that it rests on, each with the object's name and the time of reading.
+    pub told: Vec<String>,
+    /// The inspections that it rests on.
+    pub inspections: Vec<Inspection>,
+    /// How much it matters where it speaks of no probe.
+    pub gravity: Gravity,
+}
+
+/// How much what Google Cloud says matters by itself. Where a finding explains a probe, the probe's state decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gravity {
+    /// The path can't work as it is. Weighs less than a required probe that fails, and more than one that can't be told.
+    Broken,
+    /// It works, but not as it should, or not for long.
+    Flaw,
+    /// Worth knowing beside a verdict; none by itself.
+    Remark,
 }
 
 impl Finding {
@@ -202,6 +225,10 @@ impl Finding {
             remedy: failure.cause.remedy().to_owned(),
             confidence,
             probes: vec![index],
+            symptoms: Vec::new(),
+            told: Vec::new(),
+            inspections: Vec::new(),
+            gravity: Gravity::Broken,
         }
     }
 }

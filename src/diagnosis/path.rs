@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::{Case, Finding, Observation};
+use super::{Case, Finding, Gravity, Observation};
 use crate::api::{Cause, Confidence, Layer, ProbeState, Stage};
 
 pub(super) const ALL_SILENT: &str = "egress/all-silent";
@@ -78,6 +78,10 @@ impl Together {
             remedy: remedy.to_owned(),
             confidence,
             probes: self.probes,
+            symptoms: Vec::new(),
+            told: Vec::new(),
+            inspections: Vec::new(),
+            gravity: Gravity::Broken,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The ordered table of rules. An earlier rule's finding is nearer to the root than a later one's.
 
-use super::{Case, Finding, answer, cloudsql, own, path, server};
+use super::{Case, Finding, answer, cloud, cloudsql, own, path, server};
 
 /// One rule: a stable id, a line for the docs, and the function that looks at a case.
 pub struct Rule {
@@ -14,6 +14,151 @@ pub struct Rule {
 
 /// Every rule, from the root of a path to its leaves.
 pub const RULES: &[Rule] = &[
+    Rule {
+        id: cloud::service::MISSING,
+        says: "The Cloud Run Admin API knows no such service: CloudRun.",
+        look: cloud::service::missing,
+    },
+    Rule {
+        id: cloud::connector::MISSING,
+        says: "The VPC connector that the service names does not exist: the Egress.",
+        look: cloud::connector::missing,
+    },
+    Rule {
+        id: cloud::connector::NO_ACCESS,
+        says: "The service has neither a connector nor a network interface, and what it must reach is in the VPC network alone: the Egress.",
+        look: cloud::connector::no_access,
+    },
+    Rule {
+        id: cloud::service::NETWORK,
+        says: "Cloud Run says that the network or subnet which the service names does not exist: the Egress.",
+        look: cloud::service::vpc_network,
+    },
+    Rule {
+        id: cloud::connector::STATE,
+        says: "The VPC connector is in error, or is being created or deleted: the Egress. One that is being changed is worth a remark beside silent probes.",
+        look: cloud::connector::state,
+    },
+    Rule {
+        id: cloud::connector::MISMATCH,
+        says: "The way into the VPC network leads elsewhere: a connector of another region, or another network than the instance's: the Egress.",
+        look: cloud::connector::mismatch,
+    },
+    Rule {
+        id: cloud::network::PEERING,
+        says: "The private services connection is gone, not active, or has lost the instance's range: the Network.",
+        look: cloud::network::peering,
+    },
+    Rule {
+        id: cloud::network::ROUTE,
+        says: "No route of the network leads to the private target, or another one takes its packets: the Network.",
+        look: cloud::network::route,
+    },
+    Rule {
+        id: cloud::firewall::DENIES,
+        says: "The firewall rule that decides on the service's packets to the target denies them: the Network, with the rule's name.",
+        look: cloud::firewall::denies,
+    },
+    Rule {
+        id: cloud::test::DROPS,
+        says: "A connectivity test of Google's names what drops the packets, or lost its own: the layer by the test's cause.",
+        look: cloud::test::drops,
+    },
+    Rule {
+        id: cloud::network::OVERLAP,
+        says: "A range of the path overlaps 172.17.0.0/16, which Cloud SQL uses itself, or the connector's overlaps another: the Network.",
+        look: cloud::network::ranges_overlap,
+    },
+    Rule {
+        id: cloud::zones::ZONE,
+        says: "A name is not resolved, and the private zone that should answer is not attached to the service's network, or hands the question on: the Network.",
+        look: cloud::zones::zone,
+    },
+    Rule {
+        id: cloud::instance::MISSING,
+        says: "The Cloud SQL Admin API knows no such instance: the Database.",
+        look: cloud::instance::missing,
+    },
+    Rule {
+        id: cloud::instance::SUSPENDED,
+        says: "Google has suspended the instance: the Database, with the reason and what removes it.",
+        look: cloud::instance::suspended,
+    },
+    Rule {
+        id: cloud::instance::DISK_FULL,
+        says: "Cloud SQL has shut the instance down because its disk is full: the Database.",
+        look: cloud::instance::disk_full,
+    },
+    Rule {
+        id: cloud::instance::STOPPED,
+        says: "The instance is RUNNABLE with activation policy NEVER: its owner has stopped the Database.",
+        look: cloud::instance::stopped,
+    },
+    Rule {
+        id: cloud::instance::STATE,
+        says: "The instance is being created, maintained, repaired or deleted, or has failed: the Database. What passes by itself is said to pass.",
+        look: cloud::instance::state,
+    },
+    Rule {
+        id: cloud::instance::NO_ADDRESS,
+        says: "A probe aims at a private address, and the instance has none: the Database.",
+        look: cloud::instance::no_private_address,
+    },
+    Rule {
+        id: cloud::instance::ADDRESS_CHANGED,
+        says: "A probe aims at an address that the instance does not have: the Application's configuration.",
+        look: cloud::instance::address_changed,
+    },
+    Rule {
+        id: cloud::load::CONNECTIONS,
+        says: "The database refuses connections, and Google Cloud says how many are open and allowed; or nearly all are taken: the Database.",
+        look: cloud::load::connections,
+    },
+    Rule {
+        id: cloud::policy::CONNECTOR,
+        says: "The instance lets nobody in but through a Cloud SQL connector, and the probe that is turned away comes directly: the Application's configuration.",
+        look: cloud::policy::connector_required,
+    },
+    Rule {
+        id: cloud::policy::SSL,
+        says: "The instance demands TLS or a client certificate, and the probe that is turned away brings none: the Application's configuration.",
+        look: cloud::policy::ssl_mode,
+    },
+    Rule {
+        id: cloud::operation::OPERATION,
+        says: "The instance is being restarted, failed over, updated or maintained, or was within ten minutes, beside a probe that this explains: the Database. By itself a remark.",
+        look: cloud::operation::operation,
+    },
+    Rule {
+        id: cloud::region::IMPACTED,
+        says: "An active event of Personalized Service Health hits or concerns the project, in the path's products and region: the Region.",
+        look: cloud::region::impacted,
+    },
+    Rule {
+        id: cloud::connector::PUBLIC,
+        says: "A public target is silent, and the service's egress sends private ranges alone by the VPC network: the Egress.",
+        look: cloud::connector::public,
+    },
+    Rule {
+        id: cloud::load::SUBNET,
+        says: "The subnet of Direct VPC egress has too few addresses left for new instances: the Egress.",
+        look: cloud::load::subnet,
+    },
+    Rule {
+        id: cloud::load::CONNECTOR,
+        says: "The VPC connector is at the limit of its CPU or its instances: the Egress.",
+        look: cloud::load::connector,
+    },
+    Rule {
+        id: cloud::load::SATURATED,
+        says: "The instance is at the limit of its CPU, memory or disk, or a replica is far behind: the Database.",
+        look: cloud::load::saturated,
+    },
+    Rule {
+        id: cloud::drift::DRIFT,
+        says: "The configuration differs from the baseline in a way that explains the stage which fails: the layer of what changed. Other changes are remarks.",
+        look: cloud::drift::drift,
+    },
     Rule {
         id: cloudsql::API,
         says: "The Cloud SQL Admin API fails: Egress where it can't be reached, the Region where it answers with a 5xx.",
@@ -101,6 +246,16 @@ pub const RULES: &[Rule] = &[
         look: server::cuts,
     },
     Rule {
+        id: cloud::contradiction::STARTUP,
+        says: "The container exits at its start while a probe logs in and runs its query: the path is well, the Application's start is not.",
+        look: cloud::contradiction::startup,
+    },
+    Rule {
+        id: cloud::service::CONDITION,
+        says: "A condition of the service or a revision does not hold: CloudRun, Egress or Application by its reason. Beside a failing database it is its symptom.",
+        look: cloud::service::condition,
+    },
+    Rule {
         id: answer::CLOUD_RUN,
         says: "Cloud Run itself answers in the service's place: its instances do not start, crash or are full: CloudRun. Beside a failing database it is its symptom.",
         look: answer::cloud_run,
@@ -119,6 +274,16 @@ pub const RULES: &[Rule] = &[
         id: own::TOO_SLOW,
         says: "It works, but slower than allowed (maxLatency, startupBudget, a journey's budget).",
         look: own::too_slow,
+    },
+    Rule {
+        id: cloud::access::ACCESS,
+        says: "The project's policy shows no role by which the service's account may connect to the instance: the Application's configuration.",
+        look: cloud::access::access,
+    },
+    Rule {
+        id: cloud::contradiction::TIMEOUT,
+        says: "The log tells another time-out than the environment or the check's startupBudget: the Application's configuration.",
+        look: cloud::contradiction::effective_timeout,
     },
     Rule {
         id: own::SPEC,

@@ -3,8 +3,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::rules::RULES;
-use super::{Case, Finding, Observation, behind_cloud_run};
+use super::rules::{RULES, Rule};
+use super::{Case, Finding, Gravity, Observation, behind_cloud_run, cloud};
 use crate::api::{Cause, Confidence, Layer, ProbeState, Stage};
 
 /// The weighed findings of a case.
@@ -22,25 +22,43 @@ pub struct Diagnosis {
     pub unknown: Vec<String>,
 }
 
-/// Weighs all probes of a check. None when nothing is wrong.
+/// Weighs all that is known of a check. None when nothing is wrong.
 pub fn diagnose(case: &Case<'_>) -> Option<Diagnosis> {
-    let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| (rule.look)(case)).collect();
+    diagnose_by(case, RULES)
+}
+
+/// The same by some of the rules, in their order: what a rule contributes shows in what is missing without it.
+pub fn diagnose_by<'r>(case: &Case<'_>, rules: impl IntoIterator<Item = &'r Rule>) -> Option<Diagnosis> {
+    let mut findings: Vec<Finding> = rules.into_iter().flat_map(|rule| (rule.look)(case)).collect();
     // Stable: within the same gravity the table's order stands.
     findings.sort_by_key(|finding| gravity(case, finding));
     let mut findings = without_repeats(findings).into_iter();
-    let mut primary = findings.next()?;
-    let others: Vec<Finding> = findings.collect();
+    let mut primary = findings.next().filter(|finding| gravity(case, finding) < REMARK)?;
+    let mut others: Vec<Finding> = findings.collect();
     let ruled_out = ruled_out(case, &primary);
     let unknown = unknown(case, &primary);
+    let changes = cloud::drift::name(case, &mut primary);
+    others.retain(|finding| {
+        finding.rule != cloud::drift::DRIFT || !finding.told.iter().all(|change| changes.contains(change))
+    });
     // Elsewhere, the way is another one.
     let about_the_way = matches!(primary.layer, Layer::Egress | Layer::Network);
     if about_the_way && elsewhere(case, &primary).is_some() {
         primary.confidence = lowered(primary.confidence);
     }
-    let evidence =
-        primary.probes.iter().filter_map(|index| case.observations.get(*index)).map(Observation::cite).collect();
+    let evidence = evidence(case, &primary);
     Some(Diagnosis { primary, others, evidence, ruled_out, unknown })
 }
+
+/// What the primary finding rests on: Google Cloud's word, then what the probes saw, then the service's log.
+fn evidence(case: &Case<'_>, primary: &Finding) -> Vec<String> {
+    let probes = primary.probes.iter().chain(&primary.symptoms).filter_map(|index| case.observations.get(*index));
+    let log = cloud::verdict::logs(case, primary);
+    primary.told.iter().cloned().chain(probes.map(Observation::cite)).chain(log).collect()
+}
+
+/// The gravity of what is worth knowing beside a verdict, and is none by itself.
+const REMARK: u8 = 8;
 
 /// How much a finding matters for Ready: lower is graver.
 fn gravity(case: &Case<'_>, finding: &Finding) -> u8 {
@@ -48,25 +66,31 @@ fn gravity(case: &Case<'_>, finding: &Finding) -> u8 {
         None => 9,
         Some(observation) => match (observation.required, observation.state) {
             (true, ProbeState::Failing) => 0,
-            (true, ProbeState::Unknown) => 1,
-            (false, ProbeState::Failing) => 2,
-            (true, ProbeState::Degraded) => 3,
-            (false, ProbeState::Unknown | ProbeState::Degraded) => 4,
+            (true, ProbeState::Unknown) => 2,
+            (false, ProbeState::Failing) => 3,
+            (true, ProbeState::Degraded) => 4,
+            (false, ProbeState::Unknown | ProbeState::Degraded) => 5,
             (_, ProbeState::Healthy | ProbeState::Skipped) => 9,
         },
     };
-    finding.probes.iter().map(of_probe).min().unwrap_or(9)
+    let by_itself = match finding.gravity {
+        Gravity::Broken => 1,
+        Gravity::Flaw => 6,
+        Gravity::Remark => REMARK,
+    };
+    finding.probes.iter().chain(&finding.symptoms).map(of_probe).min().unwrap_or(by_itself)
 }
 
-/// Drops a finding all of whose probes a finding nearer to the root has explained already.
+/// Drops a finding all of whose probes a finding nearer to the root has explained already. What Google Cloud says is no repeat.
 fn without_repeats(findings: Vec<Finding>) -> Vec<Finding> {
     let mut explained: Vec<usize> = Vec::new();
     let mut kept = Vec::new();
     for finding in findings {
-        if finding.probes.iter().all(|probe| explained.contains(probe)) {
+        let known = finding.probes.iter().chain(&finding.symptoms).all(|probe| explained.contains(probe));
+        if known && finding.told.is_empty() {
             continue;
         }
-        explained.extend(&finding.probes);
+        explained.extend(finding.probes.iter().chain(&finding.symptoms));
         kept.push(finding);
     }
     kept
@@ -98,6 +122,9 @@ fn ruled_out(case: &Case<'_>, primary: &Finding) -> Vec<(Layer, String)> {
     let told = [Stage::Settings, Stage::Resolve, Stage::Connect];
     if blamed(case, primary).any(|probe| told.into_iter().any(|stage| probe.passed(stage))) {
         clear(Layer::Prober, "the probe itself got answers from the path".to_owned());
+    }
+    for (layer, evidence) in cloud::verdict::cleared(case, primary) {
+        clear(layer, evidence);
     }
     cleared
 }
@@ -162,6 +189,7 @@ fn unknown(case: &Case<'_>, primary: &Finding) -> Vec<String> {
             unknown.push(format!("{}: {why}", observation.name));
         }
     }
+    unknown.extend(cloud::verdict::unknown(case, primary));
     unknown
 }
 

@@ -7,7 +7,7 @@ use super::render::percent;
 use super::{View, configuration};
 use crate::api::condition::{ConditionStatus, ConditionType, Reason};
 use crate::api::{Cause, Kind, ProbeState};
-use crate::diagnosis::{Case, Diagnosis, Finding, Observation, behind_cloud_run, diagnose};
+use crate::diagnosis::{Case, Diagnosis, Finding, Gravity, Observation, behind_cloud_run, diagnose};
 use crate::engine::track::Track;
 use crate::evidence::{Evidence, Outcome, Shown, clip};
 use crate::plan::ProbePlan;
@@ -49,6 +49,7 @@ pub fn assess(view: &View<'_>) -> Assessment {
     let case = Case {
         observations: view.plan.probes.iter().zip(view.tracks).map(observation).collect(),
         speaks_for_service: view.plan.service.is_some(),
+        startup_budget: view.plan.startup_budget,
         cloud: view.cloud.picture(),
         drift: configuration::drift(view),
         now: view.now,
@@ -192,9 +193,10 @@ fn fold(kind: ConditionType, standings: &[(&ProbePlan, Standing<'_>)], well: Str
     unknown.or(flawed).unwrap_or_else(|| judged(ConditionStatus::True, Reason::Healthy, well))
 }
 
-/// The gravest finding that speaks of no probe: Google Cloud itself says that a hop is broken.
+/// The gravest finding by which Google Cloud itself says that the path can't work as it is.
 fn broken(diagnosis: &Diagnosis) -> Option<&Finding> {
-    std::iter::once(&diagnosis.primary).chain(&diagnosis.others).find(|finding| finding.probes.is_empty())
+    let says = |finding: &&Finding| !finding.told.is_empty() && finding.gravity == Gravity::Broken;
+    std::iter::once(&diagnosis.primary).chain(&diagnosis.others).find(says)
 }
 
 /// What a broken hop means for a check whose probes do not fail. From elsewhere they can stay green while the service's own

@@ -123,7 +123,7 @@ impl Seen {
         self
     }
 
-    fn as_observation(&self) -> Observation<'_> {
+    pub fn as_observation(&self) -> Observation<'_> {
         Observation {
             name: &self.name,
             kind: self.kind,
@@ -216,7 +216,32 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::SecretKeyMissing
         | Cause::InvalidSpec
         | Cause::LimitExceeded
-        | Cause::ProberError => None,
+        | Cause::ProberError
+        | Cause::ServiceMissing
+        | Cause::VpcAccessMissing
+        | Cause::VpcAccessMismatch
+        | Cause::ConnectorMissing
+        | Cause::ConnectorNotReady
+        | Cause::PeeringLost
+        | Cause::RouteMissing
+        | Cause::FirewallDenies
+        | Cause::RangesOverlap
+        | Cause::DnsZoneDetached
+        | Cause::PacketsDropped
+        | Cause::InstanceMissing
+        | Cause::InstanceStopped
+        | Cause::InstanceSuspended
+        | Cause::InstanceUnavailable
+        | Cause::InstanceOperation
+        | Cause::DiskFull
+        | Cause::AddressChanged
+        | Cause::ConnectorRequired
+        | Cause::AccessNotGranted
+        | Cause::ResourcesExhausted
+        | Cause::RevisionFailed
+        | Cause::EffectiveTimeoutDiffers
+        | Cause::RegionImpacted
+        | Cause::ConfigurationDrift => None,
         Cause::LoadNotSustained | Cause::LoadLatencyExceeded | Cause::LoadNotGenerated => Some(Stage::Load),
         Cause::ConnectionReset
         | Cause::ConnectionClosed
@@ -249,5 +274,12 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
 
 pub fn case<'a>(seen: &'a [Seen], speaks_for_service: bool) -> Case<'a> {
     let observations = seen.iter().map(Seen::as_observation).collect();
-    Case { observations, speaks_for_service, cloud: None, drift: &[], now: jiff::Timestamp::UNIX_EPOCH }
+    Case {
+        observations,
+        speaks_for_service,
+        startup_budget: None,
+        cloud: None,
+        drift: &[],
+        now: jiff::Timestamp::UNIX_EPOCH,
+    }
 }

@@ -1,0 +1,76 @@
+//! The rule about private zones of Cloud DNS: one that should answer for a name, and is not seen by the network. Pure.
+
+use super::super::{Case, Finding};
+use super::{cite, short};
+use crate::api::{Cause, Confidence};
+use crate::cloud::zones::Zone;
+use crate::cloud::{Inspection, Picture};
+
+pub(in crate::diagnosis) const ZONE: &str = "network/dns-zone";
+
+/// Why a zone does not answer for the network, if it does not.
+fn fault(zone: &Zone, network: &str) -> Option<String> {
+    if !zone.networks.iter().any(|seen_by| short(seen_by) == network) {
+        return Some(format!(
+            "the private zone {} ({}) is not attached to the network {network}",
+            zone.name, zone.dns_name
+        ));
+    }
+    if let Some(peer) = &zone.peering_network {
+        return Some(format!(
+            "the private zone {} ({}) asks the network {} instead",
+            zone.name,
+            zone.dns_name,
+            short(peer)
+        ));
+    }
+    if zone.forwarding_targets.is_empty() {
+        return None;
+    }
+    let targets = zone.forwarding_targets.join(", ");
+    Some(format!("the private zone {} ({}) forwards to {targets}", zone.name, zone.dns_name))
+}
+
+/// The zone that a target's name belongs to: the one with the longest suffix.
+fn zone_of<'z>(zones: &'z [Zone], target: &str) -> Option<&'z Zone> {
+    let holds = |zone: &&Zone| {
+        let suffix = zone.dns_name.trim_end_matches('.');
+        target.match_indices(suffix).any(|(at, _)| {
+            let end = target[at + suffix.len()..].chars().next();
+            let start = target[..at].chars().next_back();
+            let inside = |char: char| char.is_alphanumeric() || char == '-';
+            !suffix.is_empty() && !start.is_some_and(inside) && !end.is_some_and(|char| inside(char) || char == '.')
+        })
+    };
+    zones.iter().filter(holds).max_by_key(|zone| zone.dns_name.len())
+}
+
+fn network_name(picture: &Picture) -> Option<&str> {
+    picture.network.found().map(|found| short(&found.name))
+}
+
+pub(in crate::diagnosis) fn zone(case: &Case<'_>) -> Vec<Finding> {
+    let Some(picture) = case.cloud else { return Vec::new() };
+    let (Some(found), Some(network)) = (picture.dns_zones.found(), network_name(picture)) else { return Vec::new() };
+    let is = |cause| {
+        matches!(cause, Cause::NameNotFound | Cause::NoAddress | Cause::ResolverTimeout | Cause::ResolverFailed)
+    };
+    let look = |(index, observation, failure): (usize, &super::super::Observation<'_>, &crate::evidence::Failure)| {
+        let zone = zone_of(&found.object, observation.target)?;
+        let summary = fault(zone, network)?;
+        let attached = zone.networks.iter().any(|seen_by| short(seen_by) == network);
+        // A zone that hands questions on says where to look next, not that the answer is lost there.
+        let confidence = if attached { Confidence::Medium } else { Confidence::High };
+        let told = vec![cite("zone", found, format!("{} {}", zone.name, zone.dns_name))];
+        let mut finding =
+            Finding::told(ZONE, Cause::DnsZoneDetached, Inspection::DnsZones, summary, told).sure(confidence);
+        if attached {
+            finding.cause = failure.cause;
+            finding.remedy = "Ask the servers that the zone hands questions on to: that they answer for the name, and that the network reaches \
+                              them (Cloud DNS asks from 35.199.192.0/19)."
+                .to_owned();
+        }
+        Some(finding.explaining(case, vec![index], Vec::new()))
+    };
+    case.faults(is).filter_map(look).collect()
+}
