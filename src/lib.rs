@@ -37,5 +37,6 @@ pub mod reasons;
 pub mod resolve;
 pub mod serve;
 pub mod source;
+pub mod standin;
 pub mod status;
 pub mod telemetry;

@@ -22,6 +22,8 @@ const fn step(name: &'static str, uses: &'static [&'static str]) -> Step {
 const STEPS: &[Step] = &[
     step("cloud", &[]),
     step("api", &["cloud"]),
+    // Stands in for Google's APIs: knows their shapes, and nothing of this product.
+    step("standin", &[]),
     step("reasons", &[]),
     step("evidence", &["api"]),
     step("plan", &["api", "cloud", "evidence"]),
