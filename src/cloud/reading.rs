@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// How one object's inspection went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Reading<T> {
     /// There is nothing to read, or nobody wants it read.
@@ -129,6 +129,16 @@ impl Absent {
 impl<T> Clone for Found<T> {
     fn clone(&self) -> Self {
         Found { name: self.name.clone(), at: self.at, object: self.object.clone() }
+    }
+}
+
+impl<T> Clone for Reading<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Reading::Absent(absent) => Reading::Absent(*absent),
+            Reading::Unread(unread) => Reading::Unread(unread.clone()),
+            Reading::Read(found) => Reading::Read(found.clone()),
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use google_cloud_auth::credentials::{AccessTokenCredentials, Builder, anonymous};
+use google_cloud_auth::credentials::{AccessTokenCredentials, anonymous};
 use google_cloud_gax::error::Error;
 use google_cloud_gax::error::rpc::StatusDetails;
 use google_cloud_gax::retry_policy::NeverRetry;
@@ -17,8 +17,8 @@ use rsa::{RsaPrivateKey, RsaPublicKey};
 use rustls_pki_types::PrivateKeyDer;
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::timeout;
-use url::{Host, Url};
 
+use super::access::{self, Access, in_full};
 use super::connector::Refusal;
 use super::pass::{Certificate, Settings};
 use crate::api::{Cause, Stage};
@@ -29,60 +29,10 @@ use crate::plan::kinds::CloudSqlInstance;
 const ADMIN_SCOPE: &str = "https://www.googleapis.com/auth/sqlservice.admin";
 /// Scope of the token that stands in for a password.
 const LOGIN_SCOPE: &str = "https://www.googleapis.com/auth/sqlservice.login";
-/// Longest wait for a token.
-const TOKEN_LIMIT: Duration = Duration::from_secs(5);
 /// Longest wait for an answer of the API.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
 /// The size of the key that certificates are issued for.
 const KEY_BITS: usize = 2048;
-
-/// How Google's APIs are asked.
-#[derive(Clone, Debug, Default)]
-pub struct Access {
-    /// Where the Cloud SQL Admin API is. None: at Google.
-    pub endpoint: Option<Endpoint>,
-    /// As whom.
-    pub credentials: Credentials,
-}
-
-/// As whom Google's APIs are asked.
-#[derive(Clone, Debug, Default)]
-pub enum Credentials {
-    /// Application Default Credentials: a file, or the metadata server.
-    #[default]
-    Default,
-    /// As nobody: for a stand-in that asks for no token.
-    Anonymous,
-    /// As this one.
-    Given(AccessTokenCredentials),
-}
-
-/// The base URL of an API: https, or http on this very machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint(String);
-
-impl std::str::FromStr for Endpoint {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let url: Url = text.parse().map_err(|error| format!("{text:?} is no URL: {error}"))?;
-        let local = match url.host() {
-            Some(Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(Host::Ipv6(ip)) => ip.is_loopback(),
-            Some(Host::Domain(name)) => name == "localhost",
-            None => false,
-        };
-        let bare = url.path() == "/" && url.query().is_none() && url.username().is_empty() && url.password().is_none();
-        match (url.scheme(), bare) {
-            ("https", true) => Ok(Endpoint(text.trim_end_matches('/').to_owned())),
-            ("http", true) if local => Ok(Endpoint(text.trim_end_matches('/').to_owned())),
-            ("http", true) => {
-                Err(format!("{text:?}: http would send tokens in plain text; it is for this machine alone"))
-            }
-            _ => Err(format!("{text:?} must be a scheme and a host, such as https://sqladmin.example.internal")),
-        }
-    }
-}
 
 /// Asks the API. Empty until it is first used.
 #[derive(Default)]
@@ -133,8 +83,8 @@ impl Admin {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let credentials = self.credentials(ADMIN_SCOPE, stage)?;
         let mut builder = SqlConnectService::builder().with_retry_policy(NeverRetry).with_attempt_timeout(CALL_LIMIT);
-        if let Some(Endpoint(url)) = &self.access.endpoint {
-            builder = builder.with_endpoint(url);
+        if let Some(endpoint) = &self.access.endpoint {
+            builder = builder.with_endpoint(endpoint.as_str());
         }
         builder = match &credentials {
             Some(credentials) => builder.with_credentials(credentials.clone()),
@@ -144,20 +94,12 @@ impl Admin {
         let runtime = tokio::runtime::Handle::current();
         let built = tokio::task::spawn_blocking(move || runtime.block_on(builder.build())).await;
         let service = built.map_err(|error| ours(stage, &format!("can't make a client: {error}")))?;
-        let service = service.map_err(|error| ours(stage, &format!("can't make a client: {}", told(&error))))?;
+        let service = service.map_err(|error| ours(stage, &format!("can't make a client: {}", in_full(&error))))?;
         Ok(Client { service, credentials })
     }
 
     fn credentials(&self, scope: &str, stage: Stage) -> Result<Option<AccessTokenCredentials>, Refusal> {
-        match &self.access.credentials {
-            Credentials::Anonymous => Ok(None),
-            Credentials::Given(credentials) => Ok(Some(credentials.clone())),
-            Credentials::Default => Builder::default()
-                .with_scopes([scope])
-                .build_access_token_credentials()
-                .map(Some)
-                .map_err(|error| no_token(stage, &told(&error))),
-        }
+        self.access.credentials(scope).map_err(|why| no_token(stage, &why))
     }
 
     /// The token that an instance takes instead of a password.
@@ -235,15 +177,7 @@ pub async fn certificate(admin: &Admin, instance: &CloudSqlInstance) -> Result<C
 }
 
 async fn token(credentials: &AccessTokenCredentials, stage: Stage) -> Result<String, Refusal> {
-    let credentials = credentials.clone();
-    // A task of its own: the library panics where the task that renews its token has ended.
-    let asking = tokio::spawn(async move { credentials.access_token().await });
-    match timeout(TOKEN_LIMIT, asking).await {
-        Ok(Ok(Ok(token))) => Ok(token.token),
-        Ok(Ok(Err(error))) => Err(no_token(stage, &told(&error))),
-        Ok(Err(error)) => Err(no_token(stage, &error.to_string())),
-        Err(_) => Err(no_token(stage, &format!("no answer within {}s", TOKEN_LIMIT.as_secs()))),
-    }
+    access::token(credentials).await.map_err(|why| no_token(stage, &why))
 }
 
 async fn answered<T>(
@@ -282,7 +216,7 @@ fn refusal(error: &Error, stage: Stage, instance: &CloudSqlInstance) -> Refusal 
     let came = match (status, error.status()) {
         (Some(status), Some(said)) => format!("HTTP {status}: {}", said.message),
         (Some(status), None) => format!("HTTP {status}"),
-        (None, _) => told(error),
+        (None, _) => in_full(error),
     };
     let disabled = if is_disabled(error) { " (the API is not enabled in that project)" } else { "" };
     let message = format!("{}: {came}{disabled}", asking(stage, instance));
@@ -307,37 +241,4 @@ fn no_token(stage: Stage, why: &str) -> Refusal {
 
 fn ours(stage: Stage, why: &str) -> Refusal {
     Refusal { failure: Failure::new(Cause::ProberError, stage, why), status: None, pause: None }
-}
-
-/// An error with what it comes of: the outermost says little.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let more = source.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        next = source.source();
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_endpoint_is_https_or_on_this_machine_and_has_no_path() {
-        for good in
-            ["https://sqladmin.p.googleapis.com", "https://10.0.0.1/", "http://127.0.0.1:8080", "http://[::1]:1"]
-        {
-            assert!(good.parse::<Endpoint>().is_ok(), "{good}");
-        }
-        for bad in
-            ["", "sqladmin", "http://10.0.0.1", "http://sqladmin.example", "https://a/b", "https://u:p@a", "ftp://a"]
-        {
-            assert!(bad.parse::<Endpoint>().is_err(), "{bad}");
-        }
-    }
 }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 
-use super::admin::{self, Access, Admin};
+use super::access::Access;
+use super::admin::{self, Admin};
 use super::pass::{Certificate, Settings};
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;

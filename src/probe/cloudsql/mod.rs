@@ -3,6 +3,7 @@
 //!
 //! Nothing is built, and no thread or task runs, before the first probe that needs it.
 
+mod access;
 mod admin;
 mod connector;
 mod pass;
@@ -19,7 +20,7 @@ use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure};
 use crate::plan::kinds::{CloudSqlInstance, Endpoint};
 
-pub use self::admin::{Access, Credentials, Endpoint as AdminEndpoint};
+pub use self::access::{Access, Credentials, Endpoint as AdminEndpoint, in_full, token};
 pub use self::connector::Connector;
 pub(super) use self::tunnel::{Refused, Tunnel};
 

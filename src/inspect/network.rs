@@ -1,0 +1,267 @@
+//! Reads a VPC network (compute v1): its peerings with the routes that they bring, the subnets of a region, its routes and the
+//! firewall rules in force. Does network I/O.
+
+use google_cloud_compute_v1::model;
+use google_cloud_compute_v1::model::networks::list_peering_routes_request::Direction;
+use google_cloud_compute_v1::model::subnetworks::list_request::Views;
+
+use super::convert::{full, last};
+use super::firewall;
+use super::google::{Clients, Google};
+use super::question::Question;
+use crate::cloud::network::{Peering, Route, Subnet};
+use crate::cloud::{Network, Unread};
+
+/// The peering of private services access, by which Cloud SQL's private addresses are reached.
+const PRIVATE_SERVICES: &str = "servicenetworking-googleapis-com";
+/// Most pages of a list.
+const MOST_PAGES: usize = 5;
+/// Most peerings, subnets or ranges that are kept.
+const MOST: usize = 256;
+/// Most routes that are kept.
+const MOST_ROUTES: usize = 1024;
+
+/// Reads a network, with the subnets of a region. `question` is about the network.
+pub async fn read(google: &Google, question: &Question, region: &str) -> Result<Network, Unread> {
+    let clients = google.clients(question).await?;
+    let api = clients.networks(question).await?;
+    let (project, network) = (&*question.project, last(&question.name));
+    let get = || api.get().set_project(project).set_network(network).send();
+    let answer = google.ask(question, get).await?;
+    let (peerings, subnets, routes, firewall) = futures::try_join!(
+        peerings(google, &clients, question, region, &answer),
+        subnets(google, &clients, question, region),
+        routes(google, &clients, question),
+        firewall(google, &clients, question, &answer),
+    )?;
+    Ok(Network { mtu: answer.mtu, peerings, subnets, routes, firewall })
+}
+
+/// Reads which network a subnet is in: its full name. `question` is about the subnet.
+pub async fn of_subnet(google: &Google, question: &Question, region: &str) -> Result<String, Unread> {
+    let clients = google.clients(question).await?;
+    let api = clients.subnetworks(question).await?;
+    let get =
+        || api.get().set_project(&*question.project).set_region(region).set_subnetwork(last(&question.name)).send();
+    let answer = google.ask(question, get).await?;
+    Ok(full(&answer.network.unwrap_or_default()).to_owned())
+}
+
+async fn peerings(
+    google: &Google,
+    clients: &Clients,
+    question: &Question,
+    region: &str,
+    network: &model::Network,
+) -> Result<Vec<Peering>, Unread> {
+    let mut peerings: Vec<_> = network.peerings.iter().take(MOST).map(of_peering).collect();
+    for peering in peerings.iter_mut().filter(|peering| peering.name == PRIVATE_SERVICES) {
+        peering.imported_ranges = Some(imported(google, clients, question, region, &peering.name).await?);
+    }
+    Ok(peerings)
+}
+
+/// The ranges that a peering brings from the other network.
+async fn imported(
+    google: &Google,
+    clients: &Clients,
+    question: &Question,
+    region: &str,
+    peering: &str,
+) -> Result<Vec<String>, Unread> {
+    let question = question.about("the routes that private services access brings to");
+    let api = clients.networks(&question).await?;
+    let (mut ranges, mut page) = (Vec::new(), None::<String>);
+    for _ in 0..MOST_PAGES {
+        let list = || {
+            api.list_peering_routes()
+                .set_project(&*question.project)
+                .set_network(last(&question.name))
+                .set_peering_name(peering)
+                .set_region(region)
+                .set_direction(Direction::Incoming)
+                .set_or_clear_page_token(page.clone())
+                .send()
+        };
+        let answer = google.ask(&question, list).await?;
+        let imported = answer.items.into_iter().filter(|route| route.imported != Some(false));
+        ranges.extend(imported.filter_map(|route| route.dest_range));
+        page = answer.next_page_token.filter(|token| !token.is_empty());
+        if page.is_none() || ranges.len() >= MOST {
+            break;
+        }
+    }
+    ranges.truncate(MOST);
+    Ok(ranges)
+}
+
+async fn subnets(google: &Google, clients: &Clients, question: &Question, region: &str) -> Result<Vec<Subnet>, Unread> {
+    let question = question.about("the subnets of");
+    let api = clients.subnetworks(&question).await?;
+    let (mut subnets, mut page) = (Vec::new(), None::<String>);
+    for _ in 0..MOST_PAGES {
+        let list = || {
+            api.list()
+                .set_project(&*question.project)
+                .set_region(region)
+                .set_views(Views::WithUtilization)
+                .set_or_clear_page_token(page.clone())
+                .send()
+        };
+        let answer = google.ask(&question, list).await?;
+        subnets.extend(
+            answer.items.iter().filter(|subnet| is_in(subnet.network.as_deref(), &question)).map(of_subnetwork),
+        );
+        page = answer.next_page_token.filter(|token| !token.is_empty());
+        if page.is_none() || subnets.len() >= MOST {
+            break;
+        }
+    }
+    subnets.truncate(MOST);
+    Ok(subnets)
+}
+
+async fn routes(google: &Google, clients: &Clients, question: &Question) -> Result<Vec<Route>, Unread> {
+    let question = question.about("the routes of");
+    let api = clients.routes(&question).await?;
+    let (mut routes, mut page) = (Vec::new(), None::<String>);
+    for _ in 0..MOST_PAGES {
+        let list = || api.list().set_project(&*question.project).set_or_clear_page_token(page.clone()).send();
+        let answer = google.ask(&question, list).await?;
+        routes.extend(answer.items.iter().filter(|route| is_in(route.network.as_deref(), &question)).map(of_route));
+        page = answer.next_page_token.filter(|token| !token.is_empty());
+        if page.is_none() || routes.len() >= MOST_ROUTES {
+            break;
+        }
+    }
+    routes.truncate(MOST_ROUTES);
+    Ok(routes)
+}
+
+async fn firewall(
+    google: &Google,
+    clients: &Clients,
+    question: &Question,
+    network: &model::Network,
+) -> Result<Vec<crate::cloud::network::FirewallRule>, Unread> {
+    let question = question.about("the firewall rules in force for");
+    let api = clients.networks(&question).await?;
+    let get = || {
+        let get = api.get_effective_firewalls();
+        get.set_project(&*question.project).set_network(last(&question.name)).send()
+    };
+    let answer = google.ask(&question, get).await?;
+    let order = network.network_firewall_policy_enforcement_order.as_ref();
+    Ok(firewall::rules(&answer, order.and_then(|order| order.name()) == Some("BEFORE_CLASSIC_FIREWALL")))
+}
+
+fn is_in(network: Option<&str>, question: &Question) -> bool {
+    network.is_some_and(|network| full(network) == &*question.name)
+}
+
+fn of_peering(peering: &model::NetworkPeering) -> Peering {
+    Peering {
+        name: peering.name.clone().unwrap_or_default(),
+        network: full(peering.network.as_deref().unwrap_or_default()).to_owned(),
+        state: peering.state.as_ref().and_then(|state| state.name()).unwrap_or_default().to_owned(),
+        state_details: peering.state_details.clone().unwrap_or_default(),
+        export_custom_routes: peering.export_custom_routes.unwrap_or(false),
+        import_custom_routes: peering.import_custom_routes.unwrap_or(false),
+        imported_ranges: None,
+    }
+}
+
+fn of_subnetwork(subnet: &model::Subnetwork) -> Subnet {
+    let utilizations = subnet.utilization_details.as_ref().map(|details| &details.ipv_4_utilizations);
+    // The primary range is the one without a name.
+    let primary = utilizations
+        .and_then(|ranges| ranges.iter().find(|range| range.range_name.as_deref().unwrap_or_default().is_empty()));
+    let used = primary.and_then(|range| range.total_allocated_ip);
+    Subnet {
+        name: subnet.name.clone().unwrap_or_default(),
+        region: last(subnet.region.as_deref().unwrap_or_default()).to_owned(),
+        ip_cidr_range: subnet.ip_cidr_range.clone().unwrap_or_default(),
+        secondary_ranges: subnet
+            .secondary_ip_ranges
+            .iter()
+            .take(MOST)
+            .filter_map(|range| range.ip_cidr_range.clone())
+            .collect(),
+        purpose: subnet.purpose.as_ref().and_then(|purpose| purpose.name()).unwrap_or_default().to_owned(),
+        private_ip_google_access: subnet.private_ip_google_access.unwrap_or(false),
+        used_addresses: used.and_then(|used| u32::try_from(used).ok()),
+    }
+}
+
+fn of_route(route: &model::Route) -> Route {
+    Route {
+        name: route.name.clone().unwrap_or_default(),
+        dest_range: route.dest_range.clone().unwrap_or_default(),
+        priority: route.priority.unwrap_or(0),
+        next_hop: next_hop(route),
+        tags: route.tags.iter().take(MOST).cloned().collect(),
+        route_status: route.route_status.as_ref().and_then(|status| status.name()).unwrap_or_default().to_owned(),
+    }
+}
+
+fn next_hop(route: &model::Route) -> String {
+    let hops = [
+        ("gateway", &route.next_hop_gateway),
+        ("peering", &route.next_hop_peering),
+        ("instance", &route.next_hop_instance),
+        ("ip", &route.next_hop_ip),
+        ("load balancer", &route.next_hop_ilb),
+        ("tunnel", &route.next_hop_vpn_tunnel),
+        ("interconnect", &route.next_hop_interconnect_attachment),
+        ("hub", &route.next_hop_hub),
+        ("network", &route.next_hop_network),
+    ];
+    let hop = hops.into_iter().find_map(|(kind, hop)| hop.as_deref().map(|hop| format!("{kind} {}", last(hop))));
+    hop.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_subnet_tells_how_many_addresses_are_taken() {
+        let subnet: model::Subnetwork = serde_json::from_value(json!({
+            "name": "serverless", "region": "https://www.googleapis.com/compute/v1/projects/p/regions/us-central1",
+            "ipCidrRange": "10.10.0.0/26", "purpose": "PRIVATE", "privateIpGoogleAccess": true,
+            "secondaryIpRanges": [{"ipCidrRange": "10.11.0.0/24"}],
+            "utilizationDetails": {"ipv4Utilizations": [{"rangeName": "pods", "totalAllocatedIp": "7"}, {"totalAllocatedIp": "60"}]},
+        }))
+        .expect("a subnet");
+        let subnet = of_subnetwork(&subnet);
+        assert_eq!((&*subnet.region, subnet.used_addresses), ("us-central1", Some(60)));
+        assert_eq!((&*subnet.purpose, subnet.secondary_ranges), ("PRIVATE", vec!["10.11.0.0/24".to_owned()]));
+    }
+
+    #[test]
+    fn a_route_tells_where_it_leads() {
+        let url = "https://www.googleapis.com/compute/v1/projects/p/global/gateways/default-internet-gateway";
+        for (route, hop) in [
+            (json!({"nextHopGateway": url}), "gateway default-internet-gateway"),
+            (json!({"nextHopPeering": "servicenetworking-googleapis-com"}), "peering servicenetworking-googleapis-com"),
+            (json!({"nextHopIp": "10.0.0.5"}), "ip 10.0.0.5"),
+            (json!({}), ""),
+        ] {
+            assert_eq!(next_hop(&serde_json::from_value(route).expect("a route")), hop);
+        }
+    }
+
+    #[test]
+    fn a_peering_without_routes_read_is_told_from_one_that_brings_none() {
+        let peering: model::NetworkPeering = serde_json::from_value(json!({
+            "name": PRIVATE_SERVICES, "state": "ACTIVE", "exportCustomRoutes": true,
+            "network": "https://www.googleapis.com/compute/v1/projects/tenant/global/networks/servicenetworking",
+        }))
+        .expect("a peering");
+        let peering = of_peering(&peering);
+        assert_eq!((&*peering.state, peering.imported_ranges), ("ACTIVE", None));
+        assert_eq!(peering.network, "projects/tenant/global/networks/servicenetworking");
+    }
+}

@@ -1,0 +1,80 @@
+//! Reads the private DNS zones of a network (dns v1). Does network I/O.
+
+use google_cloud_dns_v1::model;
+
+use super::convert::{full, last};
+use super::google::Google;
+use super::question::Question;
+use crate::cloud::{Unread, Zone};
+
+/// Most pages of zones.
+const MOST_PAGES: usize = 5;
+/// Most zones that are kept.
+const MOST: usize = 256;
+
+/// Reads the zones that a network sees. `question` is about the network.
+pub async fn read(google: &Google, question: &Question) -> Result<Vec<Zone>, Unread> {
+    let clients = google.clients(question).await?;
+    let api = clients.zones(question).await?;
+    let (mut zones, mut page) = (Vec::new(), None::<String>);
+    for _ in 0..MOST_PAGES {
+        let list = || api.list().set_project(&*question.project).set_or_clear_page_token(page.clone()).send();
+        let answer = google.ask(question, list).await?;
+        zones.extend(answer.managed_zones.iter().filter(|zone| sees(zone, &question.name)).map(of));
+        page = answer.next_page_token.filter(|token| !token.is_empty());
+        if page.is_none() || zones.len() >= MOST {
+            break;
+        }
+    }
+    zones.truncate(MOST);
+    Ok(zones)
+}
+
+/// Whether a zone is private and a network sees it.
+fn sees(zone: &model::ManagedZone, network: &str) -> bool {
+    networks(zone).any(|url| full(url) == network)
+}
+
+fn networks(zone: &model::ManagedZone) -> impl Iterator<Item = &str> {
+    let seen = zone.private_visibility_config.iter().flat_map(|config| &config.networks);
+    seen.filter_map(|network| network.network_url.as_deref())
+}
+
+fn of(zone: &model::ManagedZone) -> Zone {
+    let forwarding = zone.forwarding_config.iter().flat_map(|config| &config.target_name_servers);
+    let peering = zone.peering_config.as_ref().and_then(|config| config.target_network.as_ref());
+    Zone {
+        name: zone.name.clone().unwrap_or_default(),
+        dns_name: zone.dns_name.clone().unwrap_or_default(),
+        networks: networks(zone).take(MOST).map(|url| last(url).to_owned()).collect(),
+        forwarding_targets: forwarding
+            .filter_map(|server| {
+                server.ipv_4_address.clone().or(server.ipv_6_address.clone()).or(server.domain_name.clone())
+            })
+            .take(MOST)
+            .collect(),
+        peering_network: peering.and_then(|network| network.network_url.as_deref()).map(|url| full(url).to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_zones_of_the_network_alone_are_kept() {
+        let zone: model::ManagedZone = serde_json::from_value(json!({
+            "name": "internal", "dnsName": "internal.example.", "visibility": "private",
+            "privateVisibilityConfig": {"networks": [{"networkUrl": "https://www.googleapis.com/compute/v1/projects/p/global/networks/vpc"}]},
+            "forwardingConfig": {"targetNameServers": [{"ipv4Address": "10.0.0.53"}]},
+        }))
+        .expect("a zone");
+        assert!(sees(&zone, "projects/p/global/networks/vpc"));
+        assert!(!sees(&zone, "projects/q/global/networks/vpc"));
+        assert!(!sees(&model::ManagedZone::default(), "projects/p/global/networks/vpc"));
+        let zone = of(&zone);
+        assert_eq!((zone.networks, zone.forwarding_targets), (vec!["vpc".to_owned()], vec!["10.0.0.53".to_owned()]));
+    }
+}
