@@ -10,6 +10,9 @@ pub struct GoogleArgs {
     /// Where the Cloud SQL Admin API is, such as a Private Service Connect endpoint [default: sqladmin.googleapis.com]
     #[arg(long, value_name = "URL", env = "RUNREADY_CLOUD_SQL_ENDPOINT")]
     pub cloud_sql_endpoint: Option<AdminEndpoint>,
+    /// Where all of Google's APIs are, such as a stand-in [default: each at its own host]
+    #[arg(long, value_name = "URL", env = "RUNREADY_GOOGLE_ENDPOINT")]
+    pub google_endpoint: Option<AdminEndpoint>,
     /// As whom it is asked
     #[arg(long, value_enum, default_value_t, env = "RUNREADY_GOOGLE_CREDENTIALS")]
     pub google_credentials: As,
@@ -28,10 +31,19 @@ pub enum As {
 impl GoogleArgs {
     /// What reaches Cloud SQL instances in that way. Nothing is asked before a probe needs it.
     pub fn connector(&self) -> Connector {
-        let credentials = match self.google_credentials {
+        let endpoint = self.cloud_sql_endpoint.clone().or_else(|| self.google_endpoint.clone());
+        Connector::new(Access { endpoint, credentials: self.credentials() })
+    }
+
+    /// How the other APIs are asked.
+    pub fn api(&self) -> Access {
+        Access { endpoint: self.google_endpoint.clone(), credentials: self.credentials() }
+    }
+
+    fn credentials(&self) -> Credentials {
+        match self.google_credentials {
             As::Default => Credentials::Default,
             As::Anonymous => Credentials::Anonymous,
-        };
-        Connector::new(Access { endpoint: self.cloud_sql_endpoint.clone(), credentials })
+        }
     }
 }

@@ -61,6 +61,13 @@ pub enum Credentials {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint(String);
 
+impl Endpoint {
+    /// Scheme and host, without a slash at the end.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl std::str::FromStr for Endpoint {
     type Err = String;
 
