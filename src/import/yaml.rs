@@ -148,8 +148,11 @@ fn scalar(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { quoted(text) }
 }
 
-/// Whether a text needs no quotes: a word that begins with a letter, an address or a number of seconds, and that serde_yaml,
-/// which knows the words that stand for something else, writes without quotes, too.
+/// Words that are truth values in YAML 1.1, whatever their case; serde_yaml, which reads 1.2, writes them without quotes.
+const TRUTH_VALUES: [&str; 6] = ["y", "n", "yes", "no", "on", "off"];
+
+/// Whether a text needs no quotes: a word that begins with a letter, an address or a number of seconds, and that stands for
+/// nothing else.
 fn is_plain(text: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
     let seconds =
@@ -157,6 +160,7 @@ fn is_plain(text: &str) -> bool {
     let begins = text.starts_with(|c: char| c.is_ascii_alphabetic());
     text.chars().all(inner)
         && (begins || seconds() || text.parse::<Ipv4Addr>().is_ok())
+        && !TRUTH_VALUES.iter().any(|word| text.eq_ignore_ascii_case(word))
         && serde_yaml::to_string(text).is_ok_and(|written| written.trim_end() == text)
 }
 
@@ -262,6 +266,9 @@ mod tests {
 
     #[test]
     fn ordinary_words_need_no_quotes() {
+        for text in ["yes", "Y", "off", "null", "true", "12"] {
+            assert_eq!(scalar(text), format!("\"{text}\""), "not a text in YAML 1.1");
+        }
         for text in ["backend", "us-central1", "10.20.0.3", "35s", "db.internal", "VerifyFull"] {
             assert_eq!(scalar(text), text);
         }
