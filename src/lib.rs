@@ -29,6 +29,7 @@ pub mod controller;
 pub mod diagnosis;
 pub mod engine;
 pub mod evidence;
+pub mod import;
 pub mod inspect;
 pub mod manifest;
 pub mod metrics;

@@ -64,7 +64,7 @@ fn listener() -> (TcpListener, u16) {
 
 #[test]
 fn every_command_teaches_with_examples() {
-    for args in [&["run"][..], &["check"], &["get"], &["demo"], &["crds"], &["completions"]] {
+    for args in [&["run"][..], &["check"], &["get"], &["demo"], &["import"], &["crds"], &["completions"]] {
         let Ran { code, out, err } = runready(&[args, &["--help"]].concat());
         assert_eq!((code, err.as_str()), (Some(0), ""), "{args:?}");
         assert!(out.contains("Usage: runready") && out.contains("Examples:\n  "), "{args:?}: {out}");
@@ -79,7 +79,7 @@ fn completions_know_every_command_in_every_shell() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let Ran { code, out, .. } = runready(&["completions", shell]);
         assert_eq!(code, Some(0), "{shell}");
-        for command in ["run", "check", "get", "demo", "crds"] {
+        for command in ["run", "check", "get", "demo", "import", "crds"] {
             assert!(out.contains(command), "{shell} does not know {command}");
         }
     }

@@ -31,6 +31,7 @@ const STEPS: &[Step] = &[
     step("manifest", &["api", "plan"]),
     step("probe", &["api", "reasons", "evidence", "plan"]),
     step("inspect", &["cloud", "plan", "probe"]),
+    step("import", &["api", "reasons", "cloud", "manifest", "probe"]),
     step("diagnosis", &["api", "cloud", "evidence"]),
     step("source", &["api", "plan"]),
     // What is known of one probe: status is rendered from it, and the engine's step keeps it.
@@ -77,6 +78,7 @@ const STEPS: &[Step] = &[
             "manifest",
             "probe",
             "inspect",
+            "import",
             "source",
             "metrics",
             "telemetry",

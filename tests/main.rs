@@ -17,6 +17,7 @@ mod engine;
 mod folder;
 mod gitops;
 mod golden_path;
+mod import;
 mod layering;
 mod leader;
 mod planner;

@@ -6,6 +6,7 @@ pub mod crds;
 pub mod demo;
 pub mod get;
 pub mod google;
+pub mod import;
 mod input;
 mod limits;
 pub mod output;
@@ -39,6 +40,8 @@ pub const UNUSABLE: u8 = 2;
   runready demo --keep demo/     The same, and leaves an example to start from
   runready check -f demo/        Run a folder's checks once
   runready run --folder demo/    Run them again and again
+  runready import -f service.yaml
+                                 A check for a Cloud Run service of your own
   runready crds | kubectl apply --server-side -f -
                                  Teach a cluster what a ConnectivityCheck is
   runready run                   Run every check of that cluster
@@ -64,6 +67,8 @@ pub enum Command {
     Restore(restore::Args),
     /// Replay an outage in about a minute: stand-in backends, the real controller, a verdict
     Demo(demo::Args),
+    /// Make a check of a Cloud Run service, from its description or from Google's API
+    Import(import::Args),
     /// Print the CustomResourceDefinition
     Crds(crds::Args),
     /// Print completions for a shell
@@ -81,6 +86,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Get(args) => get::run(args).await,
         Command::Restore(args) => restore::run(args).await,
         Command::Demo(args) => demo::run(args).await,
+        Command::Import(args) => import::run(args).await,
         Command::Crds(args) => crds::run(args).await,
         Command::Completions(args) => completions::run(args).await,
     }
