@@ -18,10 +18,6 @@ pub struct GoogleArgs {
     #[arg(long, value_name = "URL", env = "RUNREADY_CLOUD_SQL_ENDPOINT")]
     pub cloud_sql_endpoint: Option<AdminEndpoint>,
     /// As whom they are asked
-    /// Where all of Google's APIs are, such as a stand-in [default: each at its own host]
-    #[arg(long, value_name = "URL", env = "RUNREADY_GOOGLE_ENDPOINT")]
-    pub google_endpoint: Option<AdminEndpoint>,
-    /// As whom it is asked
     #[arg(long, value_enum, default_value_t, env = "RUNREADY_GOOGLE_CREDENTIALS")]
     pub google_credentials: As,
 }
@@ -55,7 +51,7 @@ impl GoogleArgs {
     /// What reads Google Cloud's own view in that way. None where that is switched off; nothing is asked before a check needs it.
     pub fn inspector(&self) -> Option<Inspector> {
         match self.inspect {
-            Inspect::On => Some(Inspector::new(self.access(self.google_endpoint.as_ref()))),
+            Inspect::On => Some(Inspector::new(self.api())),
             Inspect::Off => None,
         }
     }
@@ -66,19 +62,10 @@ impl GoogleArgs {
             As::Anonymous => Credentials::Anonymous,
         };
         Access { endpoint: endpoint.cloned(), credentials }
-        let endpoint = self.cloud_sql_endpoint.clone().or_else(|| self.google_endpoint.clone());
-        Connector::new(Access { endpoint, credentials: self.credentials() })
     }
 
     /// How the other APIs are asked.
     pub fn api(&self) -> Access {
-        Access { endpoint: self.google_endpoint.clone(), credentials: self.credentials() }
-    }
-
-    fn credentials(&self) -> Credentials {
-        match self.google_credentials {
-            As::Default => Credentials::Default,
-            As::Anonymous => Credentials::Anonymous,
-        }
+        self.access(self.google_endpoint.as_ref())
     }
 }

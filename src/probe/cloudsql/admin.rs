@@ -34,61 +34,6 @@ const CALL_LIMIT: Duration = Duration::from_secs(10);
 /// The size of the key that certificates are issued for.
 const KEY_BITS: usize = 2048;
 
-/// How Google's APIs are asked.
-#[derive(Clone, Debug, Default)]
-pub struct Access {
-    /// Where the Cloud SQL Admin API is. None: at Google.
-    pub endpoint: Option<Endpoint>,
-    /// As whom.
-    pub credentials: Credentials,
-}
-
-/// As whom Google's APIs are asked.
-#[derive(Clone, Debug, Default)]
-pub enum Credentials {
-    /// Application Default Credentials: a file, or the metadata server.
-    #[default]
-    Default,
-    /// As nobody: for a stand-in that asks for no token.
-    Anonymous,
-    /// As this one.
-    Given(AccessTokenCredentials),
-}
-
-/// The base URL of an API: https, or http on this very machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint(String);
-
-impl Endpoint {
-    /// Scheme and host, without a slash at the end.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::str::FromStr for Endpoint {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let url: Url = text.parse().map_err(|error| format!("{text:?} is no URL: {error}"))?;
-        let local = match url.host() {
-            Some(Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(Host::Ipv6(ip)) => ip.is_loopback(),
-            Some(Host::Domain(name)) => name == "localhost",
-            None => false,
-        };
-        let bare = url.path() == "/" && url.query().is_none() && url.username().is_empty() && url.password().is_none();
-        match (url.scheme(), bare) {
-            ("https", true) => Ok(Endpoint(text.trim_end_matches('/').to_owned())),
-            ("http", true) if local => Ok(Endpoint(text.trim_end_matches('/').to_owned())),
-            ("http", true) => {
-                Err(format!("{text:?}: http would send tokens in plain text; it is for this machine alone"))
-            }
-            _ => Err(format!("{text:?} must be a scheme and a host, such as https://sqladmin.example.internal")),
-        }
-    }
-}
-
 /// Asks the API. Empty until it is first used.
 #[derive(Default)]
 pub struct Admin {
