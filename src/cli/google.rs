@@ -6,7 +6,7 @@ use crate::probe::cloudsql::{Access, AdminEndpoint, Credentials};
 
 /// How Google's APIs are asked, where a check needs them.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Google's APIs (docs/inspections.md, docs/probes/cloud-sql.md)")]
+#[command(next_help_heading = "Google's APIs (docs/control-plane.md, docs/probes/cloud-sql.md)")]
 pub struct GoogleArgs {
     /// Whether what Google Cloud itself says is read for checks that name a service
     #[arg(long, value_enum, default_value_t, env = "RUNREADY_INSPECT")]

@@ -236,6 +236,11 @@ fn ready(view: &View<'_>, diagnosis: Option<&Diagnosis>, broken: Option<&Finding
     standings.retain(|(plan, standing)| plan.kind != Kind::Load || !matches!(standing, Standing::Unobserved));
     let mut judged = fold(kind, &standings, well(view));
     let Some(diagnosis) = diagnosis else { return judged };
+    let flaw = &diagnosis.primary;
+    if (judged.status, judged.reason) == (ConditionStatus::True, Reason::Healthy) && flaw.gravity == Gravity::Flaw {
+        let message = format!("{}; but {}. Next: {}", judged.message, flaw.summary.trim_end_matches('.'), flaw.remedy);
+        return Judged { reason: Reason::Because(flaw.cause), message, ..judged };
+    }
     if let Some(broken) = broken.filter(|_| judged.status != ConditionStatus::False) {
         return despite(view, judged, broken);
     }

@@ -8,12 +8,13 @@ use runready::api::condition::Condition;
 use runready::api::status::InspectionState;
 use runready::api::{Cause, ConnectivityCheckStatus};
 use runready::cloud::reading::Found;
-use runready::cloud::{Absent, Picture, Reading, Unread, Why};
+use runready::cloud::{Absent, Connector, Picture, Reading, Unread, Why};
 use runready::engine::{Event, Settings};
 use runready::evidence::Outcome;
 use runready::plan::CheckPlan;
+use serde_json::json;
 
-use super::{TRUE, UNKNOWN, World, failed, plan};
+use super::{FALSE, TRUE, UNKNOWN, World, failed, plan};
 
 const SPEC: &str = "{interval: 10s, service: {project: netra-staging, region: us-central1, name: backend}, \
     inspect: {interval: 30s}, probes: [{name: database, tcp: {host: 10.0.0.1, port: 5432}}]}";
@@ -310,4 +311,49 @@ fn times_of_readings_are_those_of_the_objects() {
         (&*read.object, read.last_read_time.as_ref().map(|time| time.0)),
         ("zones", Some(Timestamp::UNIX_EPOCH))
     );
+}
+
+/// A world that sees from there, with a connector in that state and a probe that passes.
+fn with_connector(vantage: &str, state: &str) -> World {
+    let settings = Settings { inspect: true, ..Settings::new(vantage.into()) };
+    let mut world = World::start_with(settings, plan(1, SPEC), None);
+    world.observe(&[Outcome::Passed]);
+    let connector: Connector = serde_json::from_value(json!({"state": state})).expect("a connector");
+    let name = "projects/netra-staging/locations/us-central1/connectors/staging";
+    let found = Found { name: name.into(), at: world.now.wall, object: Arc::new(connector) };
+    show(&mut world, Picture { connector: Reading::Read(found), ..Picture::default() });
+    world
+}
+
+#[test]
+fn a_broken_hop_is_not_ready_although_a_probe_elsewhere_stays_green() {
+    let world = with_connector("host/test", "ERROR");
+    assert_eq!(world.ready(), (FALSE, "ConnectorNotReady".to_owned()));
+    let message = &world.last().conditions[0].message;
+    assert!(message.contains("whatever was observed from host/test") && message.contains("Next: "), "{message}");
+    let judged = infrastructure(&world).expect("it is inspected");
+    assert_eq!((judged.status, &*judged.reason), (FALSE, "ConnectorNotReady"));
+    assert_eq!(world.last().verdict.as_ref().map(|verdict| verdict.layer.as_str()), Some("Egress"));
+    let told = world.told.last().expect("people are told");
+    assert!(told.warning && told.reason == "ConnectorNotReady", "{told:?}");
+}
+
+#[test]
+fn from_behind_cloud_run_a_probe_that_passes_is_believed_and_the_hop_is_a_flaw() {
+    let world = with_connector("cloudrun/backend", "ERROR");
+    assert_eq!(world.ready(), (TRUE, "ConnectorNotReady".to_owned()));
+}
+
+#[test]
+fn a_hop_that_is_mended_is_ready_again() {
+    let mut world = with_connector("host/test", "ERROR");
+    while world.inspections.len() == 1 {
+        world.wake();
+        if world.runs.len() > 1 {
+            world.observe(&[Outcome::Passed]);
+        }
+    }
+    show_well(&mut world);
+    assert_eq!(world.ready(), (TRUE, "Healthy".to_owned()));
+    assert!(world.last().verdict.is_none());
 }
