@@ -78,6 +78,7 @@ fn a_connector_that_is_lost_shows_at_once_outlives_a_restart_and_stands_in_the_r
 
     let before = world.last().clone();
     let mut world = self::world(plan(1, SPEC), Some(&before));
+    world.observe(&[timed_out()]);
     rounds(&mut world, &timed_out(), None, Duration::from_secs(130));
     let after = world.last();
     assert_eq!((&after.baseline, &after.drift), (&before.baseline, &before.drift));
