@@ -138,12 +138,21 @@ async fn every_inspection_without_its_permission_is_unread_with_the_role_to_gran
             let mut state = healthy();
             state.fail(*method, Fault::PermissionDenied);
             let standin = standin(state);
-            let mut plan = only(&[Inspection::Service, Inspection::Revisions, Inspection::Connector, Inspection::Instance, inspection]);
+            let mut plan = only(&[
+                Inspection::Service,
+                Inspection::Revisions,
+                Inspection::Connector,
+                Inspection::Instance,
+                inspection,
+            ]);
             plan.connectivity_test = inspection == Inspection::ConnectivityTest;
             let picture = inspector(&standin).inspect(&plan, true).await;
             let unread = unread(&picture, inspection);
             assert_eq!(unread.why, Why::PermissionDenied, "{inspection}, {method:?}: {unread:?}");
-            let command = format!("gcloud projects add-iam-policy-binding {PROJECT} --member=serviceAccount:ACCOUNT --role={}", inspection.role());
+            let command = format!(
+                "gcloud projects add-iam-policy-binding {PROJECT} --member=serviceAccount:ACCOUNT --role={}",
+                inspection.role()
+            );
             assert!(unread.remedy.contains(&command), "{inspection}: {}", unread.remedy);
             assert!(unread.message.contains(inspection.api()), "{inspection}: {}", unread.message);
         }

@@ -16,6 +16,7 @@ mod engine;
 mod folder;
 mod gitops;
 mod golden_path;
+mod inspect;
 mod layering;
 mod leader;
 mod planner;
