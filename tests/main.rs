@@ -19,6 +19,7 @@ mod gitops;
 mod golden_path;
 mod import;
 mod inspections;
+mod inspect;
 mod layering;
 mod leader;
 mod planner;

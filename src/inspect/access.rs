@@ -16,7 +16,10 @@ const MOST_ROLES: usize = 64;
 
 /// A project's policy: each role with the service accounts that have it.
 #[derive(Debug, Default)]
-pub struct Policy(Vec<(Box<str>, Box<[Box<str>]>)>);
+pub struct Policy(Vec<(Box<str>, Accounts)>);
+
+/// Service accounts, by address.
+type Accounts = Box<[Box<str>]>;
 
 /// Reads a project's policy.
 pub async fn read(google: &Google, question: &Question) -> Result<Policy, Unread> {

@@ -151,10 +151,10 @@ async fn read_answer(answer: Response<hyper::body::Incoming>) -> Result<Page, An
             .map_err(|error| malformed(format!("the answer is not what it should be: {error}")));
     }
     let refusal = serde_json::from_slice::<Refusal>(&body).ok().map(|refusal| refusal.error);
-    let reason = refusal.iter().flat_map(|error| &error.details).map(|detail| detail.reason.clone());
+    let mut reason = refusal.iter().flat_map(|error| &error.details).map(|detail| detail.reason.clone());
     Err(Answer {
         status: Some(status.as_u16()),
-        reason: reason.filter(|reason| !reason.is_empty()).last(),
+        reason: reason.find(|reason| !reason.is_empty()),
         said: refusal.map(|error| error.message).unwrap_or_default(),
         pause: pause.map(Duration::from_secs),
         ..Answer::default()

@@ -23,7 +23,7 @@ use crate::plan::InspectionPlan;
 /// How old a reading may be while a probe fails.
 const FAILING_AGE: Duration = Duration::from_secs(10);
 /// Longest that a round waits for readings; past it, older ones serve.
-const LIMIT: Duration = Duration::from_secs(25);
+const LIMIT: Duration = Duration::from_secs(18);
 /// Longest that it waits for a connectivity test.
 const TEST_LIMIT: Duration = Duration::from_secs(55);
 /// Figures, health events and policies change by the minute: they are not read more often.
