@@ -242,7 +242,7 @@ fn any_cause() -> impl Strategy<Value = Cause> {
     proptest::sample::select(of_probes.collect::<Vec<_>>())
 }
 
-fn any_seen() -> impl Strategy<Value = Seen> {
+pub fn any_seen() -> impl Strategy<Value = Seen> {
     let addresses = proptest::collection::vec(
         (any_of(&[DB, CACHE, WEB, "[2001:db8::1]:443", "10.0.0.1:0"]), proptest::option::of(any_cause())),
         0..4,

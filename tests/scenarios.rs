@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use proptest::prelude::*;
 use runready::api::{Cause, Confidence, Layer};
-use runready::diagnosis::{Diagnosis, RULES, Rule, diagnose_by};
+use runready::diagnosis::{Diagnosis, RULES, Rule, diagnose, diagnose_by};
 
-use crate::diagnosis::{cases, seen};
+use crate::diagnosis::{any_seen, cases, seen};
 use file::{Expected, Scenario, all};
 
 /// Whether a rule speaks of what Google Cloud says: the scenarios try it, not the table of probes.
@@ -91,7 +92,7 @@ fn each_scenario_has_its_verdict() {
     let rules: Vec<&Rule> = RULES.iter().collect();
     let (mut text, mut wrong) = (String::new(), String::new());
     let scenarios = all();
-    for scenario in &scenarios {
+    for scenario in scenarios {
         let found = judged(scenario, &rules);
         writeln!(text, "    {}", told(scenario, found.as_ref())).expect("a string grows");
         let faults = faults(scenario.verdict.as_ref(), found.as_ref());
@@ -125,7 +126,7 @@ fn is_missed(without: &Rule, scenarios: &[Scenario]) -> bool {
 #[test]
 fn no_rule_can_be_switched_off_unnoticed() {
     let scenarios = all();
-    let unmissed: Vec<&str> = RULES.iter().filter(|rule| !is_missed(rule, &scenarios)).map(|rule| rule.id).collect();
+    let unmissed: Vec<&str> = RULES.iter().filter(|rule| !is_missed(rule, scenarios)).map(|rule| rule.id).collect();
     assert!(unmissed.is_empty(), "nothing changes without {unmissed:?}");
 }
 
@@ -162,9 +163,8 @@ fn in_a_healthy_world_no_rule_speaks() {
 
 #[test]
 fn what_was_not_read_accuses_nobody_and_clears_nobody() {
-    let scenarios = all();
     let rules: Vec<&Rule> = RULES.iter().collect();
-    for scenario in &scenarios {
+    for scenario in all() {
         let seen = scenario.seen();
         let mut case = seen::case(&seen, scenario.service);
         let without = diagnose_by(&case, rules.iter().copied());
@@ -181,5 +181,37 @@ fn what_was_not_read_accuses_nobody_and_clears_nobody() {
             }
             (_, _) => panic!("{}: {without:?} became {with:?}", scenario.name),
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_the_probes_saw_in_whatever_world_the_verdict_is_sound(
+        seen in proptest::collection::vec(any_seen(), 0..5),
+        scenario in proptest::sample::select(all()),
+    ) {
+        let picture = scenario.picture();
+        let mut case = seen::case(&seen, true);
+        case.cloud = picture.as_ref();
+        case.drift = &scenario.drift;
+        case.now = scenario.now;
+        let Some(found) = diagnose(&case) else { return Ok(()) };
+        let guilty = found.primary.layer;
+        prop_assert!(found.ruled_out.iter().all(|(layer, _)| *layer != guilty), "both guilty and not: {:?}", found);
+        for finding in std::iter::once(&found.primary).chain(&found.others) {
+            let indices = || finding.probes.iter().chain(&finding.symptoms);
+            prop_assert!(indices().all(|index| *index < seen.len()), "{:?}", finding);
+            prop_assert!(indices().next().is_some() || !finding.told.is_empty(), "it rests on nothing: {:?}", finding);
+            prop_assert!(!finding.summary.is_empty() && !finding.remedy.is_empty(), "{:?}", finding);
+        }
+        let elsewhere = |index: &usize| {
+            seen[*index].evidence.as_ref().is_none_or(|found| !found.vantage.starts_with("cloudrun/"))
+        };
+        let of_the_way = matches!(guilty, Layer::Egress | Layer::Network);
+        let seen_elsewhere = found.primary.probes.iter().any(elsewhere);
+        prop_assert!(!(of_the_way && seen_elsewhere) || found.primary.confidence < Confidence::High, "{:?}", found);
+        prop_assert_eq!(diagnose(&case), Some(found), "the same case, the same verdict");
     }
 }

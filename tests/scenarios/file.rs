@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -129,12 +130,15 @@ fn folder() -> PathBuf {
 }
 
 /// Every scenario, in the order of the files.
-pub fn all() -> Vec<Scenario> {
-    let entries = fs::read_dir(folder()).expect("tests/scenarios").flatten().map(|entry| entry.path());
-    let mut files: Vec<PathBuf> =
-        entries.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect();
-    files.sort();
-    files.iter().flat_map(|path| read(path)).collect()
+pub fn all() -> &'static [Scenario] {
+    static ALL: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
+        let entries = fs::read_dir(folder()).expect("tests/scenarios").flatten().map(|entry| entry.path());
+        let mut files: Vec<PathBuf> =
+            entries.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect();
+        files.sort();
+        files.iter().flat_map(|path| read(path)).collect()
+    });
+    &ALL
 }
 
 fn read(path: &Path) -> Vec<Scenario> {

@@ -24,6 +24,12 @@ pub(in crate::diagnosis) fn told(drift: &Drift) -> String {
     format!("{kind} {} changed: {what} since {}{by}", short(&drift.object), clock(drift.since))
 }
 
+/// The value with which the path worked.
+fn worked_with(drift: &Drift) -> Option<String> {
+    let was = drift.was.as_ref().filter(|_| !drift.field.is_empty())?;
+    Some(format!("{} {was} of {}", drift.field, short(&drift.object)))
+}
+
 /// Whose matter a change is.
 fn layer(drift: &Drift) -> Layer {
     match drift.inspection {
@@ -120,6 +126,10 @@ pub(in crate::diagnosis) fn name(case: &Case<'_>, finding: &mut Finding) -> Vec<
     }
     for change in named.iter().take(MOST_NAMED) {
         finding.summary = format!("{}; {change}", finding.summary);
+    }
+    let worked: Vec<String> = fitting.iter().filter_map(|(_, drift)| worked_with(drift)).take(MOST_NAMED).collect();
+    if !worked.is_empty() {
+        finding.remedy = format!("{} The path worked with {}.", finding.remedy, worked.join(" and "));
     }
     finding.told.extend(named.iter().cloned());
     named

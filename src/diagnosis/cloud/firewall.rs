@@ -1,6 +1,6 @@
 //! The rule about the network's firewall: whether a rule that is in force denies what the service sends. Pure.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
@@ -69,5 +69,7 @@ pub(in crate::diagnosis) fn denies(case: &Case<'_>) -> Vec<Finding> {
     let summary =
         format!("the firewall rule {} of the network {} denies {ip} port {port}", rule.name, short(&found.name));
     let told = vec![cite("network", found, says)];
-    vec![Finding::told(DENIES, Cause::FirewallDenies, Inspection::Network, summary, told).about_the_way(case)]
+    let finding = Finding::told(DENIES, Cause::FirewallDenies, Inspection::Network, summary, told);
+    let denied = |at: SocketAddr| decisive(&found.object, at.ip(), at.port(), &tags).is_some_and(|rule| !rule.allow);
+    vec![finding.about_the_targets(case, denied)]
 }

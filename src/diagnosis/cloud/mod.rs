@@ -24,6 +24,7 @@ pub use region::touches;
 pub use service::condition_says;
 
 use std::fmt::Display;
+use std::net::SocketAddr;
 
 use jiff::Timestamp;
 
@@ -146,6 +147,17 @@ impl Finding {
             Some(_) => self.explaining(case, silent, Vec::new()).sure(Confidence::Medium),
             None => self.explaining(case, silent, way::symptoms(case)),
         }
+    }
+
+    /// Takes the silent probes whose own target the fault concerns; what passes to another target is no contradiction then. Where
+    /// none is concerned, it is about the way as a whole.
+    fn about_the_targets(self, case: &Case<'_>, concerns: impl Fn(SocketAddr) -> bool) -> Self {
+        let concerned = |index: &usize| case.observations[*index].tried().any(&concerns);
+        let silent: Vec<usize> = way::silent(case).into_iter().filter(concerned).collect();
+        if silent.is_empty() {
+            return self.about_the_way(case);
+        }
+        self.explaining(case, silent, way::symptoms(case))
     }
 
     /// Takes the probes that a fault of the instance explains. Where one of them logs in all the same, the finding is a flaw at most.

@@ -1,6 +1,6 @@
 //! Rules about the VPC network: the private services connection, routes, ranges. Pure.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
@@ -146,7 +146,8 @@ pub(in crate::diagnosis) fn route(case: &Case<'_>) -> Vec<Finding> {
     let says = if off.is_empty() { format!("{} routes", found.object.routes.len()) } else { off.join(", ") };
     let told = vec![cite("network", found, says)];
     let finding = Finding::told(ROUTE, Cause::RouteMissing, Inspection::Network, summary, told);
-    let mut finding = finding.about_the_way(case);
+    let lost = |at: SocketAddr| way::private(at.ip()) && astray(picture, &found.object, at.ip()).is_some();
+    let mut finding = finding.about_the_targets(case, lost);
     if confidence < finding.confidence {
         finding.confidence = confidence;
     }

@@ -211,11 +211,11 @@ pub(in crate::diagnosis) fn drops(case: &Case<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let (share, sure) = match test.probing {
-        Some(ProbingResult::Inconsistent) => ("some of", Confidence::Low),
+        Some(ProbingResult::Inconsistent) => ("some", Confidence::Low),
         Some(_) | None => ("all", Confidence::Medium),
     };
     let summary = format!(
-        "a connectivity test sent packets and lost {share} them, although the configuration lets them pass ({}): what drops them is no \
+        "a connectivity test sent packets and lost {share} of them, although the configuration lets them pass ({}): what drops them is no \
          configuration of the network",
         result(test)
     );

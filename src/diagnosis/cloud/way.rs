@@ -25,13 +25,13 @@ pub(super) fn all_traffic(picture: &Picture) -> bool {
 
 /// Whether the service would reach a probe's target by the VPC network.
 pub(super) fn through(case: &Case<'_>, observation: &Observation<'_>) -> bool {
-    let all = case.cloud.is_some_and(all_traffic) && !answers_in_service_s_place(observation);
+    let all = case.cloud.is_some_and(all_traffic) && !seen_from_outside(observation);
     let mut tried = observation.tried().peekable();
     tried.peek().is_some() && (all || tried.all(|address| private(address.ip())))
 }
 
-/// A probe of the service's own endpoints comes from outside, whatever the service's egress is.
-fn answers_in_service_s_place(observation: &Observation<'_>) -> bool {
+/// Whether a probe does not run behind Cloud Run: what it asks does not take the service's way out, whatever its egress is.
+fn seen_from_outside(observation: &Observation<'_>) -> bool {
     observation.evidence.is_none_or(|evidence| !behind_cloud_run(&evidence.vantage))
 }
 
@@ -54,7 +54,7 @@ pub(super) fn silent(case: &Case<'_>) -> Vec<usize> {
 pub(super) fn silent_outside(case: &Case<'_>) -> Vec<usize> {
     failing(case, |observation, cause| {
         let public = observation.tried().next().is_some() && observation.tried().all(|at| !private(at.ip()));
-        is_silence(cause) && public && !answers_in_service_s_place(observation)
+        is_silence(cause) && public && !seen_from_outside(observation)
     })
 }
 
