@@ -15,6 +15,8 @@ use crate::probe::{Vantage, observe, observe_check};
 
 /// Longest wait for what Google Cloud says: a person waits, and the probes have said their part.
 const INSPECTION_LIMIT: Duration = Duration::from_secs(20);
+/// The same where a connectivity test may be made, which takes its time.
+const TEST_LIMIT: Duration = Duration::from_secs(60);
 
 /// The decision on one check.
 pub struct Decided {
@@ -125,7 +127,8 @@ impl Driver<'_> {
 
     async fn inspect(&self, run: u64, plan: &InspectionPlan, failing: bool) -> Event {
         let Some(inspector) = self.inspector else { return Event::NotInspected { run } };
-        match timeout(INSPECTION_LIMIT, inspector.inspect(plan, failing)).await {
+        let limit = if plan.connectivity_test { TEST_LIMIT } else { INSPECTION_LIMIT };
+        match timeout(limit, inspector.inspect(plan, failing)).await {
             Ok(picture) => Event::Inspected { run, picture: Arc::new(picture) },
             Err(_) => Event::NotInspected { run },
         }
