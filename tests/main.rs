@@ -18,6 +18,7 @@ mod folder;
 mod gitops;
 mod golden_path;
 mod import;
+mod incident;
 mod inspect;
 mod inspections;
 mod layering;

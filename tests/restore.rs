@@ -34,7 +34,8 @@ fn everything() -> (Vec<Drift>, Vec<BaselineObject>) {
     use Inspection::{Access, Connector, DnsZones, Instance, Network, Service};
     let peering = "peerings[servicenetworking-googleapis-com]";
     let other = "peerings[shared]";
-    let rows: &[(Inspection, &str, &str, Option<&str>, Option<&str>)] = &[
+    type Row<'a> = (Inspection, &'a str, &'a str, Option<&'a str>, Option<&'a str>);
+    let rows: &[Row<'_>] = &[
         (Service, SERVICE, "vpcAccess.connector", Some(CONNECTOR), None),
         (Service, SERVICE, "vpcAccess.egress", Some("PRIVATE_RANGES_ONLY"), None),
         (Service, SERVICE, "cloudSqlInstances", Some("p:r:a,p:r:b"), None),

@@ -81,13 +81,19 @@ fn of_object(
         let (was, is) = (then.fields.get(field).filter(|was| !was.is_empty()), current.get(field));
         let same = match (was, is) {
             (None, None) => true,
-            (Some(was), Some(is)) => alike(was, is),
+            (Some(was), Some(is)) => alike(was, is) || (compared == Compared::Named && abbreviates(was, is)),
             (Some(_), None) | (None, Some(_)) => false,
         };
         if !same {
             found.push(drift(inspection, &read.name, field, was.map(String::as_str), is.map(String::as_str), now));
         }
     }
+}
+
+/// Whether a person wrote only the last part of a name that is known in full: `staging-vpc`, and nothing else of that name is meant.
+fn abbreviates(written: &str, full: &str) -> bool {
+    let rest = full.strip_prefix("projects/").and_then(|full| full.strip_suffix(written));
+    !written.is_empty() && !written.contains('/') && rest.is_some_and(|rest| rest.ends_with('/'))
 }
 
 fn drift(
@@ -142,5 +148,21 @@ fn author(drift: &Drift, picture: &Picture, taken: Timestamp) -> Option<String> 
         | Inspection::Logs
         | Inspection::Metrics
         | Inspection::Access => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::abbreviates;
+
+    #[test]
+    fn a_name_may_be_written_without_its_path() {
+        let full = "projects/netra-staging/global/networks/staging-vpc";
+        for (written, same) in
+            [("staging-vpc", true), ("vpc", false), ("", false), ("networks/staging-vpc", false), ("default", false)]
+        {
+            assert_eq!(abbreviates(written, full), same, "{written}");
+        }
+        assert!(!abbreviates("staging-vpc", "staging-vpc2") && !abbreviates("2", "10.0.0.0/2"));
     }
 }

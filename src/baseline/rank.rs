@@ -29,7 +29,7 @@ const EXPLAINS: u8 = 2;
 
 /// Drift in the order in which it explains a failure, the best explanation first; what explains it equally well stays in the
 /// order of the path.
-pub fn rank<'a>(drift: &'a [Drift], cause: Cause, stage: Option<Stage>) -> Vec<&'a Drift> {
+pub fn rank(drift: &[Drift], cause: Cause, stage: Option<Stage>) -> Vec<&Drift> {
     let about = about(cause, stage);
     let mut ranked: Vec<&Drift> = drift.iter().collect();
     ranked.sort_by_key(|drift| std::cmp::Reverse(weight(drift, about)));
@@ -37,7 +37,7 @@ pub fn rank<'a>(drift: &'a [Drift], cause: Cause, stage: Option<Stage>) -> Vec<&
 }
 
 /// The drift that explains a failure, the best explanation first. Empty: none of it has to do with the failure.
-pub fn explaining<'a>(drift: &'a [Drift], cause: Cause, stage: Option<Stage>) -> Vec<&'a Drift> {
+pub fn explaining(drift: &[Drift], cause: Cause, stage: Option<Stage>) -> Vec<&Drift> {
     let about = about(cause, stage);
     let mut ranked = rank(drift, cause, stage);
     ranked.retain(|drift| weight(drift, about) >= EXPLAINS);

@@ -133,7 +133,7 @@ fn setting(address: &mut Address, key: &str, value: &str) {
     }
 }
 
-/// host[\instance][:port][;key=value]...
+/// `host[\instance][:port][;key=value]...`
 fn jdbc_sqlserver(rest: &str) -> Option<Address> {
     let (server, settings) = rest.split_once(';').unwrap_or((rest, ""));
     let (host, port) = server.split_once(':').map_or((server, None), |(host, port)| (host, Some(port)));

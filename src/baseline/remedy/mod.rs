@@ -86,10 +86,11 @@ pub fn remedies(drift: &[Drift], baseline: &[BaselineObject]) -> Vec<Remedy> {
     groups.into_iter().map(|(inspection, group)| remedy(inspection, group, baseline)).collect()
 }
 
-/// The command that restores one drift, for a verdict. None: no command does.
+/// The commands that restore one drift, for a verdict. None: no command does.
 pub fn restoring_command(drift: &Drift, baseline: &[BaselineObject]) -> Option<String> {
     let remedy = remedy(drift.inspection, vec![drift], baseline);
-    remedy.commands.first().map(ToString::to_string)
+    let commands: Vec<String> = remedy.commands.iter().map(ToString::to_string).collect();
+    (!commands.is_empty()).then(|| commands.join(" && "))
 }
 
 fn remedy(inspection: Inspection, group: Vec<&Drift>, baseline: &[BaselineObject]) -> Remedy {

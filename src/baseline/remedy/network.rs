@@ -35,7 +35,7 @@ pub fn network(loss: &Loss<'_>, remedy: &mut Remedy) {
     }
 }
 
-/// LIST[KEY].PART, taken apart.
+/// `LIST[KEY].PART`, taken apart.
 fn entry(field: &str) -> Option<(&str, &str, &str)> {
     let (list, rest) = field.split_once('[')?;
     let (key, part) = rest.rsplit_once(']')?;

@@ -115,6 +115,10 @@ pub fn connector(loss: &Loss<'_>, remedy: &mut Remedy) {
         }
         return;
     }
+    let lasting = |drift: &&Drift| !matches!(drift.field.as_str(), "machineType" | "minInstances" | "maxInstances");
+    if loss.known.is_some() && loss.fields.iter().any(lasting) {
+        return recreate(loss, remedy);
+    }
     let start = upon(loss, "compute networks vpc-access connectors update");
     let before = start.words().len();
     let mut command = start;
@@ -136,6 +140,21 @@ pub fn connector(loss: &Loss<'_>, remedy: &mut Remedy) {
     }
     if command.words().len() > before {
         remedy.commands.push(command);
+    }
+}
+
+/// The commands that make a connector anew as it was: what differs can't be changed in place.
+fn recreate(loss: &Loss<'_>, remedy: &mut Remedy) {
+    let name = loss.fields.first().map_or("", |drift| drift.object.as_str());
+    remedy.notes.push(
+        "what differs can't be changed on a connector, so it is deleted and created anew: every service that goes by it is cut off \
+         for some minutes; better create a second one and move the services"
+            .to_owned(),
+    );
+    create(loss, name, false, remedy);
+    // Nothing is deleted that can't be made again.
+    if !remedy.commands.is_empty() {
+        remedy.commands.insert(0, upon(loss, "compute networks vpc-access connectors delete"));
     }
 }
 

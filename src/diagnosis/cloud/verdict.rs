@@ -108,9 +108,12 @@ fn unread(inspection: Inspection, reading: &Reading<()>) -> Option<String> {
     let evidence = matches!(inspection, Inspection::Service | Inspection::Connector | Inspection::Instance);
     match reading {
         Reading::Unread(unread) if unread.why == Why::NotFound && evidence => None,
-        Reading::Unread(unread) => {
-            Some(format!("{inspection} {} was not read: {} {}", short(&unread.name), unread.message, unread.remedy))
-        }
+        Reading::Unread(unread) => Some(format!(
+            "{inspection} {} was not read: {}. Next: {}",
+            short(&unread.name),
+            unread.message.trim_end_matches('.'),
+            unread.remedy
+        )),
         Reading::Absent(Absent::Undiscovered) => Some(format!(
             "{inspection}: which one it is could not be found out, because what tells it was not read; pin it in spec.inspect"
         )),
