@@ -30,7 +30,7 @@ const STEPS: &[Step] = &[
     step("plan", &["api", "cloud", "evidence"]),
     step("manifest", &["api", "plan"]),
     step("probe", &["api", "reasons", "evidence", "plan"]),
-    step("inspect", &["cloud", "plan", "probe"]),
+    step("inspect", &["reasons", "cloud", "plan", "probe"]),
     step("import", &["api", "reasons", "cloud", "manifest", "probe"]),
     step("diagnosis", &["api", "cloud", "evidence"]),
     step("source", &["api", "plan"]),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use google_cloud_auth::credentials::{AccessTokenCredentials, Builder, anonymous};
+use google_cloud_auth::credentials::anonymous;
 use google_cloud_gax::error::Error;
 use google_cloud_gax::error::rpc::StatusDetails;
 use google_cloud_gax::retry_policy::NeverRetry;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::cloud::Inspection;
-use crate::probe::cloudsql::{Access, Credentials};
+use crate::probe::cloudsql::Access;
 use crate::reasons::reasons;
 
 /// Scope of the token.
@@ -83,23 +83,12 @@ async fn client(access: &Access, name: &Name) -> Result<Services, ReadError> {
     if let Some(endpoint) = &access.endpoint {
         builder = builder.with_endpoint(endpoint.as_str());
     }
-    builder = match credentials(access, name)? {
+    let credentials = access.credentials(SCOPE).map_err(|why| name.failed(format!("no token: {why}"), log_in()))?;
+    builder = match credentials {
         Some(credentials) => builder.with_credentials(credentials),
         None => builder.with_credentials(anonymous::Builder::new().build()),
     };
     builder.build().await.map_err(|error| name.failed(format!("can't make a client: {}", reasons(&error)), by_hand()))
-}
-
-fn credentials(access: &Access, name: &Name) -> Result<Option<AccessTokenCredentials>, ReadError> {
-    match &access.credentials {
-        Credentials::Anonymous => Ok(None),
-        Credentials::Given(credentials) => Ok(Some(credentials.clone())),
-        Credentials::Default => Builder::default()
-            .with_scopes([SCOPE])
-            .build_access_token_credentials()
-            .map(Some)
-            .map_err(|error| name.failed(format!("no token: {}", reasons(&error)), log_in())),
-    }
 }
 
 fn refusal(name: &Name, error: &Error) -> ReadError {

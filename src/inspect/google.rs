@@ -24,7 +24,8 @@ use tokio::time::{sleep, timeout};
 use super::question::{Answer, Question};
 use super::ration::Ration;
 use crate::cloud::{Inspection, Unread, Why};
-use crate::probe::cloudsql::{Access, in_full, token};
+use crate::probe::cloudsql::{Access, token};
+use crate::reasons::reasons;
 
 /// Scope of the tokens: what they may do, the account's roles say.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -241,5 +242,5 @@ where
     let runtime = tokio::runtime::Handle::current();
     let built = tokio::task::spawn_blocking(move || runtime.block_on(build())).await;
     let built = built.map_err(|error| format!("can't make a client: {error}"))?;
-    built.map_err(|error| format!("can't make a client: {}", in_full(&error)))
+    built.map_err(|error| format!("can't make a client: {}", reasons(&error)))
 }

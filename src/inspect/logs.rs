@@ -22,7 +22,7 @@ use super::question::{Answer, Question};
 use super::signature::{Groups, Line};
 use crate::cloud::{LogSignature, Unread};
 use crate::plan::trust;
-use crate::probe::cloudsql::in_full;
+use crate::reasons::reasons;
 
 /// How far back the log is read: an outage of an hour is seen whole.
 const WINDOW: Duration = Duration::from_secs(75 * 60);
@@ -131,7 +131,7 @@ async fn list(url: &str, token: Option<&SecretString>, body: String) -> Result<P
         request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose_secret()));
     }
     let request = request.body(Full::new(Bytes::from(body))).map_err(|error| failed(&error.to_string()))?;
-    let answer = client().await?.request(request).await.map_err(|error| failed(&in_full(&error)))?;
+    let answer = client().await?.request(request).await.map_err(|error| failed(&reasons(&error)))?;
     read_answer(answer).await
 }
 
@@ -143,7 +143,7 @@ async fn read_answer(answer: Response<hyper::body::Incoming>) -> Result<Page, An
         |why: String| Answer { status: Some(status.as_u16()), said: why, malformed: true, ..Answer::default() };
     let body = body
         .map_err(|error| {
-            malformed(format!("the answer broke off or is longer than {LONGEST} bytes: {}", in_full(&*error)))
+            malformed(format!("the answer broke off or is longer than {LONGEST} bytes: {}", reasons(&*error)))
         })?
         .to_bytes();
     if status.is_success() {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::secrets;
 use crate::cloud::{Inspection, Unread, Why};
-use crate::probe::cloudsql::in_full;
+use crate::reasons::reasons;
 
 /// Longest text of an API that is passed on, in characters.
 const MOST_TOLD: usize = 500;
@@ -118,7 +118,7 @@ impl Answer {
             said: match (error.http_status_code(), error.status()) {
                 (_, Some(status)) => status.message.clone(),
                 (Some(_), None) => String::new(),
-                (None, None) => in_full(error),
+                (None, None) => reasons(error),
             },
             reason,
             pause: seconds.map(Duration::from_secs),

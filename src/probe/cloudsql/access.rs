@@ -6,6 +6,8 @@ use google_cloud_auth::credentials::{AccessTokenCredentials, Builder};
 use tokio::time::timeout;
 use url::{Host, Url};
 
+use crate::reasons::reasons;
+
 /// Longest wait for a token.
 const TOKEN_LIMIT: Duration = Duration::from_secs(5);
 
@@ -44,7 +46,7 @@ impl Access {
                 .with_scopes([scope])
                 .build_access_token_credentials()
                 .map(Some)
-                .map_err(|error| in_full(&error)),
+                .map_err(|error| reasons(&error)),
         }
     }
 }
@@ -86,24 +88,10 @@ pub async fn token(credentials: &AccessTokenCredentials) -> Result<String, Strin
     let asking = tokio::spawn(async move { credentials.access_token().await });
     match timeout(TOKEN_LIMIT, asking).await {
         Ok(Ok(Ok(token))) => Ok(token.token),
-        Ok(Ok(Err(error))) => Err(in_full(&error)),
+        Ok(Ok(Err(error))) => Err(reasons(&error)),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(format!("no answer within {}s", TOKEN_LIMIT.as_secs())),
     }
-}
-
-/// An error with what it comes of: the outermost says little.
-pub fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let more = source.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        next = source.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -18,12 +18,13 @@ use rustls_pki_types::PrivateKeyDer;
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::timeout;
 
-use super::access::{self, Access, in_full};
+use super::access::{self, Access};
 use super::connector::Refusal;
 use super::pass::{Certificate, Settings};
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
 use crate::plan::kinds::CloudSqlInstance;
+use crate::reasons::reasons;
 
 /// Scope of a token for the Admin API.
 const ADMIN_SCOPE: &str = "https://www.googleapis.com/auth/sqlservice.admin";
@@ -94,7 +95,7 @@ impl Admin {
         let runtime = tokio::runtime::Handle::current();
         let built = tokio::task::spawn_blocking(move || runtime.block_on(builder.build())).await;
         let service = built.map_err(|error| ours(stage, &format!("can't make a client: {error}")))?;
-        let service = service.map_err(|error| ours(stage, &format!("can't make a client: {}", in_full(&error))))?;
+        let service = service.map_err(|error| ours(stage, &format!("can't make a client: {}", reasons(&error))))?;
         Ok(Client { service, credentials })
     }
 
@@ -216,7 +217,7 @@ fn refusal(error: &Error, stage: Stage, instance: &CloudSqlInstance) -> Refusal 
     let came = match (status, error.status()) {
         (Some(status), Some(said)) => format!("HTTP {status}: {}", said.message),
         (Some(status), None) => format!("HTTP {status}"),
-        (None, _) => in_full(error),
+        (None, _) => reasons(error),
     };
     let disabled = if is_disabled(error) { " (the API is not enabled in that project)" } else { "" };
     let message = format!("{}: {came}{disabled}", asking(stage, instance));

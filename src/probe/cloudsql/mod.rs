@@ -20,7 +20,7 @@ use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure};
 use crate::plan::kinds::{CloudSqlInstance, Endpoint};
 
-pub use self::access::{Access, Credentials, Endpoint as AdminEndpoint, in_full, token};
+pub use self::access::{Access, Credentials, Endpoint as AdminEndpoint, token};
 pub use self::connector::Connector;
 pub(super) use self::tunnel::{Refused, Tunnel};
 
