@@ -20,7 +20,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::api::condition::{ConditionStatus, ConditionType};
 use crate::api::{Cause, Kind, ProbeState, Stage};
-use crate::cloud::{Picture, Reading};
+use crate::cloud::{Inspection, Picture, Reading};
 use crate::evidence::Evidence;
 use crate::plan::{CheckId, CheckPlan};
 use crate::source::WriteError;
@@ -157,6 +157,14 @@ impl Metrics {
         registry.register("leader", "Whether this replica probes", leader.clone());
         registry.register_collector(Box::new(Latest(Arc::clone(&checks))));
         Metrics { registry, checks, stages, lag, overruns, writes, inspections, leader }
+    }
+
+    /// Shows the calls of Google's APIs so far, by what they are for, whenever it is asked.
+    pub fn show_calls<F>(&mut self, calls: F)
+    where
+        F: Fn() -> [(Inspection, u64); Inspection::ALL.len()] + Send + Sync + 'static,
+    {
+        self.registry.register_collector(Box::new(Calls(calls)));
     }
 
     /// Adds a check, or replaces it after a change of plan.
@@ -361,6 +369,30 @@ impl Collector for Latest {
             }
             Ok(())
         })
+    }
+}
+
+/// Shows the calls of Google's APIs that something has counted.
+struct Calls<F>(F);
+
+impl<F> std::fmt::Debug for Calls<F> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Calls")
+    }
+}
+
+impl<F> Collector for Calls<F>
+where
+    F: Fn() -> [(Inspection, u64); Inspection::ALL.len()] + Send + Sync + 'static,
+{
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), FmtError> {
+        let metric = ConstCounter::new(0_u64);
+        let help = "Calls of Google's APIs, by the inspection that they are for";
+        let mut family = encoder.encode_descriptor("google_calls", help, None, metric.metric_type())?;
+        for (inspection, calls) in (self.0)() {
+            ConstCounter::new(calls).encode(family.encode_family(&[("inspection", inspection.as_str())])?)?;
+        }
+        Ok(())
     }
 }
 

@@ -129,7 +129,11 @@ impl Args {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let _ = start_logging(args.log_format, output::colours(&std::io::stderr()), DEFAULT_FILTER);
     let stop = stop_signal()?;
-    let metrics = Arc::new(Metrics::new());
+    let (inspector, mut metrics) = (args.google.inspector(), Metrics::new());
+    if let Some(inspector) = inspector.clone() {
+        metrics.show_calls(move || inspector.calls());
+    }
+    let metrics = Arc::new(metrics);
     let (phase, phases) = watch::channel(Phase::Starting);
     let address = args.address();
     let listener = TcpListener::bind(address)
@@ -145,7 +149,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             targets: args.targets.targets(),
             cloud_sql: args.google.connector(),
         },
-        inspector: args.google.inspector().map(|inspector| Arc::new(inspector) as Arc<dyn Inspects>),
+        inspector: inspector.map(|inspector| Arc::new(inspector) as Arc<dyn Inspects>),
         metrics,
         traces: Traces::from_env().context("traces")?,
         most_in_flight: descriptors::raise(),

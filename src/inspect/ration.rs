@@ -1,13 +1,13 @@
-//! How fast Google's APIs are asked: each project at under one call per second on average, with a short burst. Time is an
-//! argument; no I/O.
+//! How fast Google's APIs are asked: each project at under one call per second on average, with a burst of a minute's calls, since
+//! Google's quotas are per minute. Time is an argument; no I/O.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// Time between calls to a project, on average.
 const EVERY: Duration = Duration::from_millis(1100);
-/// Calls to a project that may follow each other at once.
-const BURST: u32 = 15;
+/// Calls to a project that may follow each other at once: two rounds of everything that one check needs when it begins to fail.
+const BURST: u32 = 60;
 /// Longest pause that an API may ask for (Retry-After).
 const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
 

@@ -8,7 +8,7 @@ use runready::api::condition::ConditionStatus;
 use runready::api::crd::openapi_schema;
 use runready::api::{Cause, Stage};
 use runready::cloud::reading::Found;
-use runready::cloud::{Picture, Reading};
+use runready::cloud::{Inspection, Picture, Reading};
 use runready::diagnosis::RULES;
 use runready::evidence::{Evidence, Outcome, StageRecord};
 use runready::metrics::{Metrics, WriteOutcome};
@@ -174,7 +174,7 @@ pub fn metrics() -> String {
             _ => {
                 let name = line.split(['{', ' ']).next().unwrap_or_default();
                 let family = families.iter_mut().rfind(|(family, _)| name.starts_with(family.as_str()));
-                family.unwrap_or_else(|| panic!("a sample of no family: {line}")).1.labels = labels(line);
+                family.unwrap_or_else(|| panic!("a sample of no family: {line}")).1.labels = Some(labels(line));
             }
         }
     }
@@ -185,6 +185,7 @@ pub fn metrics() -> String {
             "info" => "_info",
             _ => "",
         };
+        let labels = labels.unwrap_or_else(|| panic!("no sample of {name}: the scrape below must have one"));
         let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
         writeln!(text, "| `{name}{suffix}` | {kind} | {} | {} |", labels.join(", "), cell(&help)).expect("text");
     }
@@ -195,7 +196,7 @@ pub fn metrics() -> String {
 struct Family {
     kind: String,
     help: String,
-    labels: Vec<String>,
+    labels: Option<Vec<String>>,
 }
 
 /// The labels of a sample, but for the bound of a histogram's bucket.
@@ -212,10 +213,16 @@ fn picture() -> Picture {
 }
 
 fn scrape() -> String {
-    let spec = serde_yaml::from_str("{probes: [{name: database, tcp: {host: 10.0.0.1, port: 5432}}]}").expect("a spec");
-    let plan = plan::compile(CheckId::new("staging", "backend"), "uid".into(), 1, &spec, &Secrets::default());
-    let metrics = Metrics::new();
-    let series = metrics.add(&plan);
+    let plan = |name: &str, spec: &str| {
+        let spec = serde_yaml::from_str(spec).expect("a spec");
+        plan::compile(CheckId::new("staging", name), "uid".into(), 1, &spec, &Secrets::default())
+    };
+    let mut metrics = Metrics::new();
+    metrics.show_calls(|| Inspection::ALL.map(|inspection| (inspection, 1)));
+    let steps = "{name: home, http: {url: 'https://backend.example/'}}";
+    let journey = metrics.add(&plan("journey", &format!("{{probes: [{{name: path, journey: {{steps: [{steps}]}}}}]}}")));
+    metrics.probe_available(&journey, 0, Some(1.0));
+    let series = metrics.add(&plan("backend", "{probes: [{name: database, tcp: {host: 10.0.0.1, port: 5432}}]}"));
     let passed = StageRecord {
         stage: Stage::Connect,
         step: None,
