@@ -31,9 +31,13 @@ pub(super) fn told(found: &Found<Vec<LogSignature>>, entry: &LogSignature) -> St
     )
 }
 
+/// What an application writes to its standard error has no severity (LogSeverity DEFAULT): that it gave up after some time is grave
+/// all the same.
 pub(super) fn grave(entry: &LogSignature) -> bool {
+    let unrated = matches!(&*entry.severity, "" | "DEFAULT");
     entry.exit_code.is_some_and(|code| code != 0)
         || matches!(&*entry.severity, "ERROR" | "CRITICAL" | "ALERT" | "EMERGENCY")
+        || (unrated && entry.timeout.is_some())
 }
 
 /// A probe of the database that passes, by which the path is known to be well.
