@@ -8,7 +8,7 @@ use runready::api::condition::Condition;
 use runready::api::status::InspectionState;
 use runready::api::{Cause, ConnectivityCheckStatus};
 use runready::cloud::reading::Found;
-use runready::cloud::{Absent, Connector, Picture, Reading, Unread, Why};
+use runready::cloud::{Absent, Connector, Inspection, Picture, Reading, Unread, Why};
 use runready::engine::{Event, Settings};
 use runready::evidence::Outcome;
 use runready::plan::CheckPlan;
@@ -175,6 +175,34 @@ fn what_could_not_be_read_is_unknown_with_what_mends_it_and_ready_goes_by_the_pr
     assert!(world.told.last().is_some_and(|notice| notice.reason == "PermissionDenied"), "{:?}", world.told);
     world.round(&[Outcome::Passed]);
     assert_eq!(world.told.len(), count, "told once");
+}
+
+#[test]
+fn an_audit_log_that_can_not_be_read_is_told_and_no_fault_of_the_path() {
+    let mut world = world();
+    world.observe(&[Outcome::Passed]);
+    let denied = unread(&world, Why::PermissionDenied, "HTTP 403: logging.logEntries.list is missing");
+    let picture = Picture {
+        dns_zones: zones_at(&world),
+        audit_log: vec![
+            Reading::Read(Found { name: "a".into(), at: world.now.wall, object: Arc::default() }),
+            Reading::Unread(denied),
+        ],
+        ..Picture::default()
+    };
+    show(&mut world, picture);
+    let judged = infrastructure(&world).expect("it is inspected");
+    assert_eq!((judged.status, &*judged.reason), (TRUE, "Healthy"), "{}", judged.message);
+    let entry =
+        world.last().inspections.iter().find(|entry| entry.inspection == Inspection::AuditLog).expect("an entry");
+    assert_eq!((entry.state, entry.reason.as_deref()), (InspectionState::Unread, Some("PermissionDenied")));
+    assert!(entry.remedy.starts_with("gcloud auth"), "{}", entry.remedy);
+    let written = world.written.len();
+    while world.inspections.len() == 1 {
+        world.round(&[Outcome::Passed]);
+    }
+    show_well(&mut world);
+    assert_eq!(world.written.len(), written + 1, "that it is mended");
 }
 
 #[test]

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{CheckState, Effect, Now, Settings, Track};
 use crate::api::status::InspectionStatus;
 use crate::api::{Baseline, ConnectivityCheckStatus, ProbeState};
-use crate::baseline::Kept;
-use crate::cloud::{Drift, Picture};
-use crate::plan::InspectionPlan;
+use crate::baseline::{Kept, sought};
+use crate::cloud::{Drift, Inspection, Picture, Reading, Subject};
+use crate::plan::{InspectionPlan, Occasion};
 use crate::status::Seen;
 
 /// Least time between two inspections that probes ask for by beginning to fail: one that flaps does not use up a quota.
@@ -30,6 +32,8 @@ pub struct Cloud {
     earlier: Box<[InspectionStatus]>,
     /// The configuration that worked, and what differs from it.
     pub(super) kept: Kept,
+    /// When audit logs were last read of all that was asked for.
+    searched: Option<Timestamp>,
 }
 
 impl Cloud {
@@ -82,7 +86,14 @@ impl Cloud {
         self.due = Some(now.mono + plan.interval);
         self.under_way = true;
         self.run += 1;
-        Some(Effect::Inspect { run: self.run, plan, failing: asked || fails })
+        let occasion = Occasion { failing: asked || fails, changed: self.sought() };
+        Some(Effect::Inspect { run: self.run, plan, occasion })
+    }
+
+    /// What differs although nobody knows who did it: who, audit logs may tell.
+    fn sought(&self) -> Box<[Subject]> {
+        let skipped = self.plan.as_ref().is_none_or(|plan| plan.skip.contains(&Inspection::AuditLog));
+        if skipped { Box::default() } else { sought(&self.kept.drift, self.searched) }
     }
 
     /// Takes in that an inspection has ended. False if it is of no interest any longer.
@@ -129,20 +140,34 @@ impl CheckState {
         if !self.cloud.ended(run) {
             return;
         }
+        self.cloud.searched = searched(&picture).max(self.cloud.searched);
         self.cloud.picture = Some(picture);
         self.cloud.earlier = Box::default();
+        let before = self.cloud.sought();
         self.compare(now);
+        let new = self.cloud.sought().iter().any(|subject| !before.contains(subject));
+        if new {
+            self.cloud.due = Some(now.mono);
+        }
         self.start_inspection(now, effects);
         self.ask_to_be_woken(now, effects);
-        if self.tracks.iter().any(|track| track.evidence().is_some()) {
-            self.report(now, settings, effects);
+        // Who is told of a change is told by whom, if that is known in a moment. An outage does not wait.
+        if !(new && self.cloud.under_way) || self.fails() {
+            self.tell(now, settings, effects);
         }
     }
 
     /// Takes in that nothing could be read this time. What was read before stands, with its time.
-    pub(super) fn end_inspection(&mut self, run: u64, now: Now, effects: &mut Vec<Effect>) {
+    pub(super) fn end_inspection(&mut self, run: u64, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
         if self.cloud.ended(run) {
             self.ask_to_be_woken(now, effects);
+            self.tell(now, settings, effects);
+        }
+    }
+
+    fn tell(&mut self, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
+        if self.tracks.iter().any(|track| track.evidence().is_some()) {
+            self.report(now, settings, effects);
         }
     }
 
@@ -150,6 +175,12 @@ impl CheckState {
     pub(super) fn seen(&self, settings: &Settings) -> Seen<'_> {
         if settings.inspect && self.plan.inspections.is_some() { self.cloud.seen() } else { Seen::Nothing }
     }
+}
+
+/// When the audit logs that a picture holds were read, if all of them were.
+fn searched(picture: &Picture) -> Option<Timestamp> {
+    let read = |reading: &Reading<_>| reading.found().map(|found| found.at);
+    picture.audit_log.iter().map(read).min()?
 }
 
 /// Whether a probe works no longer, as far as the last observation tells: thresholds come later.
