@@ -1,5 +1,7 @@
 //! Baseline and drift: what counts as a difference, what does not, when a configuration is learned, what explains a failure.
 
+mod authors;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -317,7 +319,7 @@ fn since_stays_and_whoever_changed_it_is_named_where_the_object_tells() {
     assert_eq!(
         sentence(&first[0]),
         "vpcAccess.connector of backend was \"projects/netra-staging/locations/us-central1/connectors/staging-connector\", is not \
-         set since 2026-11-25T12:41:00Z (by deployer@example.com)"
+         set since 2026-11-25T12:30:00Z (by deployer@example.com)"
     );
     // Nobody is named for what was changed before the baseline was taken.
     let later =

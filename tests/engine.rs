@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use runready::api::condition::ConditionStatus;
 use runready::api::{Cause, ConnectivityCheckSpec, ConnectivityCheckStatus, Layer, ProbeState, Stage};
+use runready::cloud::Subject;
 use runready::engine::{CheckState, Effect, Event, Now, Settings, Start};
 use runready::evidence::{AddressRecord, Evidence, Failure, Outcome, StageRecord};
 use runready::plan::secrets::Lookup;
-use runready::plan::{self, CheckId, CheckPlan, Secrets};
+use runready::plan::{self, CheckId, CheckPlan, Occasion, Secrets};
 use runready::source::{Notice, StatusUpdate};
 use secrecy::SecretSlice;
 
@@ -33,6 +34,10 @@ struct World {
     loads_cancelled: usize,
     /// The inspections that were started: run, and whether a probe fails.
     inspections: Vec<(u64, bool)>,
+    /// Of what each of them asks audit logs for.
+    sought: Vec<Box<[Subject]>>,
+    /// The inspections that were started because a probe had turned.
+    turned: Vec<u64>,
     inspections_cancelled: usize,
     overruns: usize,
     wake: Option<Duration>,
@@ -83,6 +88,8 @@ impl World {
             loads: Vec::new(),
             loads_cancelled: 0,
             inspections: Vec::new(),
+            sought: Vec::new(),
+            turned: Vec::new(),
             inspections_cancelled: 0,
             overruns: 0,
             wake: None,
@@ -100,7 +107,11 @@ impl World {
                 Effect::Cancel => self.cancelled += 1,
                 Effect::Load { run, probe } => self.loads.push((run, probe)),
                 Effect::CancelLoad => self.loads_cancelled += 1,
-                Effect::Inspect { run, failing, plan: _ } => self.inspections.push((run, failing)),
+                Effect::Inspect { run, occasion: Occasion { failing, turned, changed }, plan: _ } => {
+                    self.inspections.push((run, failing));
+                    self.turned.extend(turned.then_some(run));
+                    self.sought.push(changed);
+                }
                 Effect::CancelInspection => self.inspections_cancelled += 1,
                 Effect::Overrun => self.overruns += 1,
                 Effect::WriteStatus(update) => self.written.push(*update),

@@ -106,6 +106,11 @@ fn the_incident_is_told_with_its_layer_its_drift_its_contradiction_and_its_remed
         ],
     );
     says(&status["drift"], &["10.8.0.0/28", "10.9.0.0/28", "staging-vpc"]);
+    // Who did it, and when: an hour before it was seen.
+    let drift = status["drift"].as_array().expect("drift");
+    assert!(drift.iter().all(|drift| drift["by"] == world::CULPRIT), "{drift:?}");
+    assert!(drift.iter().all(|drift| drift["changed"].as_str() < drift["since"].as_str()), "{drift:?}");
+    says(&verdict["summary"], &[&format!("by {}", world::CULPRIT)]);
     let logs: Vec<&Value> =
         verdict["evidence"].as_array().into_iter().chain(verdict["others"].as_array()).flatten().collect();
     says(&json!(logs), &["649"]);

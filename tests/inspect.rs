@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use runready::api::spec::ServiceRef;
 use runready::cloud::access::Grant;
 use runready::cloud::connector::ConnectorState;
-use runready::cloud::{Absent, Inspection, Picture, Reading, Unread, Why};
+use runready::cloud::{Absent, Inspection, Picture, Reading, Subject, Unread, Why};
 use runready::inspect::Inspector;
-use runready::plan::InspectionPlan;
+use runready::plan::{InspectionPlan, Occasion};
 use runready::probe::cloudsql::{Access, Credentials};
 use runready::standin::world::{
-    CONNECTION_NAME, CONNECTOR, INSTANCE, PROJECT, READY_REVISION, REGION, SECRET, SERVICE,
+    CONNECTION_NAME, CONNECTOR, CULPRIT, INSTANCE, NETWORK, PROJECT, READY_REVISION, REGION, SECRET, SERVICE,
 };
 use runready::standin::{Fault, Method, Standin, State};
 use serde_json::json;
@@ -22,6 +22,22 @@ use serde_json::json;
 fn inspector(standin: &Standin) -> Inspector {
     let endpoint = standin.url().parse().expect("an endpoint");
     Inspector::new(Access { endpoint: Some(endpoint), credentials: Credentials::Anonymous })
+}
+
+/// No probe fails, and nothing differs.
+fn quiet() -> Occasion {
+    Occasion::default()
+}
+
+fn failing() -> Occasion {
+    Occasion { failing: true, ..quiet() }
+}
+
+/// Something differs, of which it is asked who changed it.
+fn changed(subjects: &[(Inspection, &str)]) -> Occasion {
+    let subject =
+        |(inspection, object): &(Inspection, &str)| Subject { inspection: *inspection, object: (*object).into() };
+    Occasion { changed: subjects.iter().map(subject).collect(), ..quiet() }
 }
 
 fn plan() -> InspectionPlan {
@@ -80,7 +96,7 @@ fn methods(inspection: Inspection) -> &'static [Method] {
         Inspection::DnsZones => &[Method::ZonesList],
         Inspection::ConnectivityTest => &[Method::TestsCreate],
         Inspection::ServiceHealth => &[Method::EventsList],
-        Inspection::Logs => &[Method::EntriesList],
+        Inspection::Logs | Inspection::AuditLog => &[Method::EntriesList],
         Inspection::Metrics => &[Method::TimeSeriesList],
         Inspection::Access => &[Method::PolicyGet],
     }
@@ -91,12 +107,14 @@ async fn the_service_alone_is_enough_for_a_whole_picture() {
     let standin = standin(healthy());
     // The stand-in aggregates no figures, and figures are asked for aggregated.
     let plan = InspectionPlan { skip: [Inspection::Metrics].into(), ..plan() };
-    let picture = inspector(&standin).inspect(&plan, false).await;
+    let picture = inspector(&standin).inspect(&plan, &quiet()).await;
     for (inspection, reading) in picture.readings() {
         let whole = match (inspection, &reading) {
             (Inspection::ConnectivityTest | Inspection::Metrics, reading) => {
                 *reading == Reading::Absent(Absent::SwitchedOff)
             }
+            // Nothing differs.
+            (Inspection::AuditLog, reading) => *reading == Reading::Absent(Absent::NotYet),
             // The one that was created last is the one that serves.
             (Inspection::Revisions, Reading::Absent(Absent::NotUsed)) | (_, Reading::Read(_)) => true,
             (_, Reading::Absent(_) | Reading::Unread(_)) => false,
@@ -120,7 +138,7 @@ async fn the_service_alone_is_enough_for_a_whole_picture() {
 async fn the_incident_is_seen_as_it_was() {
     let standin = standin(State::incident(Timestamp::now()));
     let plan = InspectionPlan { connectivity_test: true, ..plan() };
-    let picture = inspector(&standin).inspect(&plan, true).await;
+    let picture = inspector(&standin).inspect(&plan, &failing()).await;
     assert_eq!(picture.connector.object().expect("a connector").state, ConnectorState::Error);
     let logs = picture.logs.object().expect("logs");
     let timeout = logs.iter().find(|group| group.timeout == Some(Duration::from_secs(20))).expect("the time-out");
@@ -150,7 +168,9 @@ async fn every_inspection_without_its_permission_is_unread_with_the_role_to_gran
                 inspection,
             ]);
             plan.connectivity_test = inspection == Inspection::ConnectivityTest;
-            let picture = inspector(&standin).inspect(&plan, true).await;
+            let connector = (Inspection::Connector, CONNECTOR);
+            let occasion = Occasion { failing: true, ..changed(&[connector]) };
+            let picture = inspector(&standin).inspect(&plan, &occasion).await;
             let unread = unread(&picture, inspection);
             assert_eq!(unread.why, Why::PermissionDenied, "{inspection}, {method:?}: {unread:?}");
             let command = format!(
@@ -184,7 +204,7 @@ async fn each_kind_of_refusal_is_told_apart_by_googles_clients_and_by_our_own() 
             [Inspection::Service, Inspection::Connector, Inspection::Logs, Inspection::Instance, Inspection::DnsZones];
         let pinned = Some("projects/netra-staging/global/networks/staging-vpc".into());
         let plan = InspectionPlan { network: pinned, ..only(&inspections) };
-        let picture = inspector(&standin).inspect(&plan, false).await;
+        let picture = inspector(&standin).inspect(&plan, &quiet()).await;
         for inspection in &inspections[1..] {
             let unread = unread(&picture, *inspection);
             assert_eq!(unread.why, why, "{inspection}, {fault:?}: {unread:?}");
@@ -205,7 +225,7 @@ async fn an_answer_that_breaks_off_is_no_answer() {
     }
     let standin = standin(state);
     let plan = only(&[Inspection::Service, Inspection::Connector, Inspection::Logs]);
-    let picture = inspector(&standin).inspect(&plan, false).await;
+    let picture = inspector(&standin).inspect(&plan, &quiet()).await;
     for inspection in [Inspection::Connector, Inspection::Logs] {
         let why = unread(&picture, inspection).why;
         assert!(matches!(why, Why::Malformed | Why::Unavailable), "{inspection}: {why:?}");
@@ -227,8 +247,8 @@ async fn a_thousand_checks_read_each_object_once_and_ask_the_project_less_than_o
             ..only(&[Inspection::Service, Inspection::Revisions, Inspection::Connector])
         })
         .collect();
-    let begun = Instant::now();
-    let pictures = join_all(plans.iter().map(|plan| inspector.inspect(plan, false))).await;
+    let (begun, quiet) = (Instant::now(), quiet());
+    let pictures = join_all(plans.iter().map(|plan| inspector.inspect(plan, &quiet))).await;
     let took = begun.elapsed();
     assert!(pictures.iter().all(|picture| picture.connector.object().is_some()));
     let asked = standin.asked();
@@ -241,7 +261,7 @@ async fn a_thousand_checks_read_each_object_once_and_ask_the_project_less_than_o
     // They come within a minute's ration.
     assert!(took < Duration::from_secs(5), "22 calls took {took:?}");
     // Within the period nothing is asked again.
-    join_all(plans.iter().map(|plan| inspector.inspect(plan, false))).await;
+    join_all(plans.iter().map(|plan| inspector.inspect(plan, &quiet))).await;
     assert_eq!(standin.asked().total(), 22);
 }
 
@@ -276,8 +296,9 @@ async fn a_thousand_checks_of_twenty_objects_with_every_inspection_ask_less_than
             InspectionPlan { service: ServiceRef { name, ..plan().service }, ..plan() }
         })
         .collect();
+    let quiet = quiet();
     let round = || async {
-        let pictures = join_all(plans.iter().map(|plan| inspector.inspect(plan, false))).await;
+        let pictures = join_all(plans.iter().map(|plan| inspector.inspect(plan, &quiet))).await;
         for picture in &pictures {
             for (inspection, reading) in picture.readings() {
                 let opted_out = inspection == Inspection::ConnectivityTest;
@@ -307,11 +328,118 @@ async fn a_thousand_checks_of_twenty_objects_with_every_inspection_ask_less_than
     );
     assert!(per_second < 1.0, "{per_second} calls per second");
     let once = |method| asked.calls().filter(|(asked, ..)| *asked == method).all(|(_, _, calls)| calls == 1);
-    for method in [Method::ServicesGet, Method::ConnectorsGet, Method::InstancesGet, Method::NetworksGet, Method::PolicyGet] {
+    for method in
+        [Method::ServicesGet, Method::ConnectorsGet, Method::InstancesGet, Method::NetworksGet, Method::PolicyGet]
+    {
         assert!(once(method), "{method:?}");
     }
     let counted: u64 = inspector.calls().iter().map(|(_, calls)| calls).sum();
     assert_eq!(counted, total);
     round().await;
     assert_eq!(standin.asked().total(), total, "within the period nothing is asked again");
+}
+
+#[tokio::test]
+async fn the_audit_log_names_who_made_the_connector_anew() {
+    let standin = standin(State::incident(Timestamp::now()));
+    let occasion = changed(&[(Inspection::Connector, CONNECTOR)]);
+    let picture = inspector(&standin).inspect(&only(&[Inspection::AuditLog]), &occasion).await;
+    let read = picture.audit_log[0].found().unwrap_or_else(|| panic!("{:?}", picture.audit_log));
+    assert_eq!(&*read.name, CONNECTOR);
+    let told: Vec<(&str, &str)> = read
+        .object
+        .iter()
+        .map(|change| (change.method.rsplit('.').next().expect("a method"), &*change.principal))
+        .collect();
+    // The latest first; not the ends of what takes long, nor what was refused.
+    assert_eq!(told, [("CreateConnector", CULPRIT), ("DeleteConnector", CULPRIT)]);
+    assert!(read.object.iter().all(|change| change.resource == CONNECTOR));
+}
+
+#[tokio::test]
+async fn audit_logs_are_not_asked_unless_something_differs_and_then_once_a_minute_for_all_who_ask() {
+    let standin = standin(healthy());
+    let inspector = inspector(&standin);
+    // However often a check wants everything anew.
+    let plan = InspectionPlan { interval: Duration::ZERO, ..only(&[Inspection::AuditLog]) };
+    let asked = |occasion: Occasion| {
+        let (inspector, plan, standin) = (&inspector, &plan, &standin);
+        async move {
+            join_all((0..100).map(|_| inspector.inspect(plan, &occasion))).await;
+            standin.asked().of(Method::EntriesList)
+        }
+    };
+    assert_eq!(asked(failing()).await, 0);
+    let (connector, network) = ((Inspection::Connector, CONNECTOR), (Inspection::Network, NETWORK));
+    assert_eq!(asked(changed(&[connector])).await, 1);
+    assert_eq!(asked(Occasion { failing: true, ..changed(&[connector]) }).await, 1, "not older than a minute");
+    assert_eq!(asked(changed(&[connector, network])).await, 2, "each object once");
+    let subjects = [
+        connector,
+        network,
+        (Inspection::DnsZones, NETWORK),
+        (Inspection::Service, SERVICE),
+        (Inspection::Instance, INSTANCE),
+        (Inspection::Access, "projects/netra-staging"),
+    ];
+    let picture = inspector.inspect(&plan, &changed(&subjects)).await;
+    assert!(picture.audit_log.iter().all(|reading| reading.object().is_some()), "{:?}", picture.audit_log);
+    let calls = inspector.calls().into_iter().find(|(inspection, _)| *inspection == Inspection::AuditLog);
+    assert_eq!(calls, Some((Inspection::AuditLog, 6)));
+    let off = InspectionPlan { skip: [Inspection::AuditLog].into(), ..plan.clone() };
+    let picture = inspector.inspect(&off, &changed(&[(Inspection::Connector, "projects/other/connectors/c")])).await;
+    assert_eq!(reading(&picture, Inspection::AuditLog), Reading::Absent(Absent::SwitchedOff));
+    assert_eq!(standin.asked().of(Method::EntriesList), 6 + 1, "the log of the service");
+}
+
+#[tokio::test]
+async fn of_an_object_that_differs_its_own_changes_are_read_however_its_api_names_it() {
+    let entry = |service: &str, method: &str, resource: &str| {
+        json!({
+            "insertId": format!("{method} {resource}"), "timestamp": Timestamp::now().to_string(),
+            "logName": format!("projects/{PROJECT}/logs/cloudaudit.googleapis.com%2Factivity"),
+            "resource": {"type": "audited_resource", "labels": {"project_id": PROJECT, "location": REGION}},
+            "protoPayload": {
+                "@type": "type.googleapis.com/google.cloud.audit.AuditLog", "serviceName": format!("{service}.googleapis.com"),
+                "methodName": method, "resourceName": resource, "authenticationInfo": {"principalEmail": "who@netra.example"},
+            },
+        })
+    };
+    let entries = [
+        ("run", "google.cloud.run.v1.Services.ReplaceService", "namespaces/netra-staging/services/backend"),
+        ("run", "google.cloud.run.v2.Jobs.UpdateJob", "projects/netra-staging/locations/us-central1/jobs/backend"),
+        ("vpcaccess", "google.cloud.vpcaccess.v1.VpcAccessService.CreateConnector", CONNECTOR),
+        ("cloudsql", "cloudsql.instances.update", "instances/staging-shared-postgres"),
+        ("cloudsql", "cloudsql.users.update", "instances/staging-shared-postgres"),
+        ("compute", "v1.compute.networks.patch", NETWORK),
+        ("compute", "v1.compute.routes.insert", "projects/netra-staging/global/routes/nat"),
+        ("compute", "v1.compute.subnetworks.patch", "projects/netra-staging/regions/us-central1/subnetworks/apps"),
+        ("compute", "v1.compute.networks.patch", "projects/netra-staging/global/networks/other"),
+        ("compute", "v1.compute.instances.insert", "projects/netra-staging/zones/us-central1-a/instances/vm"),
+        ("dns", "dns.managedZones.patch", "managedZones/staging-internal"),
+        ("dns", "dns.changes.create", "managedZones/staging-internal"),
+        ("cloudresourcemanager", "SetIamPolicy", "projects/netra-staging"),
+    ];
+    let mut state = healthy();
+    state.entries.extend(entries.map(|(service, method, resource)| entry(service, method, resource)));
+    let standin = standin(state);
+    let expected: [(Inspection, &str, &[&str]); 6] = [
+        (Inspection::Service, SERVICE, &["ReplaceService"]),
+        (Inspection::Connector, CONNECTOR, &["CreateConnector"]),
+        (Inspection::Instance, INSTANCE, &["update"]),
+        (Inspection::Network, NETWORK, &["patch", "insert", "patch"]),
+        (Inspection::DnsZones, NETWORK, &["patch"]),
+        (Inspection::Access, "projects/netra-staging", &["SetIamPolicy"]),
+    ];
+    let subjects: Vec<_> = expected.iter().map(|(inspection, object, _)| (*inspection, *object)).collect();
+    let picture = inspector(&standin).inspect(&only(&[Inspection::AuditLog]), &changed(&subjects)).await;
+    for ((inspection, _, methods), reading) in expected.iter().zip(&picture.audit_log) {
+        let changes = reading.object().unwrap_or_else(|| panic!("{inspection}: {reading:?}"));
+        let mut found: Vec<_> =
+            changes.iter().map(|change| change.method.rsplit('.').next().expect("a method")).collect();
+        let mut methods = methods.to_vec();
+        found.sort_unstable();
+        methods.sort_unstable();
+        assert_eq!(found, methods, "{inspection}");
+    }
 }

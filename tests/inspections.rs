@@ -12,7 +12,7 @@ use runready::controller::{Common, Controller};
 use runready::engine::Inspects;
 use runready::metrics::Metrics;
 use runready::plan::secrets::Lookup;
-use runready::plan::{CheckId, InspectionPlan, Limits};
+use runready::plan::{CheckId, InspectionPlan, Limits, Occasion};
 use runready::probe::{Connector, Resolver, Targets, Vantage};
 use runready::source::{Backend, Declared, Notice, SourceEvent, StatusUpdate, WriteError};
 use tokio::sync::mpsc;
@@ -39,8 +39,8 @@ impl Drop for Guard {
 }
 
 impl Inspects for Showing {
-    fn inspect<'a>(&'a self, plan: &'a InspectionPlan, failing: bool) -> BoxFuture<'a, Picture> {
-        self.asked.lock().expect("whole").push(failing);
+    fn inspect<'a>(&'a self, plan: &'a InspectionPlan, occasion: &'a Occasion) -> BoxFuture<'a, Picture> {
+        self.asked.lock().expect("whole").push(occasion.failing);
         let guard = self.hangs.then(|| Guard(self.abandoned.clone()));
         let name = format!("projects/{}/managedZones", plan.service.project);
         Box::pin(async move {

@@ -21,7 +21,7 @@ const NETWORK: &str = "projects/netra-staging/global/networks/staging-vpc";
 fn drift(inspection: Inspection, object: &str, field: &str, was: Option<&str>, is: Option<&str>) -> Drift {
     let since = "2026-11-25T12:41:00Z".parse().expect("a time");
     let (was, is) = (was.map(str::to_owned), is.map(str::to_owned));
-    Drift { inspection, object: object.to_owned(), field: field.to_owned(), was, is, since, by: None }
+    Drift { inspection, object: object.to_owned(), field: field.to_owned(), was, is, since, changed: None, by: None }
 }
 
 fn known(inspection: Inspection, name: &str, fields: &[(&str, &str)]) -> BaselineObject {

@@ -94,21 +94,25 @@ pub struct DriftStatus {
     /// When it was first seen to differ.
     #[schemars(schema_with = "time")]
     pub since: Time,
-    /// Who changed it, where Google Cloud tells.
+    /// When it was changed, where Google Cloud tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "time")]
+    pub changed: Option<Time>,
+    /// Who changed it, where the object or Cloud Audit Logs tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
 
 impl From<&Drift> for DriftStatus {
     fn from(drift: &Drift) -> Self {
-        let Drift { inspection, object, field, was, is, since, by } = drift.clone();
-        DriftStatus { inspection, object, field, was, is, since: Time(since), by }
+        let Drift { inspection, object, field, was, is, since, changed, by } = drift.clone();
+        DriftStatus { inspection, object, field, was, is, since: Time(since), changed: changed.map(Time), by }
     }
 }
 
 impl From<&DriftStatus> for Drift {
     fn from(status: &DriftStatus) -> Self {
-        let DriftStatus { inspection, object, field, was, is, since, by } = status.clone();
-        Drift { inspection, object, field, was, is, since: since.0, by }
+        let DriftStatus { inspection, object, field, was, is, since, changed, by } = status.clone();
+        Drift { inspection, object, field, was, is, since: since.0, changed: changed.map(|time| time.0), by }
     }
 }

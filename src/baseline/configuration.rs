@@ -54,6 +54,8 @@ pub fn configuration(picture: &Picture) -> [(Inspection, Known); 6] {
         logs: _,
         metrics: _,
         access,
+        // Tells of changes, not of what is.
+        audit_log: _,
     } = picture;
     [
         (Inspection::Service, known(service, of_service)),

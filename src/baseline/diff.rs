@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::author::attribute;
 use super::configuration::{Configured, Known, configuration};
 use super::object::alike;
 use super::snapshot::{self, kept};
-use crate::api::baseline::{Baseline, BaselineObject, MAX_NAME};
-use crate::cloud::instance::Operation;
+use crate::api::baseline::{Baseline, BaselineObject};
 use crate::cloud::{Drift, Inspection, Picture};
 
 /// Which fields of an object are compared.
@@ -41,11 +41,8 @@ pub fn diff(
             Known::Untold => found.extend(before.iter().filter(|drift| drift.inspection == inspection).cloned()),
         }
     }
-    for drift in &mut found {
-        if !was_known(drift, before) {
-            drift.by = author(drift, picture, baseline.taken.0).map(|by| by.chars().take(MAX_NAME).collect());
-        }
-    }
+    found.iter_mut().for_each(|drift| know(drift, before));
+    attribute(&mut found, picture, baseline.taken.0);
     found
 }
 
@@ -105,11 +102,11 @@ fn drift(
     since: Timestamp,
 ) -> Drift {
     let (was, is) = (was.map(str::to_owned), is.map(str::to_owned));
-    Drift { inspection, object: object.to_owned(), field: field.to_owned(), was, is, since, by: None }
+    Drift { inspection, object: object.to_owned(), field: field.to_owned(), was, is, since, changed: None, by: None }
 }
 
 /// What still differs in the same way has done so since it was first seen, and whoever did it then did.
-fn was_known(drift: &mut Drift, before: &[Drift]) -> bool {
+fn know(drift: &mut Drift, before: &[Drift]) {
     let same = |known: &&Drift| {
         known.inspection == drift.inspection
             && known.object == drift.object
@@ -117,37 +114,8 @@ fn was_known(drift: &mut Drift, before: &[Drift]) -> bool {
             && known.was == drift.was
             && known.is == drift.is
     };
-    let Some(known) = before.iter().find(same) else { return false };
-    (drift.since, drift.by) = (known.since, known.by.clone());
-    true
-}
-
-/// Who made the change, where the object itself tells and did so after the baseline was taken.
-fn author(drift: &Drift, picture: &Picture, taken: Timestamp) -> Option<String> {
-    match drift.inspection {
-        Inspection::Service => {
-            let service = picture.service.object()?;
-            let later = service.update_time.is_some_and(|time| time > taken);
-            Some(service.last_modifier.clone()).filter(|by| later && !by.is_empty())
-        }
-        Inspection::Instance => {
-            let update = |operation: &&Operation| {
-                let begun = operation.start_time.or(operation.end_time);
-                operation.operation_type == "UPDATE" && operation.error.is_none() && begun.is_some_and(|at| at > taken)
-            };
-            let operations = &picture.instance.object()?.operations;
-            let latest = operations.iter().filter(update).max_by_key(|operation| operation.start_time)?;
-            Some(latest.user.clone()).filter(|by| !by.is_empty())
-        }
-        Inspection::Revisions
-        | Inspection::Connector
-        | Inspection::Network
-        | Inspection::DnsZones
-        | Inspection::ConnectivityTest
-        | Inspection::ServiceHealth
-        | Inspection::Logs
-        | Inspection::Metrics
-        | Inspection::Access => None,
+    if let Some(known) = before.iter().find(same) {
+        (drift.since, drift.changed, drift.by) = (known.since, known.changed, known.by.clone());
     }
 }
 

@@ -6,6 +6,7 @@
 //!                  `-> snapshot, once the check is steadily Ready (learn)
 //! ```
 
+mod author;
 pub mod configuration;
 pub mod diff;
 pub mod learn;
@@ -16,6 +17,7 @@ pub mod snapshot;
 
 use crate::cloud::Drift;
 
+pub use author::{PATIENCE, sought};
 pub use diff::diff;
 pub use learn::{Kept, judge};
 pub use rank::{explaining, rank};
@@ -24,13 +26,13 @@ pub use snapshot::snapshot;
 
 /// One drift as a sentence: vpcAccess.connector was X, is Y since T (by Z).
 pub fn sentence(drift: &Drift) -> String {
-    let Drift { inspection, object, field, was, is, since, by } = drift;
+    let Drift { inspection, object, field, was, is, since: _, changed: _, by } = drift;
     let what = match field.as_str() {
         "" => format!("the {} of the path", noun(*inspection)),
         field => format!("{field} of {}", short(object)),
     };
     let by = by.as_ref().map(|by| format!(" (by {by})")).unwrap_or_default();
-    format!("{what} was {}, is {} since {since:.0}{by}", value(was.as_deref()), value(is.as_deref()))
+    format!("{what} was {}, is {} since {:.0}{by}", value(was.as_deref()), value(is.as_deref()), drift.at())
 }
 
 /// A text without what changes how the rest is shown: control characters, directions of writing.
@@ -63,5 +65,6 @@ const fn noun(inspection: crate::cloud::Inspection) -> &'static str {
         Inspection::Logs => "log",
         Inspection::Metrics => "metrics",
         Inspection::Access => "IAM policy",
+        Inspection::AuditLog => "audit log",
     }
 }

@@ -23,7 +23,17 @@ pub struct Drift {
     pub is: Option<String>,
     /// When it was first seen to differ.
     pub since: Timestamp,
+    /// When it was changed, where the object or an audit log tells.
+    #[serde(default)]
+    pub changed: Option<Timestamp>,
     /// Who changed it, where the object or an audit log tells.
     #[serde(default)]
     pub by: Option<String>,
+}
+
+impl Drift {
+    /// Since when it differs, as well as that is known.
+    pub fn at(&self) -> Timestamp {
+        self.changed.unwrap_or(self.since)
+    }
 }

@@ -4,6 +4,7 @@
 //! that was read for one check at one time. What was not read is never taken for healthy: a [`Reading`] says why.
 
 pub mod access;
+pub mod change;
 pub mod connector;
 pub mod drift;
 pub mod health;
@@ -20,6 +21,7 @@ pub mod zones;
 use serde::{Deserialize, Serialize};
 
 pub use access::Access;
+pub use change::{Change, Subject};
 pub use connector::Connector;
 pub use drift::Drift;
 pub use health::HealthEvent;
@@ -57,11 +59,13 @@ pub enum Inspection {
     Metrics,
     /// Whether the service's account may connect to the instance.
     Access,
+    /// Who changed what differs from the baseline, by Cloud Audit Logs. Read only while something does.
+    AuditLog,
 }
 
 impl Inspection {
     /// Every inspection, in the order of the path.
-    pub const ALL: [Inspection; 11] = [
+    pub const ALL: [Inspection; 12] = [
         Inspection::Service,
         Inspection::Revisions,
         Inspection::Connector,
@@ -73,6 +77,7 @@ impl Inspection {
         Inspection::Logs,
         Inspection::Metrics,
         Inspection::Access,
+        Inspection::AuditLog,
     ];
 
     /// The name used in spec, status and metrics.
@@ -89,6 +94,7 @@ impl Inspection {
             Inspection::Logs => "Logs",
             Inspection::Metrics => "Metrics",
             Inspection::Access => "Access",
+            Inspection::AuditLog => "AuditLog",
         }
     }
 
@@ -102,7 +108,7 @@ impl Inspection {
             Inspection::DnsZones => "roles/dns.reader",
             Inspection::ConnectivityTest => "roles/networkmanagement.admin",
             Inspection::ServiceHealth => "roles/servicehealth.viewer",
-            Inspection::Logs => "roles/logging.viewer",
+            Inspection::Logs | Inspection::AuditLog => "roles/logging.viewer",
             Inspection::Metrics => "roles/monitoring.viewer",
             Inspection::Access => "roles/iam.securityReviewer",
         }
@@ -118,7 +124,7 @@ impl Inspection {
             Inspection::DnsZones => "dns.googleapis.com",
             Inspection::ConnectivityTest => "networkmanagement.googleapis.com",
             Inspection::ServiceHealth => "servicehealth.googleapis.com",
-            Inspection::Logs => "logging.googleapis.com",
+            Inspection::Logs | Inspection::AuditLog => "logging.googleapis.com",
             Inspection::Metrics => "monitoring.googleapis.com",
             Inspection::Access => "cloudresourcemanager.googleapis.com",
         }
@@ -159,11 +165,14 @@ pub struct Picture {
     pub metrics: Reading<Metrics>,
     /// Whether the service's account may connect.
     pub access: Reading<Access>,
+    /// What audit logs tell of each object that was looked up.
+    pub audit_log: Vec<Reading<Vec<Change>>>,
 }
 
 impl Picture {
-    /// Each reading without its object: which inspection, of what, how it went. Revisions are two.
-    pub fn readings(&self) -> [(Inspection, Reading<()>); 12] {
+    /// Each reading without its object: which inspection, of what, how it went. Revisions are two; of the audit logs' the first that
+    /// failed stands for all.
+    pub fn readings(&self) -> [(Inspection, Reading<()>); 13] {
         [
             (Inspection::Service, self.service.bare()),
             (Inspection::Revisions, self.ready_revision.bare()),
@@ -177,6 +186,12 @@ impl Picture {
             (Inspection::Logs, self.logs.bare()),
             (Inspection::Metrics, self.metrics.bare()),
             (Inspection::Access, self.access.bare()),
+            (Inspection::AuditLog, self.audit_log()),
         ]
+    }
+
+    fn audit_log(&self) -> Reading<()> {
+        let failed = self.audit_log.iter().find(|reading| reading.unread().is_some());
+        failed.or(self.audit_log.first()).map(Reading::bare).unwrap_or_default()
     }
 }

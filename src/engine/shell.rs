@@ -18,7 +18,7 @@ use crate::api::ConnectivityCheckStatus;
 use crate::cloud::Picture;
 use crate::evidence::Evidence;
 use crate::metrics::{CheckSeries, ready_of};
-use crate::plan::{CheckId, CheckPlan, InspectionPlan};
+use crate::plan::{CheckId, CheckPlan, InspectionPlan, Occasion};
 use crate::probe::{Vantage, observe, observe_check};
 use crate::source::Notice;
 
@@ -259,7 +259,7 @@ impl Shell {
                 Effect::Cancel => self.cancel(index),
                 Effect::Load { run, probe } => self.load(index, run, probe),
                 Effect::CancelLoad => self.cancel_load(index),
-                Effect::Inspect { run, plan, failing } => self.inspect(index, run, plan, failing),
+                Effect::Inspect { run, plan, occasion } => self.inspect(index, run, plan, occasion),
                 Effect::CancelInspection => self.cancel_inspection(index),
                 Effect::Overrun => self.parts.metrics.overrun(),
                 Effect::WriteStatus(update) => self.parts.outbox.status(update),
@@ -355,7 +355,7 @@ impl Shell {
     }
 
     /// Reads what Google Cloud says, on a task of its own. Few objects are named by many checks: the inspector shares them.
-    fn inspect(&mut self, slot: u32, run: u64, plan: Arc<InspectionPlan>, failing: bool) {
+    fn inspect(&mut self, slot: u32, run: u64, plan: Arc<InspectionPlan>, occasion: Occasion) {
         let Some(inspector) = self.parts.inspector.clone().filter(|_| self.parts.term.holds()) else {
             let now = self.now();
             return self.step(slot, Event::NotInspected { run }, now);
@@ -363,7 +363,7 @@ impl Shell {
         self.serial += 1;
         let (serial, done) = (self.serial, self.inspect.clone());
         let task = tokio::spawn(async move {
-            let reading = timeout(INSPECTION_LIMIT, inspector.inspect(&plan, failing)).await;
+            let reading = timeout(INSPECTION_LIMIT, inspector.inspect(&plan, &occasion)).await;
             let _ = done.send(Inspected { slot, serial, run, picture: reading.ok().map(Arc::new) });
         });
         if let Some(entry) = self.slot(slot) {

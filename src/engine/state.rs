@@ -20,7 +20,7 @@ use super::track::{Thresholds, Track};
 use crate::api::{ConnectivityCheckStatus, ProbeState};
 use crate::cloud::Picture;
 use crate::evidence::{Evidence, Outcome};
-use crate::plan::{Cadence, CheckPlan, InspectionPlan, ProbePlan};
+use crate::plan::{Cadence, CheckPlan, InspectionPlan, Occasion, ProbePlan};
 use crate::source::{Notice, StatusUpdate};
 use crate::status::{Memory, View, assess, meaning, notice, render};
 
@@ -146,8 +146,8 @@ pub enum Effect {
         run: u64,
         /// What to read.
         plan: Arc<InspectionPlan>,
-        /// Whether a probe fails, so that readings of before are read anew.
-        failing: bool,
+        /// What decides how it is read.
+        occasion: Occasion,
     },
     /// Abandon the inspection under way.
     CancelInspection,
@@ -250,7 +250,7 @@ impl CheckState {
             Event::Loaded { run, evidence } => self.take_in_load(run, *evidence, now, settings, effects),
             Event::NotLoaded { run } => _ = self.loads.ended(run),
             Event::Inspected { run, picture } => self.take_in_picture(run, picture, now, settings, effects),
-            Event::NotInspected { run } => self.end_inspection(run, now, effects),
+            Event::NotInspected { run } => self.end_inspection(run, now, settings, effects),
             Event::LoadsAsked => {
                 self.loads.ask(now);
                 self.start_load(now, effects);
@@ -385,7 +385,7 @@ impl CheckState {
         let thresholds = Thresholds { failure: self.plan.failure_threshold, success: self.plan.success_threshold };
         let mut changed = self.observed_generation != Some(self.plan.generation) || self.written.is_none();
         let failing = self.fails();
-        let mut newly = false;
+        let mut turned = false;
         for mut observation in budget::judged(&self.plan, evidence) {
             // It may have become impossible while the run was in flight.
             let blocked = self.plan.probes.get(observation.probe).and_then(|probe| probe.action.as_ref().err());
@@ -393,14 +393,14 @@ impl CheckState {
                 observation.outcome = Outcome::Unknown(why.clone());
             }
             if let Some(track) = self.tracks.get_mut(observation.probe) {
-                newly |= cloud::begins_to_fail(track, observation.outcome.state());
+                turned |= cloud::turns(track, observation.outcome.state());
                 changed |= track.observe(observation, thresholds, now.wall);
             }
         }
         if failing && !self.fails() {
             self.loads.recovered(&self.plan, now);
         }
-        if newly {
+        if turned {
             self.cloud.ask(now);
         }
         self.start_load(now, effects);

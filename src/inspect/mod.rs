@@ -5,9 +5,11 @@
 //! once per second on average. What could not be read is told with the role or the command that mends it.
 
 mod access;
+mod audit;
 mod connector;
 mod convert;
 mod discover;
+mod entries;
 mod env;
 mod firewall;
 mod google;
@@ -32,10 +34,10 @@ use self::google::Google;
 use self::round::Round;
 use self::shelf::Shelf;
 use crate::cloud::{
-    ConnectivityTest, Connector, HealthEvent, Inspection, Instance, LogSignature, Metrics, Network, Picture, Revision,
-    Service, Zone,
+    Change, ConnectivityTest, Connector, HealthEvent, Inspection, Instance, LogSignature, Metrics, Network, Picture,
+    Revision, Service, Zone,
 };
-use crate::plan::InspectionPlan;
+use crate::plan::{InspectionPlan, Occasion};
 use crate::probe::cloudsql::Access;
 
 /// Reads objects, each at most once in its period however many checks name it. Cheap to clone.
@@ -62,6 +64,7 @@ struct Shared {
     connector_figures: Shelf<Metrics>,
     instance_figures: Shelf<Metrics>,
     policies: Shelf<access::Policy>,
+    changes: Shelf<Vec<Change>>,
 }
 
 impl Inspector {
@@ -70,9 +73,9 @@ impl Inspector {
         Inspector(Arc::new(Shared { google: Google::new(access), ..Shared::default() }))
     }
 
-    /// Reads everything that the plan names. `failing`: a probe fails, so that readings of before are read anew.
-    pub async fn inspect(&self, plan: &InspectionPlan, failing: bool) -> Picture {
-        Box::pin(Round::new(&self.0, plan, failing).picture()).await
+    /// Reads everything that the plan names, and what the occasion asks for besides.
+    pub async fn inspect(&self, plan: &InspectionPlan, occasion: &Occasion) -> Picture {
+        Box::pin(Round::new(&self.0, plan, occasion).picture()).await
     }
 
     /// Calls of Google's APIs so far, by what they were for.

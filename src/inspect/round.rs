@@ -3,30 +3,32 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::future::join;
+use futures::future::{join, join_all};
 
 use super::discover::{self, Place, Sought};
 use super::metrics::{self, Engine};
 use super::question::Question;
 use super::shelf::{Shelf, Terms};
 use super::test::{Goal, Way};
-use super::{Shared, access, connector, convert, health, instance, logs, network, service, test, zones};
+use super::{Shared, access, audit, connector, convert, health, instance, logs, network, service, test, zones};
 use crate::cloud::access::Access;
 use crate::cloud::reading::Found;
 use crate::cloud::service::Template;
 use crate::cloud::{
-    Absent, ConnectivityTest, Connector, HealthEvent, Inspection, Instance, LogSignature, Metrics, Network, Picture,
-    Reading, Revision, Service, Unread, Zone,
+    Absent, Change, ConnectivityTest, Connector, HealthEvent, Inspection, Instance, LogSignature, Metrics, Network,
+    Picture, Reading, Revision, Service, Unread, Zone,
 };
-use crate::plan::InspectionPlan;
+use crate::plan::{InspectionPlan, Occasion};
 
+/// How old a reading may be when a probe has just turned: older than that, it is of before. Checks that turn together share it.
+const TURNED_AGE: Duration = Duration::from_secs(3);
 /// How old a reading may be while a probe fails.
 const FAILING_AGE: Duration = Duration::from_secs(10);
 /// Longest that a round waits for readings; past it, older ones serve.
 const LIMIT: Duration = Duration::from_secs(18);
 /// Longest that it waits for a connectivity test.
 const TEST_LIMIT: Duration = Duration::from_secs(55);
-/// Health events and policies change by the minute, as do figures: they are not read more often.
+/// Health events, policies and audit logs change by the minute, as do figures: they are not read more often.
 const SLOW: Duration = Duration::from_secs(60);
 /// How old figures may be while all is well. They take most of the calls, and arrive minutes late in any case.
 const FIGURES_AGE: Duration = Duration::from_secs(5 * 60);
@@ -37,7 +39,7 @@ const TEST_AGE: Duration = Duration::from_secs(10 * 60);
 pub struct Round<'a> {
     shared: &'a Arc<Shared>,
     plan: &'a InspectionPlan,
-    failing: bool,
+    occasion: &'a Occasion,
     begun: Instant,
 }
 
@@ -63,15 +65,16 @@ impl<'a> Object<'a> {
 
 impl<'a> Round<'a> {
     /// A round that begins now.
-    pub fn new(shared: &'a Arc<Shared>, plan: &'a InspectionPlan, failing: bool) -> Self {
-        Round { shared, plan, failing, begun: Instant::now() }
+    pub fn new(shared: &'a Arc<Shared>, plan: &'a InspectionPlan, occasion: &'a Occasion) -> Self {
+        Round { shared, plan, occasion, begun: Instant::now() }
     }
 
     /// Reads everything.
     pub async fn picture(&self) -> Picture {
         let name = discover::service(self.plan);
-        let ((service_health, logs), path) = join(join(self.health(), self.logs(&name)), self.path(&name)).await;
-        Picture { service_health, logs, ..path }
+        let logs = join(self.logs(&name), self.audit_log());
+        let ((service_health, (logs, audit_log)), path) = join(join(self.health(), logs), self.path(&name)).await;
+        Picture { service_health, logs, audit_log, ..path }
     }
 
     /// Reads what stands on the path, hop by hop: each tells what the next one is.
@@ -277,6 +280,21 @@ impl<'a> Round<'a> {
         self.read(&self.shared.logs, object, fetch).await
     }
 
+    /// One reading for each object of which it is asked who changed it.
+    async fn audit_log(&self) -> Vec<Reading<Vec<Change>>> {
+        if self.plan.skip.contains(&Inspection::AuditLog) {
+            return vec![Reading::Absent(Absent::SwitchedOff)];
+        }
+        let changes = self.occasion.changed.iter().map(|subject| async move {
+            let object = Object::new(Inspection::AuditLog, &subject.object, "the changes of").at_least(SLOW);
+            // Two inspections may go by one name: a network, and its private zones.
+            let (key, of) = (format!("{} {}", subject.inspection, subject.object).into(), subject.inspection);
+            let fetch = |shared: Arc<Shared>, question| async move { audit::read(&shared.google, &question, of).await };
+            self.read_as(&self.shared.changes, &key, object, fetch).await
+        });
+        join_all(changes).await
+    }
+
     async fn metrics(
         &self,
         (connector, connector_name): (&Reading<Connector>, Option<&Arc<str>>),
@@ -314,7 +332,7 @@ impl<'a> Round<'a> {
     }
 
     const fn figures_age(&self) -> Duration {
-        if self.failing { SLOW } else { FIGURES_AGE }
+        if self.occasion.failing { SLOW } else { FIGURES_AGE }
     }
 
     async fn connectivity_test(
@@ -327,7 +345,7 @@ impl<'a> Round<'a> {
         if !self.plan.connectivity_test {
             return none(Absent::SwitchedOff);
         }
-        if !self.failing {
+        if !self.occasion.failing {
             return none(Absent::NotYet);
         }
         let (Some(revision), Some((to, port))) = (revision, self.goal(instance, connection_name)) else {
@@ -390,7 +408,11 @@ impl<'a> Round<'a> {
         if self.plan.skip.contains(&object.inspection) {
             return Reading::Absent(Absent::SwitchedOff);
         }
-        let age = if self.failing { self.plan.interval.min(FAILING_AGE) } else { self.plan.interval };
+        let age = match self.occasion {
+            Occasion { turned: true, .. } => self.plan.interval.min(TURNED_AGE),
+            Occasion { failing: true, .. } => self.plan.interval.min(FAILING_AGE),
+            Occasion { failing: false, turned: false, .. } => self.plan.interval,
+        };
         let limit = if object.inspection == Inspection::ConnectivityTest { TEST_LIMIT } else { LIMIT };
         let terms = Terms {
             age: age.max(object.at_least),

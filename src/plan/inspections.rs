@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::spec::ServiceRef;
-use crate::cloud::Inspection;
+use crate::cloud::{Inspection, Subject};
 
 /// How old a reading may become unless the spec says otherwise.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
@@ -30,4 +30,15 @@ pub struct InspectionPlan {
     pub targets: Box<[(Arc<str>, u16)]>,
     /// Whether a connectivity test may be made.
     pub connectivity_test: bool,
+}
+
+/// What is known when a plan's inspections are carried out, and decides what is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Occasion {
+    /// A probe fails: what is read changes sooner than otherwise.
+    pub failing: bool,
+    /// A probe has begun to fail, or to work again: what was read before does not tell why.
+    pub turned: bool,
+    /// What differs from the baseline, of which audit logs may tell who changed it.
+    pub changed: Box<[Subject]>,
 }

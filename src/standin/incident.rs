@@ -4,7 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::state::State;
-use super::world::{CONNECTOR, FAILED_REVISION, PROJECT, READY_REVISION, REGION, SERVICE, ago, revision, succeeded};
+use super::world::{
+    CONNECTOR, CULPRIT, FAILED_REVISION, PROJECT, READY_REVISION, REGION, SERVICE, ago, revision, succeeded,
+};
 
 /// How many entries say that the database could not be reached.
 pub const FAILURES: i64 = 649;
@@ -41,6 +43,7 @@ pub fn begin(state: &mut State, now: Timestamp) {
         "reachabilityDetails": {"result": "UNREACHABLE", "verifyTime": now.to_string(), "traces": [{"steps": [dropped]}]},
     });
     state.entries.extend(failures(now));
+    state.entries.extend(made_anew(now));
     state.series = series(now, 0.0);
 }
 
@@ -97,6 +100,43 @@ fn failures(now: Timestamp) -> Vec<Value> {
         }
     }
     found
+}
+
+/// What the audit log tells of the connector: deleted and created by an account, and an attempt to change it that was refused.
+fn made_anew(now: Timestamp) -> Vec<Value> {
+    let before = |minutes: i64| ago(now, LASTS + SignedDuration::from_mins(minutes));
+    let part = |first: bool| json!({"first": first, "last": !first});
+    let entry =
+        |at: String, method: &str, principal: &str, operation: Value| audited(&at, method, principal, operation);
+    let mut refused = entry(before(1), "UpdateConnector", "intern@netra.example", json!({"first": true, "last": true}));
+    refused["severity"] = json!("ERROR");
+    refused["protoPayload"]["status"] =
+        json!({"code": 7, "message": "Permission 'vpcaccess.connectors.update' denied"});
+    vec![
+        entry(before(9), "DeleteConnector", CULPRIT, part(true)),
+        entry(before(7), "DeleteConnector", CULPRIT, part(false)),
+        entry(before(6), "CreateConnector", CULPRIT, part(true)),
+        entry(before(3), "CreateConnector", CULPRIT, part(false)),
+        refused,
+    ]
+}
+
+/// An Admin Activity entry about the connector.
+fn audited(at: &str, method: &str, principal: &str, mut operation: Value) -> Value {
+    let method = format!("google.cloud.vpcaccess.v1.VpcAccessService.{method}");
+    operation["id"] = json!(format!("projects/{PROJECT}/locations/{REGION}/operations/{method}"));
+    operation["producer"] = json!("vpcaccess.googleapis.com");
+    json!({
+        "insertId": format!("{at}-{}", operation["first"]), "timestamp": at, "receiveTimestamp": at, "severity": "NOTICE",
+        "logName": format!("projects/{PROJECT}/logs/cloudaudit.googleapis.com%2Factivity"), "operation": operation,
+        "resource": {"type": "audited_resource", "labels": {
+            "project_id": PROJECT, "service": "vpcaccess.googleapis.com", "method": method,
+        }},
+        "protoPayload": {
+            "@type": "type.googleapis.com/google.cloud.audit.AuditLog", "serviceName": "vpcaccess.googleapis.com",
+            "methodName": method, "resourceName": CONNECTOR, "authenticationInfo": {"principalEmail": principal},
+        },
+    })
 }
 
 /// Half an hour of figures, a point each minute, the latest first. `load` is the connector's and the instance's CPU.

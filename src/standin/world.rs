@@ -49,6 +49,8 @@ pub const POLICY: &str = "projects/netra-staging/iamPolicy";
 pub const EVENT: &str = "projects/netra-staging/locations/global/events/old-event";
 /// The service's account.
 pub const ACCOUNT: &str = "backend@netra-staging.iam.gserviceaccount.com";
+/// Who has made the connector anew in the incident, by the audit log.
+pub const CULPRIT: &str = "terraform@netra-staging.iam.gserviceaccount.com";
 /// The value of a variable of the service's environment that nobody may keep, print or log.
 pub const SECRET: &str = "hunter2-in-a-plain-variable";
 

@@ -104,9 +104,14 @@ fn before_the_first(view: &View<'_>, earlier: &[InspectionStatus]) -> (Condition
     }
 }
 
+/// The readings that tell of the state of the path. Audit logs tell who changed it.
+fn of_state(picture: &Picture) -> Vec<(Inspection, Reading<()>)> {
+    picture.readings().into_iter().filter(|(inspection, _)| *inspection != Inspection::AuditLog).collect()
+}
+
 /// Why something could not be read, and how the first of it is mended.
 fn unread(picture: &Picture) -> Option<(Why, String)> {
-    let readings = picture.readings();
+    let readings = of_state(picture);
     let unread: Vec<(Inspection, &Unread)> = readings
         .iter()
         .filter_map(|(inspection, reading)| reading.unread().map(|unread| (*inspection, unread)))
@@ -125,7 +130,7 @@ fn unread(picture: &Picture) -> Option<(Why, String)> {
 }
 
 fn well(picture: &Picture) -> String {
-    let readings = picture.readings();
+    let readings = of_state(picture);
     let mut read: Vec<&str> = readings
         .iter()
         .filter(|(_, reading)| matches!(reading, Reading::Read(_)))

@@ -4,8 +4,9 @@
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{View, configuration, inspections};
-use crate::api::status::InspectionStatus;
+use crate::api::status::{InspectionState, InspectionStatus};
 use crate::api::{Baseline, Cause, Confidence, ConnectivityCheckStatus, DriftStatus, Layer, Stage};
+use crate::cloud::Inspection;
 
 /// The meaning of a status that was written earlier.
 pub fn of_status(status: &ConnectivityCheckStatus) -> u64 {
@@ -79,16 +80,20 @@ impl Hash {
         self.0.update(&baseline.map_or(0, |baseline| baseline.objects.len()).to_le_bytes());
     }
 
-    /// What differs. Since when, and by whom, follows from that.
+    /// What differs, and by whom: that may be told later. When it was first seen follows from that.
     fn drift(&mut self, drift: &DriftStatus) {
-        let DriftStatus { inspection, object, field, was, is, since: _, by: _ } = drift;
-        for text in [inspection.as_str(), object, field, was.as_deref().unwrap_or("-"), is.as_deref().unwrap_or("-")] {
-            self.piece(text);
-        }
+        let DriftStatus { inspection, object, field, was, is, since: _, changed, by } = drift;
+        let [was, is, by] = [was, is, by].map(|text| text.as_deref().unwrap_or("-"));
+        [inspection.as_str(), object, field, was, is, by].into_iter().for_each(|text| self.piece(text));
+        self.0.update(&changed.as_ref().map_or(0, |time| time.0.as_second()).to_le_bytes());
     }
 
-    /// What an inspection came to. When that was, and what was said, counts for nothing.
+    /// What an inspection came to. When that was, and what was said, counts for nothing; nor does it that audit logs were read, or
+    /// need not be: what they told stands in the drift.
     fn inspection(&mut self, inspection: &InspectionStatus) {
+        if inspection.inspection == Inspection::AuditLog && inspection.state != InspectionState::Unread {
+            return;
+        }
         let InspectionStatus { inspection, object, state, reason, message: _, remedy: _, last_read_time: _ } =
             inspection;
         let reason = reason.as_deref().unwrap_or_default();

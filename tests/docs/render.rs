@@ -220,7 +220,8 @@ fn scrape() -> String {
     let mut metrics = Metrics::new();
     metrics.show_calls(|| Inspection::ALL.map(|inspection| (inspection, 1)));
     let steps = "{name: home, http: {url: 'https://backend.example/'}}";
-    let journey = metrics.add(&plan("journey", &format!("{{probes: [{{name: path, journey: {{steps: [{steps}]}}}}]}}")));
+    let journey =
+        metrics.add(&plan("journey", &format!("{{probes: [{{name: path, journey: {{steps: [{steps}]}}}}]}}")));
     metrics.probe_available(&journey, 0, Some(1.0));
     let series = metrics.add(&plan("backend", "{probes: [{name: database, tcp: {host: 10.0.0.1, port: 5432}}]}"));
     let passed = StageRecord {

@@ -8,7 +8,7 @@ use runready::api::condition::Condition;
 use runready::api::status::InspectionState;
 use runready::api::{Cause, ConnectivityCheckStatus};
 use runready::cloud::reading::Found;
-use runready::cloud::{Absent, Connector, Picture, Reading, Unread, Why};
+use runready::cloud::{Absent, Connector, Inspection, Picture, Reading, Unread, Why};
 use runready::engine::{Event, Settings};
 use runready::evidence::Outcome;
 use runready::plan::CheckPlan;
@@ -97,7 +97,22 @@ fn a_probe_that_begins_to_fail_has_the_cloud_read_before_its_threshold_is_reache
     while world.inspections.len() == 2 {
         world.round(&[failed(Cause::ConnectTimeout)]);
     }
-    assert_eq!(world.inspections[2], (3, true), "while it fails, readings of before are of no use");
+    assert_eq!(world.inspections[2], (3, true), "while it fails, it is read more often");
+    assert_eq!(world.turned, [2], "what was read before it failed does not tell why");
+}
+
+#[test]
+fn a_probe_that_works_again_has_the_cloud_read_before_the_check_is_ready_again() {
+    let mut world = world_of(plan(1, &SPEC.replacen("{interval: 10s", "{interval: 10s, successThreshold: 2", 1)), None);
+    show_well(&mut world);
+    world.observe(&[failed(Cause::ConnectTimeout)]);
+    show_well(&mut world);
+    world.round(&[failed(Cause::ConnectTimeout)]);
+    world.round(&[failed(Cause::ConnectTimeout)]);
+    assert_eq!((world.ready().0, &*world.inspections), (FALSE, &[(1, false), (2, true)][..]));
+    world.round(&[Outcome::Passed]);
+    assert_eq!((world.ready().0, world.inspections.last()), (FALSE, Some(&(3, false))));
+    assert_eq!(world.turned, [2, 3], "what was read while it failed does not tell whether the hops are well");
 }
 
 #[test]
@@ -175,6 +190,34 @@ fn what_could_not_be_read_is_unknown_with_what_mends_it_and_ready_goes_by_the_pr
     assert!(world.told.last().is_some_and(|notice| notice.reason == "PermissionDenied"), "{:?}", world.told);
     world.round(&[Outcome::Passed]);
     assert_eq!(world.told.len(), count, "told once");
+}
+
+#[test]
+fn an_audit_log_that_can_not_be_read_is_told_and_no_fault_of_the_path() {
+    let mut world = world();
+    world.observe(&[Outcome::Passed]);
+    let denied = unread(&world, Why::PermissionDenied, "HTTP 403: logging.logEntries.list is missing");
+    let picture = Picture {
+        dns_zones: zones_at(&world),
+        audit_log: vec![
+            Reading::Read(Found { name: "a".into(), at: world.now.wall, object: Arc::default() }),
+            Reading::Unread(denied),
+        ],
+        ..Picture::default()
+    };
+    show(&mut world, picture);
+    let judged = infrastructure(&world).expect("it is inspected");
+    assert_eq!((judged.status, &*judged.reason), (TRUE, "Healthy"), "{}", judged.message);
+    let entry =
+        world.last().inspections.iter().find(|entry| entry.inspection == Inspection::AuditLog).expect("an entry");
+    assert_eq!((entry.state, entry.reason.as_deref()), (InspectionState::Unread, Some("PermissionDenied")));
+    assert!(entry.remedy.starts_with("gcloud auth"), "{}", entry.remedy);
+    let written = world.written.len();
+    while world.inspections.len() == 1 {
+        world.round(&[Outcome::Passed]);
+    }
+    show_well(&mut world);
+    assert_eq!(world.written.len(), written + 1, "that it is mended");
 }
 
 #[test]

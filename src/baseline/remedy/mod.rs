@@ -119,7 +119,8 @@ fn remedy(inspection: Inspection, group: Vec<&Drift>, baseline: &[BaselineObject
         | Inspection::ConnectivityTest
         | Inspection::ServiceHealth
         | Inspection::Logs
-        | Inspection::Metrics => {}
+        | Inspection::Metrics
+        | Inspection::AuditLog => {}
     }
     place::fragments(inspection, &loss, &mut remedy);
     let before = remedy.commands.len();

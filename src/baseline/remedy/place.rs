@@ -153,7 +153,8 @@ const fn kind(inspection: Inspection) -> Option<Kind> {
         | Inspection::ServiceHealth
         | Inspection::Logs
         | Inspection::Metrics
-        | Inspection::Access => None,
+        | Inspection::Access
+        | Inspection::AuditLog => None,
     }
 }
 

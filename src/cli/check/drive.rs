@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::api::ConnectivityCheckStatus;
 use crate::engine::{CheckState, Effect, Event, Now, Settings, Start};
 use crate::inspect::Inspector;
-use crate::plan::{CheckPlan, InspectionPlan};
+use crate::plan::{CheckPlan, InspectionPlan, Occasion};
 use crate::probe::{Vantage, observe, observe_check};
 
 /// Longest wait for what Google Cloud says: a person waits, and the probes have said their part.
@@ -113,7 +113,7 @@ impl Driver<'_> {
                 let evidence = Box::new(observe(probe, &current.probes[probe], self.vantage).await);
                 Some(Event::Loaded { run, evidence })
             }
-            Effect::Inspect { run, plan, failing } => Some(self.inspect(run, &plan, failing).await),
+            Effect::Inspect { run, plan, occasion } => Some(self.inspect(run, &plan, &occasion).await),
             // Nothing runs beside this, and there is nobody to write to: the status is asked for when it is decided.
             Effect::WakeAt(_)
             | Effect::Cancel
@@ -125,10 +125,10 @@ impl Driver<'_> {
         }
     }
 
-    async fn inspect(&self, run: u64, plan: &InspectionPlan, failing: bool) -> Event {
+    async fn inspect(&self, run: u64, plan: &InspectionPlan, occasion: &Occasion) -> Event {
         let Some(inspector) = self.inspector else { return Event::NotInspected { run } };
         let limit = if plan.connectivity_test { TEST_LIMIT } else { INSPECTION_LIMIT };
-        match timeout(limit, inspector.inspect(plan, failing)).await {
+        match timeout(limit, inspector.inspect(plan, occasion)).await {
             Ok(picture) => Event::Inspected { run, picture: Arc::new(picture) },
             Err(_) => Event::NotInspected { run },
         }

@@ -21,7 +21,7 @@ pub(in crate::diagnosis) fn told(drift: &Drift) -> String {
         field => format!("{field} {was} -> {is}"),
     };
     let kind = drift.inspection.as_str().to_lowercase();
-    format!("{kind} {} changed: {what} since {}{by}", short(&drift.object), clock(drift.since))
+    format!("{kind} {} changed: {what} since {}{by}", short(&drift.object), clock(drift.at()))
 }
 
 /// The value with which the path worked.
@@ -38,9 +38,12 @@ fn layer(drift: &Drift) -> Layer {
         Inspection::Network | Inspection::DnsZones | Inspection::ConnectivityTest => Layer::Network,
         Inspection::Instance => Layer::Database,
         Inspection::ServiceHealth => Layer::Region,
-        Inspection::Service | Inspection::Revisions | Inspection::Logs | Inspection::Metrics | Inspection::Access => {
-            Layer::Application
-        }
+        Inspection::Service
+        | Inspection::Revisions
+        | Inspection::Logs
+        | Inspection::Metrics
+        | Inspection::Access
+        | Inspection::AuditLog => Layer::Application,
     }
 }
 

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{CheckState, Effect, Now, Settings, Track};
 use crate::api::status::InspectionStatus;
 use crate::api::{Baseline, ConnectivityCheckStatus, ProbeState};
-use crate::baseline::Kept;
-use crate::cloud::{Drift, Picture};
-use crate::plan::InspectionPlan;
+use crate::baseline::{Kept, sought};
+use crate::cloud::{Drift, Inspection, Picture, Reading, Subject};
+use crate::plan::{InspectionPlan, Occasion};
 use crate::status::Seen;
 
-/// Least time between two inspections that probes ask for by beginning to fail: one that flaps does not use up a quota.
+/// Least time between two inspections that probes ask for by turning: one that flaps does not use up a quota.
 const LEAST_APART: Duration = Duration::from_secs(10);
 
 /// The inspections of a check.
@@ -21,15 +23,17 @@ pub struct Cloud {
     due: Option<Duration>,
     under_way: bool,
     run: u64,
-    /// A probe has begun to fail since the last inspection was started.
+    /// A probe has turned since the last inspection was started.
     asked: bool,
-    /// When the last one was started because a probe had begun to fail.
+    /// When the last one was started because a probe had turned.
     answered: Option<Duration>,
     picture: Option<Arc<Picture>>,
     /// What an earlier process had read, until there is a picture.
     earlier: Box<[InspectionStatus]>,
     /// The configuration that worked, and what differs from it.
     pub(super) kept: Kept,
+    /// When audit logs were last read of all that was asked for.
+    searched: Option<Timestamp>,
 }
 
 impl Cloud {
@@ -58,7 +62,7 @@ impl Cloud {
         std::mem::take(&mut self.under_way)
     }
 
-    /// A probe begins to fail: makes an inspection due, so that there is evidence by the time of the verdict.
+    /// A probe turns: makes an inspection due, so that there is evidence by the time of the verdict, or of its end.
     pub fn ask(&mut self, now: Now) {
         if self.plan.is_some() {
             let earliest = self.answered.map_or(now.mono, |at| now.mono.max(at + LEAST_APART));
@@ -82,7 +86,14 @@ impl Cloud {
         self.due = Some(now.mono + plan.interval);
         self.under_way = true;
         self.run += 1;
-        Some(Effect::Inspect { run: self.run, plan, failing: asked || fails })
+        let occasion = Occasion { failing: fails, turned: asked, changed: self.sought() };
+        Some(Effect::Inspect { run: self.run, plan, occasion })
+    }
+
+    /// What differs although nobody knows who did it: who, audit logs may tell.
+    fn sought(&self) -> Box<[Subject]> {
+        let skipped = self.plan.as_ref().is_none_or(|plan| plan.skip.contains(&Inspection::AuditLog));
+        if skipped { Box::default() } else { sought(&self.kept.drift, self.searched) }
     }
 
     /// Takes in that an inspection has ended. False if it is of no interest any longer.
@@ -129,20 +140,34 @@ impl CheckState {
         if !self.cloud.ended(run) {
             return;
         }
+        self.cloud.searched = searched(&picture).max(self.cloud.searched);
         self.cloud.picture = Some(picture);
         self.cloud.earlier = Box::default();
+        let before = self.cloud.sought();
         self.compare(now);
+        let new = self.cloud.sought().iter().any(|subject| !before.contains(subject));
+        if new {
+            self.cloud.due = Some(now.mono);
+        }
         self.start_inspection(now, effects);
         self.ask_to_be_woken(now, effects);
-        if self.tracks.iter().any(|track| track.evidence().is_some()) {
-            self.report(now, settings, effects);
+        // Who is told of a change is told by whom, if that is known in a moment. An outage does not wait.
+        if !(new && self.cloud.under_way) || self.fails() {
+            self.tell(now, settings, effects);
         }
     }
 
     /// Takes in that nothing could be read this time. What was read before stands, with its time.
-    pub(super) fn end_inspection(&mut self, run: u64, now: Now, effects: &mut Vec<Effect>) {
+    pub(super) fn end_inspection(&mut self, run: u64, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
         if self.cloud.ended(run) {
             self.ask_to_be_woken(now, effects);
+            self.tell(now, settings, effects);
+        }
+    }
+
+    fn tell(&mut self, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
+        if self.tracks.iter().any(|track| track.evidence().is_some()) {
+            self.report(now, settings, effects);
         }
     }
 
@@ -152,7 +177,17 @@ impl CheckState {
     }
 }
 
-/// Whether a probe works no longer, as far as the last observation tells: thresholds come later.
-pub(super) fn begins_to_fail(track: &Track, observed: ProbeState) -> bool {
-    observed == ProbeState::Failing && track.observed() != Some(ProbeState::Failing)
+/// When the audit logs that a picture holds were read, if all of them were.
+fn searched(picture: &Picture) -> Option<Timestamp> {
+    let read = |reading: &Reading<_>| reading.found().map(|found| found.at);
+    picture.audit_log.iter().map(read).min()?
+}
+
+/// Whether a probe works no longer, or again, as far as the last observation tells: thresholds come later.
+pub(super) fn turns(track: &Track, observed: ProbeState) -> bool {
+    match (track.observed(), observed) {
+        (Some(ProbeState::Failing), ProbeState::Healthy | ProbeState::Degraded) => true,
+        (before, ProbeState::Failing) => before != Some(ProbeState::Failing),
+        (_, ProbeState::Healthy | ProbeState::Degraded | ProbeState::Skipped | ProbeState::Unknown) => false,
+    }
 }
