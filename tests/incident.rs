@@ -24,11 +24,7 @@ fn manifest(postgres: &Postgres) -> String {
 /// Google's APIs with that state, but for the address of the instance and the way to it.
 fn state(make: fn(Timestamp) -> State) -> State {
     let mut state = make(Timestamp::now());
-    state.patch(world::INSTANCE, &json!({"ipAddresses": [{"type": "PRIVATE", "ipAddress": SERVER}]}));
-    let range = "10.77.2.0/24";
-    state.patch(world::PEERING_ROUTE, &json!({"destRange": range}));
-    let route = json!({"destRange": range, "type": "SUBNET_PEERING_ROUTE", "priority": 0, "imported": true, "nextHopRegion": "us-central1"});
-    state.patch(world::PEERING_ROUTES, &json!({"INCOMING": [route]}));
+    state.move_database(SERVER, "10.77.2.0/24");
     state
 }
 

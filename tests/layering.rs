@@ -78,6 +78,7 @@ const STEPS: &[Step] = &[
             "manifest",
             "probe",
             "inspect",
+            "standin",
             "import",
             "source",
             "metrics",

@@ -14,10 +14,31 @@ pub const FAILURES: i64 = 649;
 /// How long it has gone on.
 const LASTS: SignedDuration = SignedDuration::from_mins(65);
 
+impl State {
+    /// The connector has been made anew, on another network and with another range, and is broken.
+    pub fn break_connector(&mut self, now: Timestamp) {
+        self.patch(CONNECTOR, &json!({"state": "ERROR", "network": "default", "ipCidrRange": "10.9.0.0/28"}));
+        let dropped = json!({
+            "description": "Final state: packet could be dropped because the VPC connector is not running.", "state": "DROP",
+            "projectId": PROJECT, "causesDrop": true,
+            "drop": {"cause": "VPC_CONNECTOR_NOT_RUNNING", "resourceUri": CONNECTOR},
+        });
+        self.test_result = json!({
+            "reachabilityDetails": {"result": "UNREACHABLE", "verifyTime": now.to_string(), "traces": [{"steps": [dropped]}]},
+        });
+    }
+
+    /// The instance of the revision that serves writes a line to its standard error.
+    pub fn log(&mut self, now: Timestamp, line: &str) {
+        let id = format!("line-{}", self.entries.len());
+        self.entries.push(entry(&now.to_string(), &id, READY_REVISION, "stderr", "DEFAULT", line));
+    }
+}
+
 /// The connector is broken, the new revision does not start, the log fills.
 pub fn begin(state: &mut State, now: Timestamp) {
     let since = ago(now, LASTS);
-    state.patch(CONNECTOR, &json!({"state": "ERROR", "network": "default", "ipCidrRange": "10.9.0.0/28"}));
+    state.break_connector(now);
     state.set(FAILED_REVISION, failed_revision(state, &since));
     let message = "Revision 'backend-00042-kex' is not ready and cannot serve traffic. The user-provided container failed to \
                    start and listen on the port defined provided by the PORT=8080 environment variable within the allocated \
@@ -34,14 +55,6 @@ pub fn begin(state: &mut State, now: Timestamp) {
         "conditions": [succeeded("RoutesReady", &since), failed("ConfigurationsReady")],
     });
     state.patch(SERVICE, &service);
-    let dropped = json!({
-        "description": "Final state: packet could be dropped because the VPC connector is not running.", "state": "DROP",
-        "projectId": PROJECT, "causesDrop": true,
-        "drop": {"cause": "VPC_CONNECTOR_NOT_RUNNING", "resourceUri": CONNECTOR},
-    });
-    state.test_result = json!({
-        "reachabilityDetails": {"result": "UNREACHABLE", "verifyTime": now.to_string(), "traces": [{"steps": [dropped]}]},
-    });
     state.entries.extend(failures(now));
     state.entries.extend(made_anew(now));
     state.series = series(now, 0.0);

@@ -66,6 +66,7 @@ impl State {
         state.set(CONNECTOR, connector());
         database(&mut state, now);
         network(&mut state);
+        default_network(&mut state);
         state.set(ZONE, zone());
         state.set(POLICY, policy());
         state.set(EVENT, event(now));
@@ -79,6 +80,36 @@ impl State {
         let mut state = State::healthy(now);
         incident::begin(&mut state, now);
         state
+    }
+
+    /// The connector is as it is while everything works.
+    pub fn restore_connector(&mut self, now: Timestamp) {
+        self.set(CONNECTOR, connector());
+        self.test_result = reachable(now);
+    }
+
+    /// The instance has that address, and the network the way to it, such as 10.77.2.2 in 10.77.2.0/24; the service is told so.
+    pub fn move_database(&mut self, address: &str, range: &str) {
+        self.patch(INSTANCE, &json!({"ipAddresses": [{"type": "PRIVATE", "ipAddress": address}]}));
+        self.patch(PEERING_ROUTE, &json!({"destRange": range}));
+        let route = json!({
+            "destRange": range, "type": "SUBNET_PEERING_ROUTE", "priority": 0, "imported": true, "nextHopRegion": REGION,
+        });
+        self.patch(PEERING_ROUTES, &json!({"INCOMING": [route]}));
+        self.set_variable("DATABASE_HOST", address);
+    }
+
+    /// The variable of the service's environment, and of its revision's that serves, has that value.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        for (object, containers) in [(SERVICE, "/template/containers"), (READY_REVISION, "/containers")] {
+            let Some(mut changed) = self.object(object).cloned() else { continue };
+            let containers = changed.pointer_mut(containers).and_then(Value::as_array_mut).into_iter().flatten();
+            let variables = containers.filter_map(|container| container["env"].as_array_mut()).flatten();
+            for variable in variables.filter(|variable| variable["name"] == name) {
+                variable["value"] = json!(value);
+            }
+            self.set(object, changed);
+        }
     }
 }
 
@@ -265,6 +296,25 @@ fn network(state: &mut State) {
     });
     let policy = json!({"name": "netra-org-policy", "shortName": "netra-org", "type": "HIERARCHY", "rules": [allowed]});
     state.set(FIREWALL_POLICIES, json!({"firewallPolicys": [policy]}));
+}
+
+/// The network that a project is created with, in auto mode; nothing is peered with it.
+fn default_network(state: &mut State) {
+    let name = format!("projects/{PROJECT}/global/networks/default");
+    let (url, subnet) = (format!("{COMPUTE}/{name}"), format!("projects/{PROJECT}/regions/{REGION}/subnetworks/default"));
+    let network = json!({
+        "kind": "compute#network", "id": "4711471147114715", "name": "default", "selfLink": url, "mtu": 1460,
+        "autoCreateSubnetworks": true, "subnetworks": [format!("{COMPUTE}/{subnet}")],
+        "routingConfig": {"routingMode": "REGIONAL"}, "networkFirewallPolicyEnforcementOrder": "AFTER_CLASSIC_FIREWALL",
+    });
+    state.set(name, network);
+    let fields = json!({
+        "kind": "compute#subnetwork", "id": "4711471147114716", "name": "default", "network": url,
+        "region": format!("{COMPUTE}/projects/{PROJECT}/regions/{REGION}"), "ipCidrRange": "10.128.0.0/20",
+        "gatewayAddress": "10.128.0.1", "purpose": "PRIVATE", "stackType": "IPV4_ONLY", "privateIpGoogleAccess": false,
+        "selfLink": format!("{COMPUTE}/{subnet}"),
+    });
+    state.set(subnet, fields);
 }
 
 fn zone() -> Value {

@@ -94,7 +94,7 @@ async fn the_clients_of_the_network_read_what_the_state_says() {
     assert_eq!(routes.items.len(), 1);
     let subnets =
         client!(Subnetworks, standin).list().set_project(world::PROJECT).set_region(world::REGION).send().await;
-    assert_eq!(subnets.expect("the subnets").items.len(), 1);
+    assert_eq!(subnets.expect("the subnets").items.len(), 2, "of the network, and of the default one");
     let routes = client!(Routes, standin).list().set_project(world::PROJECT).send().await.expect("the routes");
     assert_eq!(routes.items.len(), 3);
     let rules = client!(Firewalls, standin).list().set_project(world::PROJECT).send().await.expect("the rules");

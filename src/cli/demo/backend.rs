@@ -20,6 +20,10 @@ use super::database::{DATABASE, USER};
 
 /// What the instance grants its database at start-up. It stands for the incident's 20 s.
 pub const STARTUP_LIMIT: Duration = Duration::from_secs(2);
+/// What its configuration grants the database at start-up, and nobody heeds. It stands for the incident's 35 s.
+pub const CONFIGURED_LIMIT: Duration = Duration::from_millis(3500);
+/// The variable of the environment that says so.
+pub const LIMIT_VARIABLE: &str = "DATABASE_INIT_TIMEOUT_SECONDS";
 /// Between the end of an instance and the start of the next.
 const RESTART: Duration = Duration::from_millis(500);
 /// Between two uses of the database.

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::cache::PING;
 use super::database::{DATABASE, USER};
 use super::scenery::Scenery;
+use crate::standin::world::{CONNECTOR, PROJECT, REGION};
 
 /// Namespace of the check.
 pub const NAMESPACE: &str = "staging";
@@ -97,11 +98,22 @@ metadata:
   name: {NAME}
   namespace: {NAMESPACE}
 spec:
-  service: {{project: netra-staging, region: us-central1, name: backend}}
+  service: {{project: {PROJECT}, region: {REGION}, name: backend}}
   interval: 1s          # 30s would do outside of a demo
   timeout: 800ms        # within it, each stage keeps its own clock
   failureThreshold: 2   # one lost packet is no outage
   successThreshold: 3   # one answer is no recovery
+  inspect: {{interval: 10s}}   # what Google's APIs say; 1m would do outside of a demo
+  baseline:             # what is known to work
+    objects:
+    - inspection: Connector
+      name: {CONNECTOR}
+      fields:
+        network: staging-vpc
+        ipCidrRange: 10.8.0.0/28
+        machineType: e2-micro
+        minInstances: '2'
+        maxInstances: '10'
   probes:
   - name: database
     postgres:

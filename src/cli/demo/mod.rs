@@ -29,8 +29,10 @@ use self::story::{Story, StoryError};
 use self::witness::Witness;
 use super::{INTERRUPTED, NOT_READY, output};
 use crate::controller::{Common, Controller};
+use crate::inspect::Inspector;
 use crate::metrics::Metrics;
 use crate::plan::Limits;
+use crate::probe::cloudsql::Access;
 use crate::probe::{Connector, Resolver, Targets, Vantage};
 use crate::source::folder::{self, Folder, FolderBackend};
 use crate::telemetry::{LogFormat, start_logging};
@@ -50,7 +52,7 @@ const LOGGED: &str = "off,runready::source=warn,runready::status=warn";
   runready demo --keep demo/      The same; manifests, statuses and events stay
   runready get --folder demo/     ... and can be looked at afterwards
 
-What is played: a backend, its PostgreSQL database and its cache, and a relay in the place of the VPC connector. What is real: the controller, its probes over TCP, the verdict, the folder. Everything stays on the loopback network; no privilege is needed.
+What is played: a backend, its PostgreSQL database and its cache, a relay in the place of the VPC connector, and Google's APIs, which say what they would say of all these. What is real: the controller, its probes over TCP, its readings of those APIs, the verdict, the folder. Everything stays on the loopback network; no privilege and no account is needed.
 
 Exit code: 0 the story went as told; 1 it did not, and what was missing is named; 2 it could not begin; 130 Ctrl-C.")]
 pub struct Args {
@@ -83,7 +85,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     manifests::write(place.path(), &scenery)?;
     let mut show = Show::start();
     introduce(&mut show, &place, &scenery)?;
-    let (controller, seen) = start(&place)?;
+    let (controller, seen) = start(&place, scenery.google_access()?)?;
     let folder = place.path().to_owned();
     let mut story = Story { scenery, folder, seen, show, pace: args.pace, last: None, logged: Vec::new() };
     let told = tokio::select! {
@@ -122,6 +124,10 @@ fn introduce(show: &mut Show, place: &Place, scenery: &Scenery) -> anyhow::Resul
                 .to_owned(),
         ),
         (
+            "google",
+            format!("{}, in the place of Google's APIs: what they say of the service, the connector and the instance", scenery.google.url()),
+        ),
+        (
             "folder",
             match place {
                 Place::Temporary(_) => format!("{folder}, removed at the end (--keep DIR keeps it)"),
@@ -133,7 +139,7 @@ fn introduce(show: &mut Show, place: &Place, scenery: &Scenery) -> anyhow::Resul
 }
 
 /// Starts the controller on the folder, as `runready run --folder` does.
-fn start(place: &Place) -> anyhow::Result<(Controller, mpsc::UnboundedReceiver<witness::Seen>)> {
+fn start(place: &Place, google: Access) -> anyhow::Result<(Controller, mpsc::UnboundedReceiver<witness::Seen>)> {
     let options = folder::Options {
         directory: place.path().to_owned(),
         namespace: crate::manifest::DEFAULT_NAMESPACE.to_owned(),
@@ -151,7 +157,7 @@ fn start(place: &Place) -> anyhow::Result<(Controller, mpsc::UnboundedReceiver<w
             targets: Targets::default(),
             cloud_sql: Connector::default(),
         },
-        inspector: None,
+        inspector: Some(Arc::new(Inspector::new(google))),
         metrics: Arc::new(Metrics::new()),
         traces: None,
         most_in_flight: MOST_IN_FLIGHT,

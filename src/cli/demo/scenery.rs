@@ -5,14 +5,18 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::Context;
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::backend::{Service, front};
+use super::backend::{self, Service, front};
 use super::cache;
 use super::database::Database;
 use super::relay::Connector;
+use crate::probe::cloudsql::{Access, Credentials};
+use crate::standin::{Standin, State, world};
 
 /// What lies behind the connector is reached at this address.
 const BEHIND_CONNECTOR: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 20, 0, 3));
@@ -31,14 +35,48 @@ pub struct Scenery {
     pub front: SocketAddr,
     /// Password of the database's role: another one each time.
     pub password: SecretString,
-    /// The connector.
-    pub connector: Connector,
+    /// The connector's relay.
+    connector: Connector,
     /// The service's log.
     pub log: mpsc::UnboundedReceiver<String>,
+    /// Google's APIs, which tell of all this.
+    pub google: Standin,
     _end: oneshot::Sender<()>,
 }
 
 impl Scenery {
+    /// The connector was made anew on another network, and lets no packet through.
+    ///
+    /// # Errors
+    /// When this system answers all the same.
+    pub async fn break_connector(&mut self) -> io::Result<()> {
+        self.google.change(|state| state.break_connector(Timestamp::now()));
+        self.connector.go_dark().await
+    }
+
+    /// The connector is as it was.
+    ///
+    /// # Errors
+    /// When a route has ended.
+    pub async fn restore_connector(&mut self) -> io::Result<()> {
+        self.google.change(|state| state.restore_connector(Timestamp::now()));
+        self.connector.restore().await
+    }
+
+    /// How Google's APIs are asked.
+    ///
+    /// # Errors
+    /// When their address is no URL.
+    pub fn google_access(&self) -> anyhow::Result<Access> {
+        let endpoint = self.google.url().parse().map_err(|error| anyhow::anyhow!("{}: {error}", self.google.url()))?;
+        Ok(Access { endpoint: Some(endpoint), credentials: Credentials::Anonymous })
+    }
+
+    /// Google's log takes a line of the service.
+    pub fn log(&self, line: &str) {
+        self.google.change(|state| state.log(Timestamp::now(), line));
+    }
+
     /// Puts everything up.
     ///
     /// # Errors
@@ -77,6 +115,7 @@ async fn build(end: oneshot::Sender<()>) -> anyhow::Result<Scenery> {
         password,
         connector: Connector::new(),
         log: lines,
+        google: Standin::start(healthy()).context("the stand-in for Google's APIs can't listen on loopback")?,
         _end: end,
     };
     scenery.connector.route(to_database, database.local_addr()?);
@@ -86,6 +125,17 @@ async fn build(end: oneshot::Sender<()>) -> anyhow::Result<Scenery> {
     tokio::spawn(front(listener, served));
     tokio::spawn(service.run(serving));
     Ok(scenery)
+}
+
+/// What Google's APIs say while all is well: of this connector, this database, and what the service is given for its start.
+fn healthy() -> State {
+    let mut state = State::healthy(Timestamp::now());
+    state.move_database(&BEHIND_CONNECTOR.to_string(), "127.20.0.0/24");
+    state.set_variable(backend::LIMIT_VARIABLE, &format!("{:.1}", backend::CONFIGURED_LIMIT.as_secs_f32()));
+    // No address of loopback is of a private range.
+    state.patch(world::SERVICE, &json!({"template": {"vpcAccess": {"egress": "ALL_TRAFFIC"}}}));
+    state.patch(world::READY_REVISION, &json!({"vpcAccess": {"egress": "ALL_TRAFFIC"}}));
+    state
 }
 
 /// A password and a salt that nobody has seen before.

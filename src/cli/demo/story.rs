@@ -12,6 +12,7 @@ use super::scenery::Scenery;
 use super::show::{Show, Who};
 use super::summary::{self, Told};
 use super::witness::Seen;
+use crate::api::baseline::DriftStatus;
 use crate::api::condition::{Condition, ConditionStatus, ConditionType};
 use crate::api::status::{OtherFinding, Verdict};
 use crate::api::{Cause, ConnectivityCheckStatus, ProbeState};
@@ -22,6 +23,8 @@ use crate::cli::output::{OutputError, Style};
 const TO_HEALTHY: Duration = Duration::from_secs(20);
 /// From the fault to the verdict: two observations of one second each.
 const TO_VERDICT: Duration = Duration::from_secs(15);
+/// From there to what Google's APIs say of it: a reading may be 10 seconds old.
+const TO_JOINT: Duration = Duration::from_secs(30);
 /// From the repair to Ready: the service's own start, and three observations.
 const TO_RESTORED: Duration = Duration::from_secs(20);
 /// How long all is well before the fault.
@@ -88,7 +91,8 @@ impl Story {
         self.table()?;
         self.steady(HEALTHY).await?;
 
-        let (dark, verdict) = self.outage().await?;
+        let (dark, to_alarm) = self.outage().await?;
+        let (verdict, drift) = self.joint().await?;
         let to_verdict = dark.elapsed();
         self.show.facts(&summary::verdict(&verdict))?;
         self.table()?;
@@ -104,29 +108,46 @@ impl Story {
         )?;
         let steady = self.steady(STEADY).await?;
         self.show.say(Who::Story, "What people needed more than an hour for, and what the check has said:")?;
-        self.show.facts(&summary::six_questions(&Told { verdict, to_verdict, to_ready, steady }))?;
+        self.show.facts(&summary::six_questions(&Told { verdict, drift, to_alarm, to_verdict, to_ready, steady }))?;
         Ok(())
     }
 
-    /// The connector goes dark. Returns when it did, and the verdict on it.
-    async fn outage(&mut self) -> Result<(Instant, Verdict), StoryError> {
+    /// The connector goes dark. Returns when it did, and how long it took until the check was not Ready.
+    async fn outage(&mut self) -> Result<(Instant, Duration), StoryError> {
         self.logged.clear();
-        self.show.say(Who::Story, "The connector goes dark now: packets vanish, nothing is refused.")?;
+        self.show.say(
+            Who::Story,
+            "The connector is made anew now, by mistake on another network. It goes dark: packets vanish, nothing is refused.",
+        )?;
         let dark = Instant::now();
-        self.scenery.connector.go_dark().await.map_err(StoryError::Connector)?;
+        self.scenery.break_connector().await.map_err(StoryError::Connector)?;
         // The database and the cache: one silent address does not tell the connector from the address.
-        let both =
-            |story: &Story| story.verdict_of(Cause::ConnectTimeout).is_some_and(|verdict| verdict.evidence.len() > 1);
-        self.until("Ready=False with the cause ConnectTimeout", TO_VERDICT, both).await?;
-        let verdict = self.verdict_of(Cause::ConnectTimeout).cloned();
-        verdict.map(|verdict| (dark, verdict)).ok_or_else(|| StoryError::Unsteady(describe(self.last.as_deref())))
+        let silent = |story: &Story| {
+            let timeouts = story.last.iter().flat_map(|status| &status.probes);
+            let timeouts = timeouts.filter(|probe| probe.cause == Some(Cause::ConnectTimeout));
+            story.ready() == ConditionStatus::False && timeouts.count() > 1
+        };
+        self.until("Ready=False for two probes that time out", TO_VERDICT, silent).await?;
+        Ok((dark, dark.elapsed()))
+    }
+
+    /// What the probes and Google's APIs say together: the verdict, and what differs from the baseline.
+    async fn joint(&mut self) -> Result<(Verdict, Vec<DriftStatus>), StoryError> {
+        let known = |story: &Story| story.verdict_of(Cause::ConnectorNotReady).is_some() && !story.drift().is_empty();
+        self.until("Ready=False with the cause ConnectorNotReady, and the drift", TO_JOINT, known).await?;
+        let verdict = self.verdict_of(Cause::ConnectorNotReady).cloned();
+        let verdict = verdict.ok_or_else(|| StoryError::Unsteady(describe(self.last.as_deref())))?;
+        Ok((verdict, self.drift().to_vec()))
     }
 
     /// What people saw meanwhile, and what the check makes of it.
     async fn symptoms(&mut self) -> Result<(), StoryError> {
-        // A backend that lost its database, and then another that could not get at it.
-        let seen = |story: &Story| !story.others().is_empty() && story.logged.len() > 1;
-        self.until("the backend's exit, and its 503 as a symptom", TO_VERDICT, seen).await?;
+        // A backend that lost its database, and others that could not get at it: Google's log has their lines by then.
+        let seen = |story: &Story| {
+            let differs = |other: &OtherFinding| other.cause == Cause::EffectiveTimeoutDiffers;
+            story.logged.len() > 1 && story.others().iter().any(differs)
+        };
+        self.until("the backend's exits, and what they tell of its time-out", TO_JOINT, seen).await?;
         if let Some((line, count)) = self.logged.last() {
             let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
             let text = format!("Meanwhile the backend has logged {times}: \"{line}\" Its team sees no more than that.");
@@ -143,10 +164,10 @@ impl Story {
         self.logged.clear();
         self.show.say(
             Who::Story,
-            "The connector is repaired now. The service still has to start, so it is not Ready yet.",
+            "The connector is made anew as the remedy says. The service still has to start, so it is not Ready yet.",
         )?;
         let repaired = Instant::now();
-        self.scenery.connector.restore().await.map_err(StoryError::Connector)?;
+        self.scenery.restore_connector().await.map_err(StoryError::Connector)?;
         self.until("Ready=True", TO_RESTORED, |story| story.ready() == ConditionStatus::True).await?;
         Ok(repaired)
     }
@@ -231,8 +252,9 @@ impl Story {
         }
     }
 
-    /// Shows a line of the service's log, unless it is the same again.
+    /// Shows a line of the service's log, unless it is the same again. Google's log has each.
     fn log(&mut self, line: &str) -> Result<(), OutputError> {
+        self.scenery.log(line);
         match self.logged.iter_mut().find(|(known, _)| known == line) {
             Some((_, count)) => *count += 1,
             None => {
@@ -265,6 +287,11 @@ impl Story {
     fn verdict_of(&self, cause: Cause) -> Option<&Verdict> {
         let verdict = self.last.as_ref()?.verdict.as_ref()?;
         (self.ready() == ConditionStatus::False && verdict.cause == cause).then_some(verdict)
+    }
+
+    /// What differs from the baseline.
+    fn drift(&self) -> &[DriftStatus] {
+        self.last.as_ref().map(|status| status.drift.as_slice()).unwrap_or_default()
     }
 
     /// What else was found, beside the root.

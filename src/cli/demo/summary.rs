@@ -4,14 +4,21 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use crate::api::baseline::DriftStatus;
 use crate::api::status::Verdict;
 use crate::api::{ConnectivityCheckStatus, Layer};
+use crate::baseline;
+use crate::cloud::Drift;
 
 /// What came of the story.
 pub struct Told {
     /// The verdict on the outage.
     pub verdict: Verdict,
-    /// From the fault to it.
+    /// What differed from the baseline then.
+    pub drift: Vec<DriftStatus>,
+    /// From the fault until the check was not Ready.
+    pub to_alarm: Duration,
+    /// From the fault to the verdict.
     pub to_verdict: Duration,
     /// From the repair to Ready.
     pub to_ready: Duration,
@@ -58,6 +65,7 @@ pub fn six_questions(told: &Told) -> Vec<(&'static str, String)> {
     let cleared: Vec<String> =
         verdict.ruled_out.iter().map(|ruled| format!("{} is ruled out: {}", ruled.layer, ruled.evidence)).collect();
     vec![
+        ("from fault to alarm", format!("{:.1} s", told.to_alarm.as_secs_f32())),
         ("from fault to verdict", format!("{:.1} s", told.to_verdict.as_secs_f32())),
         ("from repair to Ready", format!("{:.1} s", told.to_ready.as_secs_f32())),
         ("1 our code, or not?", format!("{whose} {}.", cleared.join("; "))),
@@ -72,13 +80,17 @@ pub fn six_questions(told: &Told) -> Vec<(&'static str, String)> {
             ),
         ),
         ("3 seen before?", "Not answered: this check remembers no incident before this one.".to_owned()),
-        ("4 what has changed?", "Not answered: a probe does not see Google Cloud's configuration.".to_owned()),
+        ("4 what has changed?", format!("{}.", told.drift.iter().map(changed).collect::<Vec<_>>().join("; "))),
         (
             "5 really restored?",
             format!("Ready, and {} observations in a row since then with every probe healthy.", told.steady),
         ),
         ("6 who does what?", format!("Told by an event and kept in the status: {}", verdict.remedy)),
     ]
+}
+
+fn changed(drift: &DriftStatus) -> String {
+    baseline::sentence(&Drift::from(drift))
 }
 
 fn whole_seconds(time: &Time) -> String {
