@@ -18,11 +18,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::google::Google;
-use super::question::{Answer, Question};
+use super::question::Question;
 use super::signature::{Groups, Line};
 use crate::cloud::{LogSignature, Unread};
 use crate::plan::trust;
 use crate::reasons::reasons;
+use crate::refusal::Answer;
 
 /// How far back the log is read: an outage of an hour is seen whole.
 const WINDOW: Duration = Duration::from_secs(75 * 60);
