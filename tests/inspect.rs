@@ -11,7 +11,7 @@ use runready::cloud::access::Grant;
 use runready::cloud::connector::ConnectorState;
 use runready::cloud::{Absent, Inspection, Picture, Reading, Unread, Why};
 use runready::inspect::Inspector;
-use runready::plan::InspectionPlan;
+use runready::plan::{InspectionPlan, Pace};
 use runready::probe::cloudsql::{Access, Credentials};
 use runready::standin::world::{CONNECTION_NAME, INSTANCE, PROJECT, REGION, SECRET};
 use runready::standin::{Fault, Method, Standin, State};
@@ -26,6 +26,7 @@ fn plan() -> InspectionPlan {
     InspectionPlan {
         service: ServiceRef { project: PROJECT.to_owned(), region: REGION.to_owned(), name: "backend".to_owned() },
         interval: Duration::from_secs(60),
+        pace: Pace::Steady,
         skip: Default::default(),
         connector: None,
         instance: None,

@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{CheckState, Effect, Now, Settings, Track};
+use crate::api::condition::{ConditionStatus, ConditionType};
 use crate::api::status::InspectionStatus;
 use crate::api::{Baseline, ConnectivityCheckStatus, ProbeState};
 use crate::baseline::Kept;
-use crate::cloud::{Drift, Picture};
-use crate::plan::InspectionPlan;
+use crate::cloud::{Drift, Picture, Why};
+use crate::plan::{InspectionPlan, Pace};
 use crate::status::Seen;
 
 /// Least time between two inspections that probes ask for by beginning to fail: one that flaps does not use up a quota.
 const LEAST_APART: Duration = Duration::from_secs(10);
+/// Most time between two inspections of a check that fails, or of which nothing is known: people wait for the next.
+const MOST_APART: Duration = Duration::from_secs(60);
 
 /// The inspections of a check.
 #[derive(Debug, Default)]
@@ -21,6 +24,10 @@ pub struct Cloud {
     due: Option<Duration>,
     under_way: bool,
     run: u64,
+    /// When the last one was started.
+    started: Option<Duration>,
+    /// Whether an API gave no answer the last time.
+    unanswered: bool,
     /// A probe has begun to fail since the last inspection was started.
     asked: bool,
     /// When the last one was started because a probe had begun to fail.
@@ -47,6 +54,7 @@ impl Cloud {
         }
         if self.plan.is_some() && self.plan.as_ref() != plan {
             (self.picture, self.earlier) = (None, Box::default());
+            self.unanswered = false;
         }
         self.plan = plan.cloned();
         self.due = due.filter(|_| plan.is_some());
@@ -54,7 +62,7 @@ impl Cloud {
 
     /// Stops asking. True when an inspection was under way.
     pub fn clear(&mut self) -> bool {
-        (self.due, self.asked) = (None, false);
+        (self.due, self.asked, self.started) = (None, false, None);
         std::mem::take(&mut self.under_way)
     }
 
@@ -67,22 +75,36 @@ impl Cloud {
         }
     }
 
-    /// When to look again.
-    pub fn next(&self) -> Option<Duration> {
-        self.due.filter(|_| !self.under_way)
+    /// The probes run: makes an inspection due where it keeps their pace.
+    pub fn beside_a_run(&mut self, now: Now) {
+        match self.plan.as_ref().map(|plan| plan.pace) {
+            Some(Pace::WithProbes) => self.due = Some(self.due.map_or(now.mono, |due| due.min(now.mono))),
+            Some(Pace::Steady) | None => {}
+        }
     }
 
-    fn start(&mut self, fails: bool, now: Now) -> Option<Effect> {
-        let due = self.next().is_some_and(|due| due <= now.mono);
+    /// When to look again. `fails`: whether people wait for news of the check.
+    fn next(&self, fails: bool) -> Option<Duration> {
+        let plan = self.plan.as_ref().filter(|_| !self.under_way)?;
+        let again = self.started.filter(|_| fails || self.unanswered).map(|at| at + plan.interval.min(MOST_APART));
+        [self.due, again].into_iter().flatten().min()
+    }
+
+    fn start(&mut self, fails: Fails, now: Now) -> Option<Effect> {
+        let due = self.next(fails.check).is_some_and(|due| due <= now.mono);
         let plan = self.plan.clone().filter(|_| due)?;
         let asked = std::mem::take(&mut self.asked);
         if asked {
             self.answered = Some(now.mono);
         }
-        self.due = Some(now.mono + plan.interval);
+        self.due = match plan.pace {
+            Pace::Steady => Some(now.mono + plan.interval),
+            Pace::WithProbes => None,
+        };
         self.under_way = true;
+        self.started = Some(now.mono);
         self.run += 1;
-        Some(Effect::Inspect { run: self.run, plan, failing: asked || fails })
+        Some(Effect::Inspect { run: self.run, plan, failing: asked || fails.probe })
     }
 
     /// Takes in that an inspection has ended. False if it is of no interest any longer.
@@ -111,10 +133,30 @@ impl Cloud {
     }
 }
 
+/// What fails of a check.
+#[derive(Clone, Copy)]
+struct Fails {
+    /// A probe, at its last observation.
+    probe: bool,
+    /// The check: a probe, or a hop that keeps it from being Ready.
+    check: bool,
+}
+
 impl CheckState {
     pub(super) fn start_inspection(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let fails = self.tracks.iter().any(|track| track.observed() == Some(ProbeState::Failing));
+        let fails = self.what_fails();
         effects.extend(self.cloud.start(fails, now));
+    }
+
+    /// When Google Cloud is to be read next.
+    pub(super) fn next_inspection(&self) -> Option<Duration> {
+        self.cloud.next(self.what_fails().check)
+    }
+
+    fn what_fails(&self) -> Fails {
+        let probe = self.tracks.iter().any(|track| track.observed() == Some(ProbeState::Failing));
+        let ready = self.memory.status_of(ConditionType::Ready);
+        Fails { probe, check: probe || ready == Some(ConditionStatus::False) }
     }
 
     /// Takes in what Google Cloud says. The check is judged anew once it was observed: until then there is nothing to explain.
@@ -129,19 +171,22 @@ impl CheckState {
         if !self.cloud.ended(run) {
             return;
         }
+        self.cloud.unanswered = unanswered(&picture);
         self.cloud.picture = Some(picture);
         self.cloud.earlier = Box::default();
         self.compare(now);
         self.start_inspection(now, effects);
-        self.ask_to_be_woken(now, effects);
         if self.tracks.iter().any(|track| track.evidence().is_some()) {
             self.report(now, settings, effects);
         }
+        // Only now it is known whether the check fails by what was read.
+        self.ask_to_be_woken(now, effects);
     }
 
     /// Takes in that nothing could be read this time. What was read before stands, with its time.
     pub(super) fn end_inspection(&mut self, run: u64, now: Now, effects: &mut Vec<Effect>) {
         if self.cloud.ended(run) {
+            self.cloud.unanswered = true;
             self.ask_to_be_woken(now, effects);
         }
     }
@@ -150,6 +195,11 @@ impl CheckState {
     pub(super) fn seen(&self, settings: &Settings) -> Seen<'_> {
         if settings.inspect && self.plan.inspections.is_some() { self.cloud.seen() } else { Seen::Nothing }
     }
+}
+
+/// Whether an API gave no answer, which the next one may. A refusal stays until somebody mends it.
+fn unanswered(picture: &Picture) -> bool {
+    picture.readings().iter().any(|(_, reading)| reading.unread().is_some_and(|unread| unread.why == Why::Unavailable))
 }
 
 /// Whether a probe works no longer, as far as the last observation tells: thresholds come later.
