@@ -1,6 +1,9 @@
 //! Reads of Google Cloud's own view, tried against the stand-in for Google's APIs: what is read, what a refusal is told as, how
 //! often is asked.
 
+mod leftover;
+mod shared_vpc;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
