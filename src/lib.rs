@@ -36,6 +36,7 @@ pub mod metrics;
 pub mod plan;
 pub mod probe;
 pub mod reasons;
+pub mod refusal;
 pub mod resolve;
 pub mod serve;
 pub mod source;

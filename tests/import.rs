@@ -18,7 +18,7 @@ use crate::support::checks;
 const RUNREADY: &str = env!("CARGO_BIN_EXE_runready");
 
 /// Services of which a check can be made.
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 10] = [
     "everything.yaml",
     "minimal.yaml",
     "direct-egress.yaml",
@@ -26,6 +26,8 @@ const SERVICES: [&str; 8] = [
     "described.json",
     "rest.json",
     "rest-spring.json",
+    "grpc.yaml",
+    "rest-grpc.json",
     "hostile.yaml",
 ];
 
@@ -104,6 +106,56 @@ fn the_incidents_service_gives_its_whole_path() {
     let http = endpoint.http.as_ref().expect("an http probe");
     assert_eq!(http.url, "https://backend-abcdefghij-uc.a.run.app/healthz");
     assert_eq!(endpoint.depends_on, ["postgres"]);
+}
+
+#[test]
+fn a_service_that_is_asked_over_grpc_gets_a_grpc_probe_of_the_same_service() {
+    for (name, host, of) in [
+        ("grpc.yaml", "orders-123456789012.us-central1.run.app", "orders.v1.Orders"),
+        ("rest-grpc.json", "ledger-abcdefghij-uc.a.run.app", ""),
+    ] {
+        let spec = spec(&imported(&text(name)));
+        let endpoint = spec.probes.last().expect("the endpoint last");
+        let grpc = endpoint.grpc.as_ref().unwrap_or_else(|| panic!("{name}: a grpc probe: {endpoint:?}"));
+        assert_eq!((grpc.host.as_str(), grpc.port, grpc.service.as_str(), grpc.plaintext), (host, 443, of, false));
+        assert!(!endpoint.depends_on.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn a_probe_of_another_port_than_the_one_that_takes_requests_is_told() {
+    let told = "asks port 9090, and requests come in by 8080";
+    let flat = |name: &str| imported(&text(name)).replace("\n      # ", " ");
+    assert!(flat("rest-grpc.json").contains(told), "{}", flat("rest-grpc.json"));
+    assert!(!flat("grpc.yaml").contains("requests come in by"), "the same port");
+}
+
+#[test]
+fn what_inspections_can_not_find_out_is_a_comment_and_never_a_guess() {
+    for (name, lines) in [
+        ("grpc.yaml", vec!["#   inspect: {instance: \"PROJECT:REGION:INSTANCE\"}"]),
+        (
+            "rest-grpc.json",
+            vec![
+                "#   inspect: {instance: \"PROJECT:REGION:INSTANCE\", connector: projects/netra-staging/locations/us-central1/connectors/NAME}",
+            ],
+        ),
+        // The instance is mounted, and found.
+        ("rest.json", vec![]),
+        ("everything.yaml", vec![]),
+    ] {
+        let manifest = imported(&text(name));
+        assert!(spec(&manifest).inspect.is_none(), "{name}");
+        let found: Vec<&str> = manifest.lines().map(str::trim).filter(|line| line.contains("inspect:")).collect();
+        assert_eq!(found, lines, "{name}");
+        // Completed, and with the comment's mark taken away, it is a check that is taken.
+        for line in lines {
+            let written = line.trim_start_matches("#   ").replace("PROJECT:REGION:INSTANCE", "p-1:us-central1:db");
+            let inspect = written.replace("connectors/NAME", "connectors/c-1");
+            let manifest = manifest.replace(line, &inspect);
+            assert!(spec(&manifest).inspect.is_some_and(|inspect| inspect.instance.is_some()), "{manifest}");
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Reads of Google Cloud's own view, tried against the stand-in for Google's APIs: what is read, what a refusal is told as, how
 //! often is asked.
 
+mod leftover;
+mod shared_vpc;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +14,7 @@ use runready::cloud::access::Grant;
 use runready::cloud::connector::ConnectorState;
 use runready::cloud::{Absent, Inspection, Picture, Reading, Subject, Unread, Why};
 use runready::inspect::Inspector;
-use runready::plan::{InspectionPlan, Occasion};
+use runready::plan::{InspectionPlan, Occasion, Pace};
 use runready::probe::cloudsql::{Access, Credentials};
 use runready::standin::world::{
     CONNECTION_NAME, CONNECTOR, CULPRIT, INSTANCE, NETWORK, PROJECT, READY_REVISION, REGION, SECRET, SERVICE,
@@ -44,6 +47,7 @@ fn plan() -> InspectionPlan {
     InspectionPlan {
         service: ServiceRef { project: PROJECT.to_owned(), region: REGION.to_owned(), name: "backend".to_owned() },
         interval: Duration::from_secs(60),
+        pace: Pace::Steady,
         skip: Default::default(),
         connector: None,
         instance: None,

@@ -1,4 +1,7 @@
-//! `runready restore`: what it prints for a status, that a shell and gcloud and Terraform read it as it is meant, and what it runs.
+//! `runready restore`: what it prints for a status, and that a shell and gcloud and Terraform read it as it is meant. What it runs is in
+//! `apply`.
+
+mod apply;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -320,28 +323,6 @@ resource \"google_cloud_run_v2_service\" \"backend\" {
     );
     let (code, out, _) = restore(&file, directory.path(), &["--show", "gcloud"]);
     assert!(code == Some(1) && !out.contains("Terraform") && out.contains("gcloud run services update"), "{out}");
-}
-
-#[test]
-fn apply_runs_what_was_shown_and_only_with_leave() {
-    use std::os::unix::fs::PermissionsExt;
-    let directory = scratch::dir("restore");
-    let (file, log) = (directory.path().join("checks.json"), directory.path().join("log"));
-    std::fs::write(&file, check().to_string()).expect("a file");
-    let (code, _, err) = restore(&file, directory.path(), &["--apply"]);
-    assert!(code == Some(2) && err.contains("add --yes"), "{err}");
-    let (code, _, err) = restore(&file, directory.path(), &["--apply", "--yes"]);
-    assert!(code == Some(2) && err.contains("install the Google Cloud CLI"), "{err}");
-
-    // A recorder in gcloud's place: what matters here is with which arguments it is called.
-    let recorder = directory.path().join("gcloud");
-    std::fs::write(&recorder, format!("#!/bin/sh\nprintf '%s\\n' \"$@\" >> {}\n", log.display())).expect("a script");
-    std::fs::set_permissions(&recorder, std::fs::Permissions::from_mode(0o755)).expect("permissions");
-    let (code, out, err) = restore(&file, directory.path(), &["--apply", "--yes"]);
-    assert_eq!(code, Some(0), "{err}");
-    let said = std::fs::read_to_string(&log).expect("a log").lines().collect::<Vec<_>>().join(" ");
-    assert!(said.starts_with("run services update backend") && said.ends_with("--quiet"), "{said}");
-    assert!(out.contains(said.trim_end_matches(" --quiet")), "{said} was not shown: {out}");
 }
 
 #[test]

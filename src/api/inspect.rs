@@ -11,7 +11,9 @@ use crate::cloud::Inspection;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InspectSpec {
-    /// How old a reading may become, at least 10s; objects that several checks name are read once. Default 1m.
+    /// How often to read, at least 10s; objects that several checks name are read once. Unless it is set, a check that runs every
+    /// minute or more often is read once a minute, and one that runs more seldom (by `schedule`, too) beside each run. While the
+    /// check fails it is read at least every minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::reading_age")]
     pub interval: Option<Duration>,

@@ -64,102 +64,283 @@ fn about(cause: Cause, stage: Option<Stage>) -> About {
     }
 }
 
-fn by_cause(cause: Cause) -> Option<About> {
-    let is = |causes: &[Cause]| causes.contains(&cause);
-    if is(&[
-        Cause::ConnectTimeout,
-        Cause::ConnectionRefused,
-        Cause::HostUnreachable,
-        Cause::NetworkUnreachable,
-        Cause::LargePacketsLost,
-        Cause::CloudSqlAddressMissing,
-        Cause::SocketNotFound,
-    ]) {
-        Some(About::Reach)
-    } else if is(&[Cause::NameNotFound, Cause::NoAddress, Cause::ResolverTimeout, Cause::ResolverUnreachable]) {
-        Some(About::Name)
-    } else if is(&[
-        Cause::TlsNotOffered,
-        Cause::TlsRequired,
-        Cause::TlsTimeout,
-        Cause::TlsProtocolError,
-        Cause::ClientCertificateRequired,
-        Cause::CertificateUntrusted,
-        Cause::CertificateNameMismatch,
-    ]) {
-        Some(About::Encryption)
-    } else if is(&[
-        Cause::AuthenticationFailed,
-        Cause::AuthenticationMethodUnsupported,
-        Cause::AccessDenied,
-        Cause::CloudSqlPermissionDenied,
-        Cause::CloudSqlIamLoginUnsupported,
-    ]) {
-        Some(About::Identity)
-    } else if is(&[
-        Cause::TooManyConnections,
-        Cause::CloudRunNoInstance,
-        Cause::CloudRunThrottled,
-        Cause::LoadNotSustained,
-        Cause::LoadLatencyExceeded,
-        Cause::LatencyExceeded,
-    ]) {
-        Some(About::Capacity)
-    } else if is(&[Cause::StartupBudgetExceeded, Cause::CloudRunInstanceFailed]) {
-        Some(About::Start)
-    } else {
-        None
+/// What a cause that names its subject is about. None: the stage or the layer tell more.
+const fn by_cause(cause: Cause) -> Option<About> {
+    match cause {
+        Cause::ConnectTimeout
+        | Cause::ConnectionRefused
+        | Cause::HostUnreachable
+        | Cause::NetworkUnreachable
+        | Cause::LargePacketsLost
+        | Cause::CloudSqlAddressMissing
+        | Cause::SocketNotFound
+        | Cause::VpcAccessMissing
+        | Cause::VpcAccessMismatch
+        | Cause::ConnectorMissing
+        | Cause::ConnectorNotReady
+        | Cause::PeeringLost
+        | Cause::RouteMissing
+        | Cause::FirewallDenies
+        | Cause::RangesOverlap
+        | Cause::PacketsDropped
+        | Cause::AddressChanged => Some(About::Reach),
+        Cause::NameNotFound
+        | Cause::NoAddress
+        | Cause::ResolverTimeout
+        | Cause::ResolverUnreachable
+        | Cause::DnsZoneDetached => Some(About::Name),
+        Cause::TlsNotOffered
+        | Cause::TlsRequired
+        | Cause::TlsTimeout
+        | Cause::TlsProtocolError
+        | Cause::ClientCertificateRequired
+        | Cause::CertificateUntrusted
+        | Cause::CertificateNameMismatch => Some(About::Encryption),
+        Cause::AuthenticationFailed
+        | Cause::AuthenticationMethodUnsupported
+        | Cause::AccessDenied
+        | Cause::CloudSqlPermissionDenied
+        | Cause::CloudSqlIamLoginUnsupported
+        | Cause::ConnectorRequired
+        | Cause::AccessNotGranted => Some(About::Identity),
+        Cause::TooManyConnections
+        | Cause::CloudRunNoInstance
+        | Cause::CloudRunThrottled
+        | Cause::LoadNotSustained
+        | Cause::LoadLatencyExceeded
+        | Cause::LatencyExceeded
+        | Cause::ResourcesExhausted => Some(About::Capacity),
+        Cause::StartupBudgetExceeded
+        | Cause::CloudRunInstanceFailed
+        | Cause::RevisionFailed
+        | Cause::EffectiveTimeoutDiffers => Some(About::Start),
+        Cause::InstanceMissing
+        | Cause::InstanceStopped
+        | Cause::InstanceSuspended
+        | Cause::InstanceUnavailable
+        | Cause::InstanceOperation
+        | Cause::DiskFull => Some(About::Database),
+        // Google's own matter, which no configuration of the path explains.
+        Cause::RegionImpacted => Some(About::Other),
+        Cause::CredentialsFailed
+        | Cause::CloudSqlInstanceNotFound
+        | Cause::CloudSqlThrottled
+        | Cause::CloudSqlApiFailed
+        | Cause::CloudSqlRegionMismatch
+        | Cause::CloudSqlGenerationUnsupported
+        | Cause::CloudSqlServerCaInvalid
+        | Cause::CloudSqlCertificateFailed
+        | Cause::CloudSqlCertificateExpired
+        | Cause::CloudSqlIdentityMismatch
+        | Cause::ServiceMissing
+        | Cause::ConfigurationDrift
+        | Cause::ResolverFailed
+        | Cause::TargetNotAllowed
+        | Cause::LimitExceeded
+        | Cause::SocketPermissionDenied
+        | Cause::ConnectionReset
+        | Cause::ConnectionClosed
+        | Cause::CertificateExpired
+        | Cause::CertificateNotYetValid
+        | Cause::CertificateExpiresSoon
+        | Cause::ProtocolMismatch
+        | Cause::HandshakeTimeout
+        | Cause::ServerStarting
+        | Cause::ServerShuttingDown
+        | Cause::HostBlocked
+        | Cause::AuthenticationTimeout
+        | Cause::DatabaseNotFound
+        | Cause::ServerError
+        | Cause::QueryFailed
+        | Cause::QueryTimeout
+        | Cause::MasterDown
+        | Cause::ReadOnly
+        | Cause::UnexpectedResult
+        | Cause::AssertionFailed
+        | Cause::TokenFailed
+        | Cause::StatusUnexpected
+        | Cause::ResponseTimeout
+        | Cause::BodyMismatch
+        | Cause::ResponseTooLarge
+        | Cause::NotServing
+        | Cause::GrpcUnimplemented
+        | Cause::GrpcServiceUnknown
+        | Cause::GrpcFailed
+        | Cause::TooManyRedirects
+        | Cause::UpgradeRefused
+        | Cause::WebSocketClosed
+        | Cause::CaptureMissing
+        | Cause::JourneyBudgetExceeded
+        | Cause::LoadNotGenerated
+        | Cause::SecretNotFound
+        | Cause::SecretKeyMissing
+        | Cause::InvalidSpec
+        | Cause::ProberError => None,
     }
 }
 
-/// How well a drift explains: 9 is the way itself, 1 is nothing known to do with it.
+/// The beginning of a field's name that stands for the object itself, gone or new.
+const OBJECT: &str = "";
+/// The weight of what is not known to have to do with the failure.
+const UNRELATED: u8 = 1;
+
+/// How well the fields of an object explain a failure: the first row with the beginning of the field's name, or else the rest.
+struct Weights {
+    rows: &'static [(u8, &'static [&'static str])],
+    rest: u8,
+}
+
+/// How well a drift explains: 9 is the way itself.
 fn weight(drift: &Drift, about: About) -> u8 {
     let field = drift.field.as_str();
-    let of = |prefixes: &[&str]| prefixes.iter().any(|prefix| field.starts_with(prefix));
-    let gone = field.is_empty();
-    match (drift.inspection, about) {
-        (_, About::Other) => 1,
-        (Inspection::Service, About::Reach) if of(&["vpcAccess"]) => 9,
-        (Inspection::Connector, About::Reach) if gone => 8,
-        (Inspection::Connector, About::Reach) if of(&["network", "subnet", "ipCidrRange"]) => 7,
-        (Inspection::Network, About::Reach) if of(&["peerings"]) => 7,
-        (Inspection::Network, About::Reach) if gone || of(&["routes"]) => 6,
-        (Inspection::Network, About::Reach) if of(&["firewall"]) => 5,
-        (Inspection::Network, About::Reach) if of(&["subnets", "mtu"]) => 4,
-        (Inspection::Instance, About::Reach)
-            if gone || of(&["ipAddresses", "settings.ipConfiguration", "settings.activationPolicy"]) =>
-        {
-            if of(&["settings.ipConfiguration.sslMode"]) { 2 } else { 6 }
+    let weights = weights(about, drift.inspection);
+    let fits = |start: &&str| if *start == OBJECT { field == OBJECT } else { field.starts_with(*start) };
+    weights.rows.iter().find(|(_, starts)| starts.iter().any(fits)).map_or(weights.rest, |(weight, _)| *weight)
+}
+
+fn weights(about: About, inspection: Inspection) -> Weights {
+    let unrelated = Weights { rows: &[], rest: UNRELATED };
+    match inspection {
+        Inspection::Service => of_service(about),
+        Inspection::Connector => of_connector(about),
+        Inspection::Instance => of_instance(about),
+        Inspection::Network => of_network(about),
+        Inspection::DnsZones => match about {
+            About::Name => Weights { rest: 9, ..unrelated },
+            About::Reach
+            | About::Encryption
+            | About::Identity
+            | About::Capacity
+            | About::Start
+            | About::Database
+            | About::Other => unrelated,
+        },
+        Inspection::Access => match about {
+            About::Identity => Weights { rest: 8, ..unrelated },
+            About::Reach
+            | About::Name
+            | About::Encryption
+            | About::Capacity
+            | About::Start
+            | About::Database
+            | About::Other => unrelated,
+        },
+        // No configuration: a baseline holds nothing of them.
+        Inspection::Revisions
+        | Inspection::ConnectivityTest
+        | Inspection::ServiceHealth
+        | Inspection::Logs
+        | Inspection::Metrics => unrelated,
+    }
+}
+
+const fn of_service(about: About) -> Weights {
+    let (rows, rest): (&[(u8, &[&str])], u8) = match about {
+        About::Reach => (&[(9, &["vpcAccess"]), (3, &["cloudSqlInstances", "env"])], UNRELATED),
+        About::Name => (&[(6, &["vpcAccess"]), (5, &["env"])], UNRELATED),
+        About::Encryption => (&[(4, &["env", "cloudSqlInstances"])], UNRELATED),
+        About::Identity => (&[(9, &["serviceAccount"]), (6, &["env", "cloudSqlInstances"])], UNRELATED),
+        About::Capacity => (&[(8, &["scaling"])], UNRELATED),
+        About::Start => {
+            (&[(8, &["startupProbe", "timeout", "containerPort", "env", "serviceAccount", "vpcAccess"])], 5)
         }
-        (Inspection::Service, About::Reach) if of(&["cloudSqlInstances", "env"]) => 3,
-        (Inspection::Connector, About::Reach) => 3,
-        (Inspection::DnsZones, About::Name) => 9,
-        (Inspection::Service, About::Name) if of(&["vpcAccess"]) => 6,
-        (Inspection::Service, About::Name) if of(&["env"]) => 5,
-        (Inspection::Network, About::Name) if of(&["routes", "firewall", "peerings"]) => 4,
-        (Inspection::Instance, About::Encryption) if of(&["settings.ipConfiguration.sslMode"]) => 9,
-        (Inspection::Instance, About::Encryption) if of(&["settings.connectorEnforcement"]) => 8,
-        (Inspection::Instance, About::Encryption) if of(&["settings.databaseFlags", "ipAddresses"]) => 5,
-        (Inspection::Service, About::Encryption) if of(&["env", "cloudSqlInstances"]) => 4,
-        (Inspection::Service, About::Identity) if of(&["serviceAccount"]) => 9,
-        (Inspection::Access, About::Identity) => 8,
-        (Inspection::Instance, About::Identity)
-            if of(&["settings.databaseFlags", "settings.connectorEnforcement", "settings.ipConfiguration.sslMode"]) =>
-        {
-            7
+        About::Database | About::Other => (&[], UNRELATED),
+    };
+    Weights { rows, rest }
+}
+
+const fn of_connector(about: About) -> Weights {
+    let (rows, rest): (&[(u8, &[&str])], u8) = match about {
+        About::Reach => (&[(8, &[OBJECT]), (7, &["network", "subnet", "ipCidrRange"])], 3),
+        About::Capacity => (&[(7, &["minInstances", "maxInstances", "machineType"])], UNRELATED),
+        About::Name | About::Encryption | About::Identity | About::Start | About::Database | About::Other => {
+            (&[], UNRELATED)
         }
-        (Inspection::Service, About::Identity) if of(&["env", "cloudSqlInstances"]) => 6,
-        (Inspection::Instance, About::Capacity) if of(&["settings.databaseFlags[max_connections]"]) => 9,
-        (Inspection::Instance, About::Capacity) if of(&["settings.tier", "settings.databaseFlags"]) => 8,
-        (Inspection::Service, About::Capacity) if of(&["scaling"]) => 8,
-        (Inspection::Connector, About::Capacity) if of(&["minInstances", "maxInstances", "machineType"]) => 7,
-        (Inspection::Service, About::Start)
-            if of(&["startupProbe", "timeout", "containerPort", "env", "serviceAccount", "vpcAccess"]) =>
-        {
-            8
+    };
+    Weights { rows, rest }
+}
+
+const fn of_instance(about: About) -> Weights {
+    let (rows, rest): (&[(u8, &[&str])], u8) = match about {
+        About::Reach => (
+            &[
+                (2, &["settings.ipConfiguration.sslMode"]),
+                (6, &[OBJECT, "ipAddresses", "settings.ipConfiguration", "settings.activationPolicy"]),
+            ],
+            UNRELATED,
+        ),
+        About::Encryption => (
+            &[
+                (9, &["settings.ipConfiguration.sslMode"]),
+                (8, &["settings.connectorEnforcement"]),
+                (5, &["settings.databaseFlags", "ipAddresses"]),
+            ],
+            UNRELATED,
+        ),
+        About::Identity => (
+            &[(7, &["settings.databaseFlags", "settings.connectorEnforcement", "settings.ipConfiguration.sslMode"])],
+            UNRELATED,
+        ),
+        About::Capacity => (
+            &[(9, &["settings.databaseFlags[max_connections]"]), (8, &["settings.tier", "settings.databaseFlags"])],
+            UNRELATED,
+        ),
+        About::Start | About::Database => (&[], 6),
+        About::Name | About::Other => (&[], UNRELATED),
+    };
+    Weights { rows, rest }
+}
+
+const fn of_network(about: About) -> Weights {
+    let (rows, rest): (&[(u8, &[&str])], u8) = match about {
+        About::Reach => {
+            (&[(7, &["peerings"]), (6, &[OBJECT, "routes"]), (5, &["firewall"]), (4, &["subnets", "mtu"])], UNRELATED)
         }
-        (Inspection::Service, About::Start) => 5,
-        (Inspection::Instance, About::Start | About::Database) => 6,
-        _ => 1,
+        About::Name => (&[(4, &["routes", "firewall", "peerings"])], UNRELATED),
+        About::Encryption | About::Identity | About::Capacity | About::Start | About::Database | About::Other => {
+            (&[], UNRELATED)
+        }
+    };
+    Weights { rows, rest }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn drift(inspection: Inspection, field: &str) -> Drift {
+        let (was, is) = (Some("a".to_owned()), Some("b".to_owned()));
+        let since = Timestamp::UNIX_EPOCH;
+        Drift { inspection, object: "o".to_owned(), field: field.to_owned(), was, is, since, by: None }
+    }
+
+    #[test]
+    fn each_object_explains_a_failure_of_its_own() {
+        for (inspection, field, cause) in [
+            (Inspection::Service, "vpcAccess.connector", Cause::ConnectTimeout),
+            (Inspection::Connector, OBJECT, Cause::ConnectorMissing),
+            (Inspection::Instance, "settings.ipConfiguration.sslMode", Cause::TlsNotOffered),
+            (Inspection::Instance, "settings.activationPolicy", Cause::InstanceStopped),
+            (Inspection::Instance, "settings.connectorEnforcement", Cause::ConnectorRequired),
+            (Inspection::Instance, "settings.databaseFlags[max_connections]", Cause::TooManyConnections),
+            (Inspection::Network, "peerings[p].importCustomRoutes", Cause::PeeringLost),
+            (Inspection::DnsZones, "zones[z].networks", Cause::DnsZoneDetached),
+            (Inspection::Access, "connect", Cause::AccessNotGranted),
+            (Inspection::Service, "env[STARTUP_TIMEOUT]", Cause::EffectiveTimeoutDiffers),
+        ] {
+            let changes = [drift(Inspection::Revisions, "x"), drift(inspection, field)];
+            assert_eq!(explaining(&changes, cause, None), [&changes[1]], "{cause}");
+            assert!(explaining(&changes, Cause::RegionImpacted, None).is_empty());
+        }
+    }
+
+    #[test]
+    fn an_object_that_is_gone_weighs_by_its_own_row() {
+        assert_eq!(weight(&drift(Inspection::Connector, OBJECT), About::Reach), 8);
+        assert_eq!(weight(&drift(Inspection::Connector, "minInstances"), About::Reach), 3);
+        assert_eq!(weight(&drift(Inspection::Network, OBJECT), About::Reach), 6);
+        assert_eq!(weight(&drift(Inspection::Service, OBJECT), About::Reach), UNRELATED);
     }
 }

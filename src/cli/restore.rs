@@ -1,10 +1,8 @@
 //! `runready restore`: what differs from the configuration that worked, and what restores it. Reads statuses; prints; with --apply
 //! runs the commands that it has shown, as the person who asks for it.
-//!
-//! The commands are gcloud's, run without a shell, argument by argument: what is carried out is what was shown, under the
-//! person's own account, which is whom the audit log should name. What no command restores is told and left to people.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+mod apply;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,7 +14,6 @@ use serde_json::Value;
 use super::{NOT_READY, output};
 use crate::api::baseline::BaselineObject;
 use crate::api::{ConnectivityCheckStatus, KIND};
-use crate::baseline::remedy::Command;
 use crate::baseline::{Remedy, remedies, sentence, visible};
 use crate::cloud::Drift;
 use crate::manifest::read;
@@ -32,7 +29,7 @@ use crate::source::folder::state::State;
   runready restore --folder checks/ backend --apply
                                                 Show, ask, and run the commands
 
-Exit code: 0 nothing differs, or all of it was restored; 1 something differs; 2 the statuses can't be read, or a command failed.")]
+Exit code: 0 nothing differs, or all of it was restored; 1 something differs; 2 the statuses can't be read, they changed while you were asked, a command failed, or it was interrupted.")]
 pub struct Args {
     /// Where the checks are, with their statuses, as `kubectl get connectivitychecks -o yaml` prints them; `-` is standard input
     #[arg(short, long = "file", value_name = "FILE", value_hint = ValueHint::AnyPath, required_unless_present = "folder")]
@@ -83,11 +80,7 @@ struct Found {
 /// # Errors
 /// When the statuses can't be read, a check that was named is not among them, nobody can be asked, or a command failed.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let objects = match &args.folder {
-        Some(folder) => of_folder(folder)?,
-        None => of_files(&args.files)?,
-    };
-    let found = select(&objects, &args)?;
+    let found = find(&args)?;
     let mut text = String::new();
     found.iter().for_each(|found| show(found, args.show, &mut text));
     output::write(&text)?;
@@ -95,7 +88,16 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if !differs || !args.apply {
         return Ok(if differs { ExitCode::from(NOT_READY) } else { ExitCode::SUCCESS });
     }
-    apply(&found, &args).await
+    apply::apply(&found, &args).await
+}
+
+/// The checks that are asked for, as their statuses are now.
+fn find(args: &Args) -> anyhow::Result<Vec<Found>> {
+    let objects = match &args.folder {
+        Some(folder) => of_folder(folder)?,
+        None => of_files(&args.files)?,
+    };
+    select(&objects, args)
 }
 
 fn of_folder(folder: &Path) -> anyhow::Result<Vec<Value>> {
@@ -196,54 +198,4 @@ fn show(found: &Found, forms: Show, out: &mut String) {
 
 fn things(count: usize) -> String {
     if count == 1 { "1 thing".to_owned() } else { format!("{count} things") }
-}
-
-async fn apply(found: &[Found], args: &Args) -> anyhow::Result<ExitCode> {
-    let remedies = || found.iter().flat_map(|found| &found.remedies);
-    let commands: Vec<&Command> = remedies().flat_map(|remedy| &remedy.commands).collect();
-    if commands.is_empty() {
-        eprintln!("no command restores this: see the notes above");
-        return Ok(ExitCode::from(NOT_READY));
-    }
-    if !args.yes && !agreed(commands.len())? {
-        eprintln!("nothing was changed");
-        return Ok(ExitCode::from(NOT_READY));
-    }
-    for command in commands {
-        eprintln!("running: {command}");
-        carry_out(command).await?;
-    }
-    // What only people can do keeps the configuration from being what it was.
-    let whole = remedies().all(|remedy| remedy.notes.is_empty());
-    eprintln!("runready compares the configuration again when it reads it next (spec.inspect.interval)");
-    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(NOT_READY) })
-}
-
-/// Asks the person at the terminal.
-fn agreed(count: usize) -> anyhow::Result<bool> {
-    ensure!(
-        io::stdin().is_terminal(),
-        "nobody can be asked, because standard input is no terminal: add --yes to run the {count} commands above"
-    );
-    eprint!("Run the {} above? [y/N] ", if count == 1 { "command".to_owned() } else { format!("{count} commands") });
-    io::stderr().flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
-/// Runs gcloud with these arguments, without a shell. It must not ask: the person was asked already.
-async fn carry_out(command: &Command) -> anyhow::Result<()> {
-    let [program, arguments @ ..] = command.words() else { bail!("an empty command (a defect)") };
-    let mut process = std::process::Command::new(program);
-    process.args(arguments).arg("--quiet").stdin(std::process::Stdio::null());
-    let ended = tokio::task::spawn_blocking(move || process.status()).await?;
-    let status = ended.with_context(|| {
-        format!("{program} can't be run: install the Google Cloud CLI here, or run the command where it is: {command}")
-    })?;
-    ensure!(
-        status.success(),
-        "{command} ended with {status}; what stands before it in the list is done, the rest is not"
-    );
-    Ok(())
 }

@@ -361,6 +361,7 @@ impl CheckState {
                 self.run += 1;
                 let lag = now.mono.saturating_sub(due);
                 effects.push(Effect::Observe { run: self.run, plan: self.plan.clone(), lag });
+                self.cloud.beside_a_run(now);
             }
         }
         self.start_load(now, effects);
@@ -375,7 +376,8 @@ impl CheckState {
     fn ask_to_be_woken(&self, now: Now, effects: &mut Vec<Effect>) {
         let look_again = self.appointed.map(|_| now.mono + LOOK_AGAIN);
         let load = self.loads.next(&self.plan, &self.tracks, now);
-        if let Some(at) = [self.due, self.announce_at, look_again, load, self.cloud.next()].into_iter().flatten().min()
+        if let Some(at) =
+            [self.due, self.announce_at, look_again, load, self.next_inspection()].into_iter().flatten().min()
         {
             effects.push(Effect::WakeAt(at));
         }
@@ -405,7 +407,6 @@ impl CheckState {
         }
         self.start_load(now, effects);
         self.start_inspection(now, effects);
-        self.ask_to_be_woken(now, effects);
         self.last_probe = Some(now.wall);
         self.observed_generation = Some(self.plan.generation);
         self.announce_at = None;
@@ -413,6 +414,7 @@ impl CheckState {
         if changed || heartbeat {
             self.report(now, settings, effects);
         }
+        self.ask_to_be_woken(now, effects);
     }
 
     /// Judges the check anew; writes if its meaning has changed or the heartbeat is due, and tells people of transitions.

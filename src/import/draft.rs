@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use url::Url;
-
 use super::Said;
 use super::address::{Way, is_private_name};
+use super::endpoint::endpoint;
 use super::environment::Database;
 use super::exported::Exported;
-use super::probes::{self, FILL_IN, NOWHERE, Service};
+use super::pins::pins;
+use super::probes::{self, FILL_IN, Service};
 use super::targets::{Targets, targets};
 use super::yaml::{Line, Node, fields, say, text};
 use crate::api::{API_VERSION, KIND};
@@ -20,28 +19,10 @@ use crate::cloud::service::{StartupProbe, VpcAccess, VpcEgress};
 const MOST_PROBES: usize = 32;
 /// Most names that a probe may depend on, as its schema has it.
 const MOST_DEPENDENCIES: usize = 16;
-/// Longest URL, as its schema has it.
-const LONGEST_URL: usize = 2048;
 /// Longest budget that is written, in seconds: Cloud Run allows far less.
 const LONGEST_BUDGET: u64 = 999_999_999;
 /// What Cloud Run grants a container that has no start-up probe of its own, in seconds.
 const USUAL_BUDGET: u64 = 240;
-/// What can't stand in the path of a URL as it is.
-const NO_PATH: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'<')
-    .add(b'>')
-    .add(b'?')
-    .add(b'`')
-    .add(b'{')
-    .add(b'}')
-    .add(b'|')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'@');
-
 /// The lines of a service's check.
 pub fn check(service: &Exported, said: &Said) -> Vec<Line> {
     let label = label(&service.name, 49).unwrap_or_else(|| "service".to_owned());
@@ -51,6 +32,7 @@ pub fn check(service: &Exported, said: &Said) -> Vec<Line> {
     let mut spec = vec![fields("service", reference(service, said)), text("interval", "30s")];
     spec.extend(budget(service.template.startup_probe.as_ref()));
     spec.extend(service.template.vpc_access.as_ref().map(way_out));
+    spec.extend(pins(&databases, service, said));
     spec.extend(left_out.into_iter().map(Line::Say));
     let project = said.project.as_deref().or(service.project.as_deref());
     let known = Service {
@@ -180,79 +162,6 @@ fn private_host(database: &Database) -> Option<&str> {
     }
 }
 
-/// The service's own address.
-fn endpoint(service: &Exported, name: String, needed: Vec<String>) -> Vec<Line> {
-    let mut lines = vec![text("name", name)];
-    let mut http = Vec::new();
-    let base = match base(service) {
-        Some((base, made)) => {
-            if made {
-                http.push(say(
-                    "The address that Cloud Run makes of name, project number and region; the export shows none.",
-                ));
-            }
-            base
-        }
-        None => {
-            http.push(say("fill in: the service's address. The export does not show it."));
-            format!("https://{NOWHERE}")
-        }
-    };
-    let path = service.health.as_deref().unwrap_or_default();
-    let (path, query) = path.split_once(['?', '#']).map_or((path, false), |(path, _)| (path, true));
-    if service.health.is_none() {
-        http.push(say(
-            "fill in: a path that says whether the service is healthy. The export names none, so this is the root.",
-        ));
-    }
-    if query {
-        http.push(say("fill in: what stands behind the path in the service's own probe; it is not copied, since it may hold a secret."));
-    }
-    let path = utf8_percent_encode(path.trim_start_matches('/'), NO_PATH).to_string();
-    let url = format!("{base}/{path}");
-    if url.chars().count() > LONGEST_URL {
-        http.push(say("fill in: the path of the service's own probe, which is too long for a check."));
-        http.push(text("url", format!("{base}/")));
-    } else {
-        http.push(text("url", url));
-    }
-    if service.internal {
-        http.push(say("The service takes requests from inside Google Cloud alone: probe it from there."));
-    }
-    if service.open {
-        http.push(say("Callers need no token: the check of the invoker is switched off."));
-    } else {
-        http.push(say("fill in: whether callers need a token can't be seen in the export. If they do, runready's account needs roles/run.invoker, and this line:"));
-        http.push(Line::Copy("auth: {googleIdToken: {}}".to_owned()));
-    }
-    lines.push(fields("http", http));
-    if !needed.is_empty() {
-        lines.push(say("While what it depends on is away, a failing endpoint is a symptom."));
-        lines.push(Line::Field("dependsOn", Node::Names(needed)));
-    }
-    lines
-}
-
-/// Scheme and host of the service, and whether they were made up of its name.
-fn base(service: &Exported) -> Option<(String, bool)> {
-    let shown = service
-        .url
-        .as_deref()
-        .and_then(|url| Url::parse(url).ok())
-        .filter(|url| matches!(url.scheme(), "http" | "https"));
-    if let Some(origin) = shown.filter(Url::has_host).map(|url| url.origin().ascii_serialization()) {
-        return Some((origin, false));
-    }
-    let number = service
-        .project
-        .as_deref()
-        .filter(|project| !project.is_empty() && project.chars().all(|c| c.is_ascii_digit()))?;
-    let region = service.region.as_deref().filter(|region| label(region, 63).as_deref() == Some(*region))?;
-    let sound = label(&service.name, 49).as_deref() == Some(service.name.as_str());
-    (sound && number.len() <= 20 && service.default_url)
-        .then(|| (format!("https://{}-{number}.{region}.run.app", service.name), true))
-}
-
 /// What a database's probe is called.
 fn named(database: &Database) -> String {
     match database.of.as_str() {
@@ -262,7 +171,7 @@ fn named(database: &Database) -> String {
 }
 
 /// A DNS label (RFC 1123) made of a text. None where nothing is left of it.
-fn label(text: &str, most: usize) -> Option<String> {
+pub(super) fn label(text: &str, most: usize) -> Option<String> {
     let mut label = String::new();
     for c in text.chars().flat_map(char::to_lowercase) {
         if label.len() >= most {

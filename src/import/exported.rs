@@ -25,8 +25,10 @@ pub struct Exported {
     pub internal: bool,
     /// What a revision is made of: the way out, the instances that are mounted, the start-up probe.
     pub template: Template,
-    /// The path that Cloud Run asks for the service's health.
-    pub health: Option<String>,
+    /// What Cloud Run asks for the service's health.
+    pub health: Option<Health>,
+    /// The port that takes requests, if it is said.
+    pub port: Option<u32>,
     /// Its containers: first the one that takes requests.
     pub containers: Vec<Container>,
 }
@@ -42,8 +44,28 @@ pub struct Container {
     pub proxied: Vec<Proxied>,
     /// How its start is watched.
     pub startup: Option<crate::cloud::service::StartupProbe>,
-    /// The path that is asked for its health.
-    pub health: Option<String>,
+    /// What is asked for its health.
+    pub health: Option<Health>,
+    /// The port that takes requests, if it is said.
+    pub port: Option<u32>,
+}
+
+/// What a container's own probe asks for its health.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// What it asks for.
+    pub asks: Asks,
+    /// The port that it asks, if that is said.
+    pub port: Option<u32>,
+}
+
+/// What a probe asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// A path, over HTTP.
+    Path(String),
+    /// A service's health over gRPC (grpc.health.v1). Empty: the server as a whole.
+    Grpc(String),
 }
 
 /// A variable of the environment.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use secrecy::SecretString;
 
 use super::ImportError;
-use super::exported::{Container, Exported, Held, SecretVersion, Variable};
+use super::exported::{Asks, Container, Exported, Health, Held, SecretVersion, Variable};
 use super::field::Field;
 use super::proxy;
 use crate::cloud::service::{NetworkInterface, StartupProbe, Template, VpcAccess, VpcEgress};
@@ -40,6 +40,7 @@ pub fn read(whole: &Field<'_>) -> Result<Exported, ImportError> {
         internal: annotation("run.googleapis.com/ingress")?.is_some_and(|ingress| ingress != "all"),
         template: path(&template)?,
         health: None,
+        port: None,
         containers,
     })
 }
@@ -85,15 +86,36 @@ fn aliases(template: &Field<'_>) -> Result<BTreeMap<String, String>, ImportError
 fn container(field: &Field<'_>, aliases: &BTreeMap<String, String>) -> Result<Container, ImportError> {
     let variables = field.get("env").items()?;
     let startup = field.get("startupProbe");
-    let paths = ["startupProbe", "livenessProbe", "readinessProbe"];
-    let paths = paths.iter().map(|probe| field.at(&[probe, "httpGet", "path"]).text());
     Ok(Container {
         ingress: !field.get("ports").items()?.is_empty(),
         environment: variables.iter().map(|field| variable(field, aliases)).collect::<Result<_, _>>()?,
         proxied: proxy::instances(field)?,
         startup: if startup.is_there() { Some(watched(&startup)?) } else { None },
-        health: paths.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().next(),
+        health: health(field, None)?,
+        port: port(field)?,
     })
+}
+
+/// The port that takes requests.
+pub fn port(container: &Field<'_>) -> Result<Option<u32>, ImportError> {
+    container.get("ports").items()?.first().map_or(Ok(None), |port| port.get("containerPort").count())
+}
+
+/// What the first of a container's probes that says so asks for its health. `root`: the path of one that names none; without it,
+/// such a probe tells nothing.
+pub fn health(container: &Field<'_>, root: Option<&str>) -> Result<Option<Health>, ImportError> {
+    for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+        let (http, grpc) = (container.at(&[probe, "httpGet"]), container.at(&[probe, "grpc"]));
+        let path = http.get("path").text()?.or_else(|| root.filter(|_| http.is_there()).map(str::to_owned));
+        if let Some(path) = path {
+            return Ok(Some(Health { asks: Asks::Path(path), port: http.get("port").count()? }));
+        }
+        if grpc.is_there() {
+            let service = grpc.get("service").text()?.unwrap_or_default();
+            return Ok(Some(Health { asks: Asks::Grpc(service), port: grpc.get("port").count()? }));
+        }
+    }
+    Ok(None)
 }
 
 /// A start-up probe. What is left out has the value that Cloud Run gives it; both shapes have the same fields.

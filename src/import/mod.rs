@@ -10,10 +10,12 @@
 mod address;
 mod connection;
 mod draft;
+mod endpoint;
 mod environment;
 mod exported;
 mod field;
 mod knative;
+mod pins;
 mod probes;
 mod proxy;
 pub mod remote;
@@ -106,6 +108,7 @@ pub fn import_value(value: &Value, file: &str, said: &Said) -> Result<String, Im
     if let Some(first) = service.containers.first() {
         service.template.startup_probe.clone_from(&first.startup);
         service.health.clone_from(&first.health);
+        service.port = first.port;
     }
     let manifest = yaml::document(&draft::check(&service, said));
     sound(&manifest)?;

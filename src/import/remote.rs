@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use google_cloud_auth::credentials::anonymous;
 use google_cloud_gax::error::Error;
-use google_cloud_gax::error::rpc::StatusDetails;
 use google_cloud_gax::retry_policy::NeverRetry;
 use google_cloud_run_v2::client::Services;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::cloud::Inspection;
+use crate::cloud::{Inspection, Why};
 use crate::probe::cloudsql::Access;
 use crate::reasons::reasons;
+use crate::refusal::{self, Answer};
 
 /// Scope of the token.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -60,7 +60,7 @@ impl Name {
 pub async fn read(access: &Access, name: &Name) -> Result<Value, ReadError> {
     let asked = async {
         let client = client(access, name).await?;
-        client.get_service().set_name(name.full()).send().await.map_err(|error| refusal(name, &error))
+        client.get_service().set_name(name.full()).send().await.map_err(|error| refused(name, &error))
     };
     let late = |_| {
         let came = format!("no answer within {} s", LIMIT.as_secs());
@@ -91,35 +91,23 @@ async fn client(access: &Access, name: &Name) -> Result<Services, ReadError> {
     builder.build().await.map_err(|error| name.failed(format!("can't make a client: {}", reasons(&error)), by_hand()))
 }
 
-fn refusal(name: &Name, error: &Error) -> ReadError {
-    let status = error.http_status_code();
-    let came = match (status, error.status()) {
-        (Some(status), Some(said)) if !said.message.is_empty() => format!("HTTP {status}: {}", said.message),
-        (Some(status), _) => format!("HTTP {status}"),
-        // The answer may hold secrets, and so may what a parser says of it.
-        (None, _) if error.is_deserialization() => "an answer that can't be read".to_owned(),
-        (None, _) => reasons(error),
-    };
+fn refused(name: &Name, error: &Error) -> ReadError {
+    let answer = Answer::of(error);
     let project = &name.project;
-    let remedy = match status {
-        Some(401) => log_in(),
-        Some(403) if is_disabled(error) => {
-            format!("enable the API: gcloud services enable {} --project={project}", Inspection::Service.api())
+    let remedy = match answer.why() {
+        Why::NoCredentials => log_in(),
+        Why::PermissionDenied => {
+            format!("grant the role: {}", refusal::grant(Inspection::Service, project, "MEMBER"))
         }
-        Some(403) => format!(
-            "grant the role: gcloud projects add-iam-policy-binding {project} --member=MEMBER --role={}",
-            Inspection::Service.role()
-        ),
-        Some(404) => format!("look for it: gcloud run services list --project={project}"),
-        None if error.is_authentication() => log_in(),
-        Some(_) | None => by_hand(),
+        Why::ApiDisabled => format!("enable the API: {}", refusal::enable(Inspection::Service, project)),
+        Why::NotFound => format!("look for it: gcloud run services list --project={project}"),
+        Why::Throttled => match answer.pause {
+            Some(pause) => format!("try again in {} s", pause.as_secs()),
+            None => by_hand(),
+        },
+        Why::Unavailable | Why::Malformed => by_hand(),
     };
-    name.failed(came, remedy)
-}
-
-fn is_disabled(error: &Error) -> bool {
-    let details = error.status().map(|status| status.details.as_slice()).unwrap_or_default();
-    details.iter().any(|detail| matches!(detail, StatusDetails::ErrorInfo(info) if info.reason == "SERVICE_DISABLED"))
+    name.failed(answer.came(), remedy)
 }
 
 fn log_in() -> String {

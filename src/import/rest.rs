@@ -45,6 +45,7 @@ pub fn read(whole: &Field<'_>) -> Result<Exported, ImportError> {
         internal: ingress.starts_with("INGRESS_TRAFFIC_INTERNAL") || ingress == "INGRESS_TRAFFIC_NONE",
         template: path(&template)?,
         health: None,
+        port: None,
         containers,
     })
 }
@@ -77,18 +78,14 @@ fn interface(field: &Field<'_>) -> Result<NetworkInterface, ImportError> {
 
 fn container(field: &Field<'_>) -> Result<Container, ImportError> {
     let startup = field.get("startupProbe");
-    let paths = ["startupProbe", "livenessProbe", "readinessProbe"];
-    let asked = paths.iter().filter(|probe| field.at(&[probe, "httpGet"]).is_there());
-    // The API leaves out what is the default, and the default path is the root.
-    let path = |probe: &&str| {
-        Ok::<_, ImportError>(field.at(&[probe, "httpGet", "path"]).text()?.unwrap_or_else(|| "/".to_owned()))
-    };
     Ok(Container {
         ingress: !field.get("ports").items()?.is_empty(),
         environment: field.get("env").items()?.iter().map(variable).collect::<Result<_, _>>()?,
         proxied: proxy::instances(field)?,
         startup: if startup.is_there() { Some(knative::watched(&startup)?) } else { None },
-        health: asked.map(path).collect::<Result<Vec<_>, _>>()?.into_iter().next(),
+        // The API leaves out what is the default, and the default path is the root.
+        health: knative::health(field, Some("/"))?,
+        port: knative::port(field)?,
     })
 }
 

@@ -174,12 +174,14 @@ mod tests {
     use crate::api::spec::ServiceRef;
     use crate::cloud::connector::{ConnectorState, ConnectorSubnet};
     use crate::cloud::service::{NetworkInterface, Setting, VpcAccess, VpcEgress};
+    use crate::plan::Pace;
     use crate::plan::inspections::DEFAULT_INTERVAL;
 
     fn plan() -> InspectionPlan {
         InspectionPlan {
             service: ServiceRef { project: "p".to_owned(), region: "r1".to_owned(), name: "s".to_owned() },
             interval: DEFAULT_INTERVAL,
+            pace: Pace::Steady,
             skip: Default::default(),
             connector: None,
             instance: None,

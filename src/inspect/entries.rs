@@ -18,10 +18,11 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::google::Google;
-use super::question::{Answer, Question};
+use super::question::Question;
 use crate::cloud::Unread;
 use crate::plan::trust;
 use crate::reasons::reasons;
+use crate::refusal::Answer;
 
 /// Longest page, in bytes.
 const LONGEST: usize = 8 * 1024 * 1024;

@@ -21,11 +21,12 @@ use google_cloud_vpcaccess_v1::client::VpcAccessService;
 use tokio::sync::{Mutex, OnceCell, Semaphore};
 use tokio::time::{sleep, timeout};
 
-use super::question::{Answer, Question};
+use super::question::Question;
 use super::ration::Ration;
 use crate::cloud::{Inspection, Unread, Why};
 use crate::probe::cloudsql::{Access, token};
 use crate::reasons::reasons;
+use crate::refusal::Answer;
 
 /// Scope of the tokens: what they may do, the account's roles say.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";

@@ -1,15 +1,12 @@
-//! What is asked of Google, and what an answer that is none stands for. Errors in, [`Unread`] out; no I/O.
+//! What is asked of Google, and what is said of a refusal. [`Answer`]s in, [`Unread`] out; no I/O.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use google_cloud_gax::error::Error;
-use google_cloud_gax::error::rpc::StatusDetails;
 use jiff::Timestamp;
 
 use super::secrets;
 use crate::cloud::{Inspection, Unread, Why};
-use crate::reasons::reasons;
+use crate::refusal::{self, Answer};
 
 /// Longest text of an API that is passed on, in characters.
 const MOST_TOLD: usize = 500;
@@ -27,23 +24,6 @@ pub struct Question {
     pub what: &'static str,
 }
 
-/// What an API says when it refuses.
-#[derive(Clone, Debug, Default)]
-pub struct Answer {
-    /// HTTP status, if there was an answer.
-    pub status: Option<u16>,
-    /// What it says, in words.
-    pub said: String,
-    /// The reason of its ErrorInfo, such as SERVICE_DISABLED.
-    pub reason: Option<String>,
-    /// How long it wants to be left alone.
-    pub pause: Option<Duration>,
-    /// Whether there was an answer that can't be read.
-    pub malformed: bool,
-    /// Whether no token could be had.
-    pub tokenless: bool,
-}
-
 impl Question {
     /// The same object, with another thing of it asked for.
     pub fn about(&self, what: &'static str) -> Question {
@@ -52,12 +32,7 @@ impl Question {
 
     /// What a refusal stands for.
     pub fn refused(&self, answer: &Answer) -> Unread {
-        let came = match answer.status {
-            Some(status) if answer.said.is_empty() => format!("HTTP {status}"),
-            Some(status) => format!("HTTP {status}: {}", answer.said),
-            None => answer.said.clone(),
-        };
-        self.unread(answer.why(), &came)
+        self.unread(answer.why(), &answer.came())
     }
 
     /// No answer that is of use.
@@ -82,12 +57,11 @@ impl Question {
                  GOOGLE_APPLICATION_CREDENTIALS, or `gcloud auth application-default login`"
                     .to_owned()
             }
-            Why::PermissionDenied => format!(
-                "gcloud projects add-iam-policy-binding {project} --member=serviceAccount:ACCOUNT --role={} \
-                 (ACCOUNT: the one that runready runs as)",
-                inspection.role()
-            ),
-            Why::ApiDisabled => format!("gcloud services enable {} --project={project}", inspection.api()),
+            Why::PermissionDenied => {
+                let grant = refusal::grant(*inspection, project, "serviceAccount:ACCOUNT");
+                format!("{grant} (ACCOUNT: the one that runready runs as)")
+            }
+            Why::ApiDisabled => refusal::enable(*inspection, project),
             Why::NotFound => format!("check that {name} exists and is spelled right in the service or in spec.inspect"),
             Why::Throttled => format!(
                 "raise spec.inspect.interval, or the quota of {} in project {project}: \
@@ -99,50 +73,6 @@ impl Question {
                 inspection.api()
             ),
             Why::Malformed => format!("check that {} is not intercepted on the way, by a proxy say", inspection.api()),
-        }
-    }
-}
-
-impl Answer {
-    /// What the client's error holds.
-    pub fn of(error: &Error) -> Answer {
-        let details = error.status().map(|status| status.details.as_slice()).unwrap_or_default();
-        let reason = details.iter().find_map(|detail| match detail {
-            StatusDetails::ErrorInfo(info) => Some(info.reason.clone()),
-            _ => None,
-        });
-        let seconds = error.http_headers().and_then(|headers| headers.get("retry-after"));
-        let seconds = seconds.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        Answer {
-            status: error.http_status_code(),
-            said: match (error.http_status_code(), error.status()) {
-                (_, Some(status)) => status.message.clone(),
-                (Some(_), None) => String::new(),
-                (None, None) => reasons(error),
-            },
-            reason,
-            pause: seconds.map(Duration::from_secs),
-            malformed: error.is_deserialization(),
-            tokenless: error.is_authentication(),
-        }
-    }
-
-    /// Why nothing was read.
-    pub fn why(&self) -> Why {
-        match self.status {
-            Some(401) => Why::NoCredentials,
-            Some(403) if self.reason.as_deref() == Some("SERVICE_DISABLED") => Why::ApiDisabled,
-            // The older form of errors, of compute and sqladmin, names it in words alone.
-            Some(403) if self.said.contains("it is disabled") => Why::ApiDisabled,
-            Some(403) if self.reason.as_deref() == Some("RATE_LIMIT_EXCEEDED") => Why::Throttled,
-            Some(403) => Why::PermissionDenied,
-            Some(404) => Why::NotFound,
-            Some(429) => Why::Throttled,
-            Some(200..=299) => Why::Malformed,
-            None if self.tokenless => Why::NoCredentials,
-            _ if self.malformed => Why::Malformed,
-            // A request that an API can't read is a fault of this version: nothing is known, as with an API that fails.
-            Some(_) | None => Why::Unavailable,
         }
     }
 }
@@ -180,23 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_refusal_is_told_apart() {
-        let cases = [
-            (answer(401, ""), Why::NoCredentials),
-            (answer(403, "SERVICE_DISABLED"), Why::ApiDisabled),
-            (answer(403, "RATE_LIMIT_EXCEEDED"), Why::Throttled),
-            (answer(404, ""), Why::NotFound),
-            (answer(429, ""), Why::Throttled),
-            (answer(500, ""), Why::Unavailable),
-            (answer(503, ""), Why::Unavailable),
-            (answer(200, ""), Why::Malformed),
-            (Answer::default(), Why::Unavailable),
-            (Answer { malformed: true, ..Answer::default() }, Why::Malformed),
-            (Answer { tokenless: true, ..Answer::default() }, Why::NoCredentials),
-        ];
-        for (answer, why) in cases {
-            assert_eq!(answer.why(), why, "{answer:?}");
-        }
+    fn a_disabled_api_names_the_command_that_enables_it() {
         let disabled = question(Inspection::Connector).refused(&answer(403, "SERVICE_DISABLED"));
         assert_eq!(&*disabled.remedy, "gcloud services enable vpcaccess.googleapis.com --project=netra-staging");
     }

@@ -14,6 +14,9 @@ use crate::cloud::{Reading, Unread, Why};
 
 /// Periods after which a reading that nobody asked for is dropped.
 const UNUSED_PERIODS: u32 = 10;
+/// How much earlier than its age says a reading is too old. The rounds of a check are one period apart, less what they take to come
+/// to an object: what the round before has read must not serve again.
+const EARLY: Duration = Duration::from_secs(1);
 /// Most objects of one kind that are remembered; the one that was used longest ago gives way.
 const MOST_KNOWN: usize = 1024;
 
@@ -32,6 +35,7 @@ pub struct Terms {
 pub struct Shelf<T>(Arc<Mutex<HashMap<Arc<str>, Entry<T>>>>);
 
 struct Entry<T> {
+    /// The reading, and when it was asked for.
     reading: Option<(Instant, Reading<T>)>,
     flight: Option<watch::Receiver<Option<Reading<T>>>>,
     used: Instant,
@@ -91,7 +95,7 @@ impl<T: Send + Sync + 'static> Shelf<T> {
         entry.used = now;
         entry.period = terms.period;
         if let Some((at, reading)) = &entry.reading
-            && now.saturating_duration_since(*at) < terms.age
+            && is_fresh(*at, terms.age, now)
         {
             return Known::Fresh(reading.clone());
         }
@@ -111,14 +115,14 @@ impl<T: Send + Sync + 'static> Shelf<T> {
         sender: watch::Sender<Option<Reading<T>>>,
         fetch: impl Future<Output = Result<T, Unread>> + Send + 'static,
     ) {
-        let shelf = self.clone();
+        let (shelf, asked) = (self.clone(), Instant::now());
         tokio::spawn(async move {
             let reading = match fetch.await {
                 Ok(object) => Reading::Read(Found { name, at: Timestamp::now(), object: Arc::new(object) }),
                 Err(unread) => Reading::Unread(unread),
             };
             if let Some(entry) = shelf.lock().get_mut(&key) {
-                entry.reading = Some((Instant::now(), reading.clone()));
+                entry.reading = Some((asked, reading.clone()));
                 entry.flight = None;
             }
             sender.send_replace(Some(reading));
@@ -139,6 +143,11 @@ enum Known<T> {
     Fresh(Reading<T>),
     Flying(watch::Receiver<Option<Reading<T>>>),
     Wanted(watch::Sender<Option<Reading<T>>>, watch::Receiver<Option<Reading<T>>>),
+}
+
+/// Whether a reading that was asked for at that time is young enough.
+fn is_fresh(asked: Instant, age: Duration, now: Instant) -> bool {
+    now.saturating_duration_since(asked) + EARLY < age
 }
 
 /// Drops what nobody asked for in a while, and what is too much.
@@ -224,6 +233,14 @@ mod tests {
         assert_eq!(reading.unread().map(|unread| unread.why), Some(Why::Unavailable));
         let reading = shelf.read(&name, &name, terms(LONG, LONG), || async { Ok(3) }).await;
         assert_eq!(reading.object(), Some(&3));
+    }
+
+    #[test]
+    fn a_reading_serves_within_its_period_and_not_in_the_next_round() {
+        let (asked, age) = (Instant::now(), Duration::from_secs(60));
+        assert!(is_fresh(asked, age, asked + Duration::from_secs(58)));
+        // The round before came to the object half a second later than this one does.
+        assert!(!is_fresh(asked + Duration::from_millis(500), age, asked + age));
     }
 
     #[test]

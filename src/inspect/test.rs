@@ -11,9 +11,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::convert::named;
 use super::google::Google;
-use super::question::{Answer, Question};
+use super::question::Question;
 use crate::cloud::test::{ProbingResult, Stop, TestResult};
 use crate::cloud::{ConnectivityTest, Unread, Why};
+use crate::refusal::Answer;
 
 /// Longest wait for a test to be carried out.
 const LIMIT: Duration = Duration::from_secs(40);

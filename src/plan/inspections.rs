@@ -7,16 +7,27 @@ use std::time::Duration;
 use crate::api::spec::ServiceRef;
 use crate::cloud::{Inspection, Subject};
 
-/// How old a reading may become unless the spec says otherwise.
+/// How old a reading may be unless the spec says otherwise.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// When Google's APIs are read while nothing fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Every [`InspectionPlan::interval`].
+    Steady,
+    /// Beside each run of the probes: they run seldom, and in between nobody asks what Google would say.
+    WithProbes,
+}
 
 /// What is to be read for one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InspectionPlan {
     /// The service that everything is discovered from.
     pub service: ServiceRef,
-    /// How old a reading may become.
+    /// How old a reading may be that serves.
     pub interval: Duration,
+    /// When to read while nothing fails.
+    pub pace: Pace,
     /// What is switched off.
     pub skip: BTreeSet<Inspection>,
     /// The connector, in full, where it is pinned.

@@ -76,6 +76,7 @@ pub fn answer(state: &mut State, request: &Request) -> Result<Value, Refusal> {
         | Method::RevisionsGet
         | Method::InstancesGet
         | Method::NetworksGet
+        | Method::SubnetworksGet
         | Method::TestsGet => state.object(name).cloned().ok_or_else(|| request.missing(name)),
         Method::KnativeServicesGet => knative_service(state, request),
         Method::ConnectorsList => in_pages(state, request, &list("connectors", "pageSize", 1000, None)),

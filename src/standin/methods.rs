@@ -142,6 +142,9 @@ methods! {
     /// The routes that a peering exchanges.
     PeeringRoutesList = "compute.networks.listPeeringRoutes", Compute,
         "GET" "/compute/v1/projects/{project}/global/networks/{network}/listPeeringRoutes", "compute.networks.listPeeringRoutes";
+    /// One subnet.
+    SubnetworksGet = "compute.subnetworks.get", Compute,
+        "GET" "/compute/v1/projects/{project}/regions/{region}/subnetworks/{subnetwork}", "compute.subnetworks.get";
     /// The subnets of a region.
     SubnetworksList = "compute.subnetworks.list", Compute,
         "GET" "/compute/v1/projects/{project}/regions/{region}/subnetworks", "compute.subnetworks.list";

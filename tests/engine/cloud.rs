@@ -57,6 +57,34 @@ fn show_well(world: &mut World) {
     show(world, picture);
 }
 
+/// Wakes until the next inspection, while every run passes; returns how long that took.
+fn until_inspected(world: &mut World) -> Duration {
+    let (before, begun) = (world.inspections.len(), world.now.mono);
+    while world.inspections.len() == before {
+        assert!(world.now.mono - begun < 10 * HOUR, "nothing is read any more");
+        let runs = world.runs.len();
+        world.wake();
+        if world.runs.len() > runs {
+            world.observe(&[Outcome::Passed]);
+        }
+    }
+    world.now.mono - begun
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A world of that cadence, in which all is well and nothing is under way. The spec says nothing of inspections.
+fn well_at(cadence: &str) -> World {
+    let spec = SPEC.replace("interval: 10s", cadence).replace("inspect: {interval: 30s}, ", "");
+    let mut world = world_of(plan(1, &spec), None);
+    world.observe(&[Outcome::Passed]);
+    show_well(&mut world);
+    // The first run is at once, and the second at the check's own time.
+    world.round(&[Outcome::Passed]);
+    world
+}
+
 fn infrastructure(world: &World) -> Option<&Condition> {
     world.last().conditions.iter().find(|condition| condition.type_ == "InfrastructureHealthy")
 }
@@ -358,8 +386,13 @@ fn times_of_readings_are_those_of_the_objects() {
 
 /// A world that sees from there, with a connector in that state and a probe that passes.
 fn with_connector(vantage: &str, state: &str) -> World {
+    with_connector_at("interval: 10s, inspect: {interval: 30s}", vantage, state)
+}
+
+fn with_connector_at(cadence: &str, vantage: &str, state: &str) -> World {
     let settings = Settings { inspect: true, ..Settings::new(vantage.into()) };
-    let mut world = World::start_with(settings, plan(1, SPEC), None);
+    let spec = SPEC.replace("inspect: {interval: 30s}, ", "").replace("interval: 10s", cadence);
+    let mut world = World::start_with(settings, plan(1, &spec), None);
     world.observe(&[Outcome::Passed]);
     let connector: Connector = serde_json::from_value(json!({"state": state})).expect("a connector");
     let name = "projects/netra-staging/locations/us-central1/connectors/staging";
@@ -399,4 +432,94 @@ fn a_hop_that_is_mended_is_ready_again() {
     show_well(&mut world);
     assert_eq!(world.ready(), (TRUE, "Healthy".to_owned()));
     assert!(world.last().verdict.is_none());
+}
+
+#[test]
+fn a_check_that_runs_seldom_is_read_beside_its_runs_alone() {
+    for cadence in ["interval: 1h", "schedule: \"0 * * * *\""] {
+        let mut world = well_at(cadence);
+        assert_eq!(world.inspections.len(), 2, "{cadence}: beside each run");
+        show_well(&mut world);
+        for _ in 0..3 {
+            let runs = world.runs.len();
+            assert_eq!(until_inspected(&mut world), HOUR, "{cadence}");
+            assert_eq!(world.runs.len(), runs + 1, "{cadence}: beside the run");
+            assert_eq!(world.inspections.last().map(|(_, failing)| *failing), Some(false));
+            show_well(&mut world);
+        }
+    }
+}
+
+#[test]
+fn a_check_that_runs_often_is_read_once_a_minute() {
+    let mut world = well_at("interval: 10s");
+    for _ in 0..3 {
+        let begun = world.inspections.len();
+        until_inspected(&mut world);
+        show_well(&mut world);
+        assert_eq!((world.inspections.len(), until_inspected(&mut world)), (begun + 1, MINUTE));
+        show_well(&mut world);
+    }
+}
+
+#[test]
+fn while_a_check_that_runs_seldom_fails_it_is_read_every_minute() {
+    let mut world = well_at("interval: 1h");
+    show_well(&mut world);
+    world.round(&[failed(Cause::ConnectTimeout)]);
+    // Beside the run, and at once when the probe began to fail: never two at a time.
+    show_well(&mut world);
+    assert_eq!(world.inspections[2..], [(3, false), (4, true)]);
+    show_well(&mut world);
+    for _ in 0..3 {
+        assert_eq!(until_inspected(&mut world), MINUTE);
+        assert_eq!(world.inspections.last().map(|(_, failing)| *failing), Some(true));
+        show_well(&mut world);
+    }
+    world.round(&[Outcome::Passed]);
+    // One was under way when the probe ran, and is followed by the one beside the run.
+    show_well(&mut world);
+    show_well(&mut world);
+    assert_eq!(until_inspected(&mut world), HOUR, "it works again");
+}
+
+#[test]
+fn while_a_hop_is_broken_it_is_read_every_minute_although_the_probes_pass() {
+    let mut world = with_connector_at("interval: 1h", "host/test", "ERROR");
+    assert_eq!(world.ready().0, FALSE);
+    assert_eq!(until_inspected(&mut world), MINUTE);
+    show_well(&mut world);
+    assert_eq!(world.ready().0, TRUE, "its mending is seen within a minute");
+    let runs = world.runs.len();
+    until_inspected(&mut world);
+    assert_eq!(world.runs.len(), runs + 1, "beside the next run");
+}
+
+#[test]
+fn what_gave_no_answer_is_asked_again_after_a_minute_and_a_refusal_is_not() {
+    for (why, again) in [(Why::Unavailable, MINUTE), (Why::PermissionDenied, HOUR)] {
+        let mut world = well_at("interval: 1h");
+        let service = Reading::Unread(unread(&world, why, "no"));
+        show(&mut world, Picture { service, ..Picture::default() });
+        assert_eq!(until_inspected(&mut world), again, "{why:?}");
+    }
+    let mut world = well_at("interval: 1h");
+    world.step(Event::NotInspected { run: 2 });
+    assert_eq!(until_inspected(&mut world), MINUTE, "its time was up");
+}
+
+#[test]
+fn an_interval_in_the_spec_goes_before_the_checks_own_cadence() {
+    let spec = SPEC.replace("interval: 10s", "interval: 1h").replace("30s", "5m");
+    let mut world = world_of(plan(1, &spec), None);
+    world.observe(&[Outcome::Passed]);
+    show_well(&mut world);
+    assert_eq!(until_inspected(&mut world), 5 * MINUTE);
+    show_well(&mut world);
+    world.round(&[failed(Cause::ConnectTimeout)]);
+    while world.inspections.last().is_some_and(|(_, failing)| !failing) {
+        show_well(&mut world);
+    }
+    show_well(&mut world);
+    assert_eq!(until_inspected(&mut world), MINUTE, "people wait for news of a check that fails");
 }

@@ -52,6 +52,7 @@ fn requests(now: Timestamp) -> Vec<(Method, String, Option<Value>)> {
                 world::PEERING
             ),
         ),
+        read(Method::SubnetworksGet, format!("/compute/v1/{}", world::SUBNETWORK)),
         read(Method::SubnetworksList, format!("/compute/v1/{project}/regions/us-central1/subnetworks")),
         read(Method::RoutesList, format!("/compute/v1/{project}/global/routes")),
         read(Method::FirewallsList, format!("/compute/v1/{project}/global/firewalls")),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
 use super::apiserver::ApiServer;
+use super::checks::condition;
 use super::process::{run_with_input, tool};
 use super::wait::until;
 
@@ -53,12 +54,22 @@ impl ApiServer {
         let applied = self.apply(yaml).expect("definitions that the API server takes");
         for line in applied.lines() {
             let name = line.split_whitespace().next().expect("kubectl names what it applied");
-            self.kubectl(&["wait", "--for=condition=Established", "--timeout=30s", name])
-                .expect("an established definition");
+            // `kubectl wait` gives up at once on a definition that has no conditions yet.
+            until(Duration::from_secs(30), "the definition to be established", || self.established(name));
             let resource = name.split_once('/').map_or(name, |(_, resource)| resource);
             until(Duration::from_secs(30), "the new resource to be served", || {
                 self.kubectl(&["get", resource, "--all-namespaces"])
             });
+        }
+    }
+
+    /// Whether a definition is established; what it says of itself otherwise.
+    fn established(&self, name: &str) -> Result<(), String> {
+        let text = self.kubectl(&["get", name, "-o", "json"])?;
+        let definition: serde_json::Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        match condition(&definition, "Established") {
+            Some((status, _)) if status == "True" => Ok(()),
+            Some(_) | None => Err(definition["status"].to_string()),
         }
     }
 

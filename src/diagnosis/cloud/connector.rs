@@ -1,7 +1,7 @@
 //! Rules about the way out of Cloud Run: the VPC connector, and Direct VPC egress. Pure.
 
 use super::super::{Case, Finding, Gravity};
-use super::{cite, segment, short, way};
+use super::{cite, same_network, segment, short, way};
 use crate::api::{Cause, Confidence};
 use crate::cloud::connector::ConnectorState;
 use crate::cloud::reading::Why;
@@ -98,12 +98,31 @@ pub(in crate::diagnosis) fn no_access(case: &Case<'_>) -> Vec<Finding> {
     vec![Finding::told(NO_ACCESS, Cause::VpcAccessMissing, Inspection::Service, summary, told).about_the_way(case)]
 }
 
-/// The network that a way leads into, by its name.
-fn network_of<'p>(picture: &'p Picture, access: &'p VpcAccess) -> Option<&'p str> {
-    let by_connector = picture.connector.object().map(|connector| &*connector.network);
-    let by_interface = access.network_interfaces.first().map(|interface| &*interface.network);
-    let network = if access.connector.is_some() { by_connector } else { by_interface };
-    network.map(short).filter(|name| !name.is_empty())
+/// The network that a way leads into: in full, if its project is known. A way that names a subnet alone leads into the network that
+/// was found by that.
+fn network_of(picture: &Picture, service: &str, access: &VpcAccess) -> Option<String> {
+    let found = || picture.network.found().map(|found| found.name.to_string());
+    let in_full = |name: &str, project: Option<&str>| match project.filter(|_| !name.contains('/')) {
+        Some(project) => format!("projects/{project}/global/networks/{name}"),
+        None => name.to_owned(),
+    };
+    if access.connector.is_some() {
+        let connector = picture.connector.found()?;
+        let subnet = connector.object.subnet.as_ref();
+        let host = subnet.map(|subnet| &*subnet.project_id).filter(|project| !project.is_empty());
+        let network = &*connector.object.network;
+        return match (network.is_empty(), subnet) {
+            (false, _) => Some(in_full(network, host.or_else(|| segment(&connector.name, "projects")))),
+            (true, Some(_)) => found(),
+            (true, None) => None,
+        };
+    }
+    let interface = access.network_interfaces.first()?;
+    match (interface.network.is_empty(), interface.subnetwork.is_empty()) {
+        (false, _) => Some(in_full(&interface.network, segment(service, "projects"))),
+        (true, false) => found(),
+        (true, true) => None,
+    }
 }
 
 /// Why a way does not lead to the target, if it does not.
@@ -116,9 +135,12 @@ fn misfit(picture: &Picture, service: &str, access: &VpcAccess) -> Option<String
     {
         return Some(format!("the service is in {own}, its VPC connector {} in {other}", short(name)));
     }
-    let target = short(picture.instance.object()?.private_network.as_deref()?);
-    let network = network_of(picture, access)?;
-    (network != target).then(|| {
+    let target = picture.instance.object()?.private_network.as_deref()?;
+    let network = network_of(picture, service, access)?;
+    (!same_network(&network, target)).then(|| {
+        // Networks of the same name differ by their projects.
+        let alike = short(&network) == short(target);
+        let (network, target) = if alike { (&*network, target) } else { (short(&network), short(target)) };
         format!("the service's way leads into the network {network}, the instance's private address is in {target}")
     })
 }

@@ -45,6 +45,16 @@ fn segment<'n>(name: &'n str, word: &str) -> Option<&'n str> {
     parts.next()
 }
 
+/// Whether two names, each in full or alone, are of the same network. Networks of two projects may have the same name; a project
+/// that goes by its number in one and by its id in the other is not told apart.
+fn same_network(one: &str, other: &str) -> bool {
+    let id = |name: &'_ str| {
+        segment(name, "projects").filter(|id| id.chars().any(|c| !c.is_ascii_digit())).map(str::to_owned)
+    };
+    let apart = matches!((id(one), id(other)), (Some(one), Some(other)) if one != other);
+    short(one) == short(other) && !apart
+}
+
 fn clock(at: Timestamp) -> impl Display {
     at.strftime("%H:%M:%SZ")
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 
 use super::super::{Case, Finding, Gravity};
-use super::{cite, short, way};
+use super::{cite, same_network, short, way};
 use crate::api::{Cause, Confidence, Layer};
 use crate::cloud::network::{Network, Peering, Route};
 use crate::cloud::{Inspection, Picture};
@@ -39,7 +39,7 @@ fn private_services(network: &Network) -> Option<&Peering> {
 fn broken(picture: &Picture, network: &Network, name: &str) -> Option<String> {
     let instance = picture.instance.object();
     let in_it = |instance: &&crate::cloud::Instance| {
-        instance.private_network.as_deref().is_some_and(|private| short(private) == short(name))
+        instance.private_network.as_deref().is_some_and(|private| same_network(private, name))
     };
     let needs_it = instance.filter(in_it);
     let Some(peering) = private_services(network) else {

@@ -6,15 +6,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{CheckState, Effect, Now, Settings, Track};
+use crate::api::condition::{ConditionStatus, ConditionType};
 use crate::api::status::InspectionStatus;
 use crate::api::{Baseline, ConnectivityCheckStatus, ProbeState};
 use crate::baseline::{Kept, sought};
-use crate::cloud::{Drift, Inspection, Picture, Reading, Subject};
-use crate::plan::{InspectionPlan, Occasion};
+use crate::cloud::{Drift, Inspection, Picture, Reading, Subject, Why};
+use crate::plan::{InspectionPlan, Occasion, Pace};
 use crate::status::Seen;
 
 /// Least time between two inspections that probes ask for by turning: one that flaps does not use up a quota.
 const LEAST_APART: Duration = Duration::from_secs(10);
+/// Most time between two inspections of a check that fails, or of which nothing is known: people wait for the next.
+const MOST_APART: Duration = Duration::from_secs(60);
 
 /// The inspections of a check.
 #[derive(Debug, Default)]
@@ -23,6 +26,10 @@ pub struct Cloud {
     due: Option<Duration>,
     under_way: bool,
     run: u64,
+    /// When the last one was started.
+    started: Option<Duration>,
+    /// Whether an API gave no answer the last time.
+    unanswered: bool,
     /// A probe has turned since the last inspection was started.
     asked: bool,
     /// When the last one was started because a probe had turned.
@@ -51,6 +58,7 @@ impl Cloud {
         }
         if self.plan.is_some() && self.plan.as_ref() != plan {
             (self.picture, self.earlier) = (None, Box::default());
+            self.unanswered = false;
         }
         self.plan = plan.cloned();
         self.due = due.filter(|_| plan.is_some());
@@ -58,7 +66,7 @@ impl Cloud {
 
     /// Stops asking. True when an inspection was under way.
     pub fn clear(&mut self) -> bool {
-        (self.due, self.asked) = (None, false);
+        (self.due, self.asked, self.started) = (None, false, None);
         std::mem::take(&mut self.under_way)
     }
 
@@ -71,22 +79,36 @@ impl Cloud {
         }
     }
 
-    /// When to look again.
-    pub fn next(&self) -> Option<Duration> {
-        self.due.filter(|_| !self.under_way)
+    /// The probes run: makes an inspection due where it keeps their pace.
+    pub fn beside_a_run(&mut self, now: Now) {
+        match self.plan.as_ref().map(|plan| plan.pace) {
+            Some(Pace::WithProbes) => self.due = Some(self.due.map_or(now.mono, |due| due.min(now.mono))),
+            Some(Pace::Steady) | None => {}
+        }
     }
 
-    fn start(&mut self, fails: bool, now: Now) -> Option<Effect> {
-        let due = self.next().is_some_and(|due| due <= now.mono);
+    /// When to look again. `fails`: whether people wait for news of the check.
+    fn next(&self, fails: bool) -> Option<Duration> {
+        let plan = self.plan.as_ref().filter(|_| !self.under_way)?;
+        let again = self.started.filter(|_| fails || self.unanswered).map(|at| at + plan.interval.min(MOST_APART));
+        [self.due, again].into_iter().flatten().min()
+    }
+
+    fn start(&mut self, fails: Fails, now: Now) -> Option<Effect> {
+        let due = self.next(fails.check).is_some_and(|due| due <= now.mono);
         let plan = self.plan.clone().filter(|_| due)?;
         let asked = std::mem::take(&mut self.asked);
         if asked {
             self.answered = Some(now.mono);
         }
-        self.due = Some(now.mono + plan.interval);
+        self.due = match plan.pace {
+            Pace::Steady => Some(now.mono + plan.interval),
+            Pace::WithProbes => None,
+        };
         self.under_way = true;
+        self.started = Some(now.mono);
         self.run += 1;
-        let occasion = Occasion { failing: fails, turned: asked, changed: self.sought() };
+        let occasion = Occasion { failing: fails.probe, turned: asked, changed: self.sought() };
         Some(Effect::Inspect { run: self.run, plan, occasion })
     }
 
@@ -122,10 +144,30 @@ impl Cloud {
     }
 }
 
+/// What fails of a check.
+#[derive(Clone, Copy)]
+struct Fails {
+    /// A probe, at its last observation.
+    probe: bool,
+    /// The check: a probe, or a hop that keeps it from being Ready.
+    check: bool,
+}
+
 impl CheckState {
     pub(super) fn start_inspection(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let fails = self.tracks.iter().any(|track| track.observed() == Some(ProbeState::Failing));
+        let fails = self.what_fails();
         effects.extend(self.cloud.start(fails, now));
+    }
+
+    /// When Google Cloud is to be read next.
+    pub(super) fn next_inspection(&self) -> Option<Duration> {
+        self.cloud.next(self.what_fails().check)
+    }
+
+    fn what_fails(&self) -> Fails {
+        let probe = self.tracks.iter().any(|track| track.observed() == Some(ProbeState::Failing));
+        let ready = self.memory.status_of(ConditionType::Ready);
+        Fails { probe, check: probe || ready == Some(ConditionStatus::False) }
     }
 
     /// Takes in what Google Cloud says. The check is judged anew once it was observed: until then there is nothing to explain.
@@ -141,6 +183,7 @@ impl CheckState {
             return;
         }
         self.cloud.searched = searched(&picture).max(self.cloud.searched);
+        self.cloud.unanswered = unanswered(&picture);
         self.cloud.picture = Some(picture);
         self.cloud.earlier = Box::default();
         let before = self.cloud.sought();
@@ -150,16 +193,18 @@ impl CheckState {
             self.cloud.due = Some(now.mono);
         }
         self.start_inspection(now, effects);
-        self.ask_to_be_woken(now, effects);
         // Who is told of a change is told by whom, if that is known in a moment. An outage does not wait.
         if !(new && self.cloud.under_way) || self.fails() {
             self.tell(now, settings, effects);
         }
+        // Only now it is known whether the check fails by what was read.
+        self.ask_to_be_woken(now, effects);
     }
 
     /// Takes in that nothing could be read this time. What was read before stands, with its time.
     pub(super) fn end_inspection(&mut self, run: u64, now: Now, settings: &Settings, effects: &mut Vec<Effect>) {
         if self.cloud.ended(run) {
+            self.cloud.unanswered = true;
             self.ask_to_be_woken(now, effects);
             self.tell(now, settings, effects);
         }
@@ -190,4 +235,9 @@ pub(super) fn turns(track: &Track, observed: ProbeState) -> bool {
         (before, ProbeState::Failing) => before != Some(ProbeState::Failing),
         (_, ProbeState::Healthy | ProbeState::Degraded | ProbeState::Skipped | ProbeState::Unknown) => false,
     }
+}
+
+/// Whether an API gave no answer, which the next one may. A refusal stays until somebody mends it.
+fn unanswered(picture: &Picture) -> bool {
+    picture.readings().iter().any(|(_, reading)| reading.unread().is_some_and(|unread| unread.why == Why::Unavailable))
 }

@@ -7,9 +7,9 @@ use super::invalid;
 use crate::api::InspectSpec;
 use crate::api::spec::ConnectivityCheckSpec;
 use crate::cloud::Inspection;
-use crate::plan::inspections::{DEFAULT_INTERVAL, InspectionPlan};
+use crate::plan::inspections::{DEFAULT_INTERVAL, InspectionPlan, Pace};
 use crate::plan::kinds::{Action, Endpoint, Way};
-use crate::plan::{Fault, ProbePlan};
+use crate::plan::{Cadence, Fault, ProbePlan};
 
 /// The least `spec.inspect.interval`.
 const LEAST_INTERVAL: Duration = Duration::from_secs(10);
@@ -22,6 +22,7 @@ const MOST_TARGETS: usize = 32;
 /// Where the spec asks for what can't be done: it may have been stored before the rule was.
 pub(super) fn inspections(
     spec: &ConnectivityCheckSpec,
+    cadence: &Cadence,
     probes: &[ProbePlan],
 ) -> Result<Option<Arc<InspectionPlan>>, Fault> {
     let Some(service) = &spec.service else {
@@ -32,7 +33,10 @@ pub(super) fn inspections(
     };
     let InspectSpec { interval, skip, connector, instance, network, connectivity_test } =
         spec.inspect.clone().unwrap_or_default();
-    let interval = interval.map_or(DEFAULT_INTERVAL, Duration::from);
+    let (interval, pace) = match interval.map(Duration::from) {
+        Some(interval) => (interval, Pace::Steady),
+        None => (DEFAULT_INTERVAL, pace(cadence)),
+    };
     if interval < LEAST_INTERVAL {
         let message = format!("{interval:?} is too often; the least is {LEAST_INTERVAL:?}");
         return Err(invalid("spec.inspect.interval", message));
@@ -47,6 +51,7 @@ pub(super) fn inspections(
     Ok(Some(Arc::new(InspectionPlan {
         service: service.clone(),
         interval,
+        pace,
         skip: skip.into_iter().collect(),
         connector: connector.map(Arc::from),
         instance: instance.map(Arc::from).or(places.instance),
@@ -54,6 +59,14 @@ pub(super) fn inspections(
         targets: places.targets.into(),
         connectivity_test,
     })))
+}
+
+/// Probes that run more often than the default interval need no reading each time; the others need none between two runs.
+fn pace(cadence: &Cadence) -> Pace {
+    match cadence {
+        Cadence::Every(interval) if *interval <= DEFAULT_INTERVAL => Pace::Steady,
+        Cadence::Every(_) | Cadence::Cron(_) | Cadence::Never => Pace::WithProbes,
+    }
 }
 
 /// Where the probes of a check lead to.

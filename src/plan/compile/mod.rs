@@ -73,7 +73,7 @@ pub fn compile(
     if let Some(blocked) = never {
         probes.iter_mut().for_each(|probe| probe.action = Err(blocked.clone()));
     }
-    let inspections = inspections::inspections(spec, &probes).unwrap_or_else(|fault| {
+    let inspections = inspections::inspections(spec, &cadence, &probes).unwrap_or_else(|fault| {
         faults.push(fault);
         None
     });

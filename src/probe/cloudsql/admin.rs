@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use google_cloud_auth::credentials::{AccessTokenCredentials, anonymous};
 use google_cloud_gax::error::Error;
-use google_cloud_gax::error::rpc::StatusDetails;
 use google_cloud_gax::retry_policy::NeverRetry;
 use google_cloud_sql_v1::client::SqlConnectService;
 use jiff::Timestamp;
@@ -22,9 +21,11 @@ use super::access::{self, Access};
 use super::connector::Refusal;
 use super::pass::{Certificate, Settings};
 use crate::api::{Cause, Stage};
+use crate::cloud::Why;
 use crate::evidence::Failure;
 use crate::plan::kinds::CloudSqlInstance;
 use crate::reasons::reasons;
+use crate::refusal::Answer;
 
 /// Scope of a token for the Admin API.
 const ADMIN_SCOPE: &str = "https://www.googleapis.com/auth/sqlservice.admin";
@@ -202,37 +203,26 @@ fn asking(stage: Stage, instance: &CloudSqlInstance) -> String {
 
 /// What an answer that is none stands for.
 fn refusal(error: &Error, stage: Stage, instance: &CloudSqlInstance) -> Refusal {
-    let status = error.http_status_code();
-    let cause = match status {
-        Some(401) => Cause::CredentialsFailed,
-        Some(403) => Cause::CloudSqlPermissionDenied,
-        Some(404) => Cause::CloudSqlInstanceNotFound,
-        Some(429) => Cause::CloudSqlThrottled,
-        Some(_) if stage == Stage::Certificate => Cause::CloudSqlCertificateFailed,
-        Some(_) => Cause::CloudSqlApiFailed,
-        None if error.is_authentication() => Cause::CredentialsFailed,
-        None if error.is_deserialization() && stage == Stage::Certificate => Cause::CloudSqlCertificateFailed,
-        None => Cause::CloudSqlApiFailed,
-    };
-    let came = match (status, error.status()) {
-        (Some(status), Some(said)) => format!("HTTP {status}: {}", said.message),
-        (Some(status), None) => format!("HTTP {status}"),
-        (None, _) => reasons(error),
-    };
-    let disabled = if is_disabled(error) { " (the API is not enabled in that project)" } else { "" };
-    let message = format!("{}: {came}{disabled}", asking(stage, instance));
-    Refusal { failure: Failure::new(cause, stage, message), status, pause: pause(error) }
+    let answer = Answer::of(error);
+    let why = answer.why();
+    let disabled = if why == Why::ApiDisabled { " (the API is not enabled in that project)" } else { "" };
+    let message = format!("{}: {}{disabled}", asking(stage, instance), answer.came());
+    let failure = Failure::new(cause(why, answer.status, stage), stage, message);
+    Refusal { failure, status: answer.status, pause: answer.pause }
 }
 
-fn is_disabled(error: &Error) -> bool {
-    let details = error.status().map(|status| status.details.as_slice()).unwrap_or_default();
-    details.iter().any(|detail| matches!(detail, StatusDetails::ErrorInfo(info) if info.reason == "SERVICE_DISABLED"))
-}
-
-/// How long the server wants to be left alone (RFC 9110, Retry-After, in seconds).
-fn pause(error: &Error) -> Option<Duration> {
-    let seconds = error.http_headers()?.get("retry-after")?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+fn cause(why: Why, status: Option<u16>, stage: Stage) -> Cause {
+    let certificate = stage == Stage::Certificate;
+    match why {
+        Why::NoCredentials => Cause::CredentialsFailed,
+        Why::PermissionDenied | Why::ApiDisabled => Cause::CloudSqlPermissionDenied,
+        Why::NotFound => Cause::CloudSqlInstanceNotFound,
+        Why::Throttled => Cause::CloudSqlThrottled,
+        Why::Malformed if certificate => Cause::CloudSqlCertificateFailed,
+        // Without a status it never got to the certificate.
+        Why::Unavailable if certificate && status.is_some() => Cause::CloudSqlCertificateFailed,
+        Why::Malformed | Why::Unavailable => Cause::CloudSqlApiFailed,
+    }
 }
 
 fn no_token(stage: Stage, why: &str) -> Refusal {
