@@ -2,6 +2,7 @@
 
 pub mod cases;
 pub mod seen;
+mod silences;
 
 use proptest::prelude::*;
 use runready::api::{Cause, Confidence, Kind, Layer, ProbeState, Stage};
@@ -12,8 +13,9 @@ use crate::scenarios;
 
 use Confidence::{High, Low, Medium};
 use Kind::{Dns, Grpc, Http, Postgres, Tcp};
-use cases::{CACHE, DB, WEB, rows, silences};
+use cases::{CACHE, DB, WEB, rows};
 use seen::{POD, Seen, address, case, ill, record, well};
+use silences::silences;
 
 fn verdict(seen: &[Seen]) -> Diagnosis {
     diagnose(&case(seen, false)).expect("a verdict")

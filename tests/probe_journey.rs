@@ -47,6 +47,13 @@ fn chat(agent: &Agent, name: &str) -> Value {
     json!({"name": name, "websocket": {"url": url, "headers": header, "steps": steps}})
 }
 
+fn logout(agent: &Agent, always: bool) -> Value {
+    let headers = json!([{"name": "Cookie", "value": "session=${session}"}]);
+    let url = format!("http://{}/auth/logout", agent.address());
+    let http = json!({"url": url, "method": "POST", "headers": headers, "expectStatus": [204]});
+    json!({"name": "logout", "http": http, "always": always})
+}
+
 fn captures() -> Vec<Case> {
     let agent = |broken| Agent::start(broken);
     let (well, without, asserted) = (agent(Broken::Nothing), agent(Broken::LoginWithoutToken), agent(Broken::Nothing));
@@ -67,7 +74,10 @@ fn captures() -> Vec<Case> {
 }
 
 fn budgets() -> Vec<Case> {
-    let (slow, silent) = (Agent::start(Broken::AgentSlow), Agent::start(Broken::AgentSilent));
+    let silent = || Agent::start(Broken::AgentSilent);
+    let (slow, silent, greedy, untidy) = (Agent::start(Broken::AgentSlow), silent(), silent(), silent());
+    let mut tidying = chat(&untidy, "tidying");
+    tidying["always"] = json!(true);
     let mut limited = chat(&silent, "chat");
     limited["timeout"] = json!("300ms");
     vec![
@@ -80,6 +90,28 @@ fn budgets() -> Vec<Case> {
             .fails(Cause::ResponseTimeout, Stage::Messages)
             .says("(the step's own limit)")
             .keep(silent),
+        walking("a step that takes the most of the budget itself", json!([login(&greedy), chat(&greedy, "chat")]))
+            .field("journey", "budget", json!("1500ms"))
+            .fails(Cause::ResponseTimeout, Stage::Messages)
+            .says("step 2 of 2, chat: ")
+            .says("(all that was left of the journey's budget)")
+            .keep(greedy),
+        // The chat is cut when a quarter of the budget is left; the first that cleans up takes that, too.
+        walking("steps that clean up", json!([login(&untidy), chat(&untidy, "chat"), tidying, logout(&untidy, true)]))
+            .field("journey", "budget", json!("2s"))
+            .fails(Cause::ResponseTimeout, Stage::Messages)
+            .says("step 2 of 4, chat: ")
+            .look(|evidence| {
+                let ends = |step: usize| {
+                    evidence.steps[step]
+                        .failure
+                        .as_ref()
+                        .map(|(cause, why)| (*cause, why.contains("all of the journey's budget, 2s")))
+                };
+                assert_eq!(ends(2), Some((Cause::JourneyBudgetExceeded, false)), "{evidence:?}");
+                assert_eq!(ends(3), Some((Cause::JourneyBudgetExceeded, true)), "{evidence:?}");
+            })
+            .keep(untidy),
     ]
 }
 
@@ -94,7 +126,13 @@ fn values() -> Vec<Case> {
         let first = json!({"name": "first", "http": {"url": format!("http://{}/", server.address())}, "capture": [{"name": "id", "jsonPath": "$.id"}]});
         json!([first, {"name": "second", "http": used}])
     };
-    let (dots, lines) = (answering(".."), answering("a\r\nx-admin: yes"));
+    let (dots, lines, quotes) = (answering(".."), answering("a\r\nx-admin: yes"), answering("a\", \"admin\": \"yes"));
+    let listening = Server::play(vec![
+        Step::AwaitText("{\"id\": \"a\\\", \\\"admin\\\": \\\"yes\"}"),
+        say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
+    ]);
+    let url = format!("http://{}/", listening.address());
+    let body = using(&quotes, json!({"url": url, "method": "POST", "body": "{\"id\": \"${id}\"}"}));
     let climb = using(&dots, json!({"url": format!("http://{}/items/${{id}}/x", dots.address())}));
     let header = json!([{"name": "X-Id", "value": "${id}"}]);
     let split = using(&lines, json!({"url": format!("http://{}/", lines.address()), "headers": header}));
@@ -104,6 +142,8 @@ fn values() -> Vec<Case> {
     };
     vec![
         unfit("a value that would climb in a path", climb, "made of dots", dots),
+        Case::new("nothing: a value that would break out of JSON", json!({"journey": {"steps": body}}))
+            .keep((quotes, listening)),
         unfit("a value that would split a header", split, "the header x-id can't carry", lines),
     ]
 }

@@ -6,6 +6,7 @@ use std::io::Write as _;
 
 use runready::api::{Cause, Kind};
 
+use crate::probe_cloudsql::{KINDS, THROUGH};
 use crate::support::probe::{Row, table};
 
 /// Causes that no single observation of a path has: they come of the check's own settings, or of us.
@@ -34,14 +35,35 @@ const OVER_TCP: [&str; 12] = [
     "no route",
 ];
 
+/// What can be done, besides that, to the way through a Cloud SQL instance's proxy.
+const THROUGH_CLOUD_SQL: [&str; 9] = [
+    "packets to port 3307 dropped",
+    "packets dropped once connected",
+    "packets dropped in the middle of a query",
+    "reset in the middle",
+    "MTU 1280 on the way, and nobody says so",
+    "an MTU into which the proxy's certificate does not fit",
+    "the Admin API's packets dropped from the beginning",
+    "the Admin API unreachable when the certificate should be renewed",
+    "the Admin API unreachable, and the certificate has expired",
+];
+
 /// The kinds by the failures, with the cause in each cell. What is empty is named.
 fn matrix(rows: &[Row]) -> (String, Vec<String>) {
     let over_tcp = |kind: &&Kind| !matches!(kind, Kind::Dns | Kind::Journey | Kind::Load);
+    let kinds: Vec<&str> = Kind::ALL.iter().filter(over_tcp).map(|kind| kind.as_str()).collect();
+    let through: Vec<String> =
+        OVER_TCP.iter().chain(&THROUGH_CLOUD_SQL).map(|failure| format!("{THROUGH}{failure}")).collect();
+    // A kind whose database can't be had here has no path that is sound.
+    let sound = format!("{THROUGH}nothing: a sound path");
+    let has_path = |kind: &&str| rows.iter().any(|row| row.cell() == (*kind, &sound));
+    let tunnelled: Vec<&str> = KINDS.into_iter().filter(has_path).collect();
+    let sections = OVER_TCP.iter().map(|failure| (*failure, &kinds[..]));
     let (mut text, mut empty) = (String::new(), Vec::new());
-    for failure in OVER_TCP {
+    for (failure, kinds) in sections.chain(through.iter().map(|failure| (&**failure, &tunnelled[..]))) {
         writeln!(text, "{failure}").expect("a string grows");
-        for kind in Kind::ALL.iter().filter(over_tcp).map(|kind| kind.as_str()) {
-            match rows.iter().find(|row| row.cell() == (kind, failure)).and_then(Row::cause) {
+        for kind in kinds {
+            match rows.iter().find(|row| row.cell() == (*kind, failure)).and_then(Row::cause) {
                 Some(cause) => writeln!(text, "    {kind:10} {}", cause.as_str()).expect("a string grows"),
                 None => empty.push(format!("{kind} / {failure}")),
             }
@@ -57,6 +79,7 @@ fn every_cause_has_been_seen_and_the_table_is_printed() {
         crate::probe_auth::rows(),
         crate::probe_dns::rows(),
         crate::probe_cloudsql::rows(),
+        crate::probe_cloudsql::rows_of_the_network(),
         crate::probe_database::rows(),
         crate::probe_tcp::rows(),
         crate::probe_tls::rows(),

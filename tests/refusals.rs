@@ -3,6 +3,7 @@
 
 mod borderline;
 mod conversations;
+mod databases;
 mod manifests;
 
 use std::process::{Command, Stdio};
@@ -15,6 +16,7 @@ use crate::support::operator::Operator;
 use crate::support::wait::until;
 use borderline::{GOOD, ONLY_WE_CAN_TELL};
 use conversations::BAD_CONVERSATIONS;
+use databases::BAD_DATABASES;
 use manifests::{BAD, Bad};
 
 fn manifest(namespace: &str, name: &str, spec: &str) -> String {
@@ -83,7 +85,8 @@ fn what_is_bad_is_refused_by_the_api_server_and_by_check_in_the_same_words() {
     let Some(api) = shared() else { return };
     let namespace = api.namespace("refusals");
     let mut wrong = Vec::new();
-    for case in BAD.iter().chain(BAD_CONVERSATIONS) {
+    let cases: Vec<&Bad> = [BAD, BAD_DATABASES, BAD_CONVERSATIONS].into_iter().flatten().collect();
+    for case in &cases {
         let yaml = manifest(&namespace, "bad", case.spec);
         let judged = judge_check(case, &yaml).and_then(|said| match apply(api, &yaml) {
             Ok(taken) => Err(format!("the API server takes it: {taken}")),
@@ -100,7 +103,7 @@ fn what_is_bad_is_refused_by_the_api_server_and_by_check_in_the_same_words() {
         });
         wrong.extend(judged.err().map(|why| format!("{}: {why}", case.what)));
     }
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), BAD.len() + BAD_CONVERSATIONS.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
 #[test]

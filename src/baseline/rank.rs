@@ -230,6 +230,7 @@ fn weights(about: About, inspection: Inspection) -> Weights {
         | Inspection::ConnectivityTest
         | Inspection::ServiceHealth
         | Inspection::Logs
+        | Inspection::AuditLog
         | Inspection::Metrics => unrelated,
     }
 }
@@ -313,7 +314,7 @@ mod tests {
     fn drift(inspection: Inspection, field: &str) -> Drift {
         let (was, is) = (Some("a".to_owned()), Some("b".to_owned()));
         let since = Timestamp::UNIX_EPOCH;
-        Drift { inspection, object: "o".to_owned(), field: field.to_owned(), was, is, since, by: None }
+        Drift { inspection, object: "o".to_owned(), field: field.to_owned(), was, is, since, changed: None, by: None }
     }
 
     #[test]

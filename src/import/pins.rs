@@ -14,9 +14,7 @@ use super::yaml::{Line, say};
 pub fn pins(databases: &[Database], service: &Exported, said: &Said) -> Vec<Line> {
     let (mut lines, mut pinned) = (Vec::new(), Vec::new());
     if let Some(which) = untold_instance(databases) {
-        lines.push(say(format!(
-            "If {which} leads to a Cloud SQL instance, nothing here tells to which one."
-        )));
+        lines.push(say(format!("If {which} leads to a Cloud SQL instance, nothing here tells to which one.")));
         pinned.push("instance: \"PROJECT:REGION:INSTANCE\"".to_owned());
     }
     if let Some(address) = private_address(databases).filter(|_| service.template.vpc_access.is_none()) {

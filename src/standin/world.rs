@@ -301,7 +301,8 @@ fn network(state: &mut State) {
 /// The network that a project is created with, in auto mode; nothing is peered with it.
 fn default_network(state: &mut State) {
     let name = format!("projects/{PROJECT}/global/networks/default");
-    let (url, subnet) = (format!("{COMPUTE}/{name}"), format!("projects/{PROJECT}/regions/{REGION}/subnetworks/default"));
+    let (url, subnet) =
+        (format!("{COMPUTE}/{name}"), format!("projects/{PROJECT}/regions/{REGION}/subnetworks/default"));
     let network = json!({
         "kind": "compute#network", "id": "4711471147114715", "name": "default", "selfLink": url, "mtu": 1460,
         "autoCreateSubnetworks": true, "subnetworks": [format!("{COMPUTE}/{subnet}")],

@@ -65,3 +65,29 @@ fn a_secret_that_was_missing_is_not_kept_waiting_by_a_slow_run() {
     world.step(Event::PlanChanged(plan_with(1, WITH_SECRET, found("password", "x"))));
     assert_eq!((world.runs.as_slice(), world.cancelled), (&[1, 2][..], 1));
 }
+
+#[test]
+fn a_missing_secret_is_stalled_and_does_not_stop_the_others() {
+    let plan = plan(1, WITH_SECRET);
+    assert_eq!(plan.faults[0].cause, Cause::SecretNotFound);
+    let blocked = plan.probes[1].action.as_ref().expect_err("blocked").clone();
+    let mut world = World::start(plan, None);
+    world.observe(&[Outcome::Passed, Outcome::Unknown(blocked)]);
+    assert_eq!(world.ready(), (UNKNOWN, "SecretNotFound".to_owned()));
+    let stalled = world.last().conditions.iter().find(|condition| condition.type_ == "Stalled").expect("Stalled");
+    assert_eq!(stalled.status, TRUE);
+    assert!(stalled.message.contains("spec.probes[1].postgres.passwordSecretRef"), "{}", stalled.message);
+    assert_eq!(world.last().probes[0].state, ProbeState::Healthy);
+    assert_eq!(kstatus(1, world.last()), Kstatus::Failed);
+}
+
+#[test]
+fn a_blocked_probe_whose_dependency_fails_is_skipped_all_the_same() {
+    let spec = WITH_SECRET.replace(
+        "passwordSecretRef: {name: db, key: password}}",
+        "passwordSecretRef: {name: db, key: password}}, dependsOn: [web]",
+    );
+    let mut world = World::start(plan(1, &spec), None);
+    world.observe(&[failed(Cause::ConnectTimeout), Outcome::Skipped { because_of: 0 }]);
+    assert_eq!(world.last().probes[1].state, ProbeState::Skipped);
+}

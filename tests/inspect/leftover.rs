@@ -8,7 +8,7 @@ use runready::plan::InspectionPlan;
 use runready::standin::{Fault, Method, Standin, State};
 use serde_json::json;
 
-use super::{inspector, plan, standin, unread};
+use super::{failing, inspector, plan, standin, unread};
 use crate::support::wait::until_async;
 
 fn incident() -> State {
@@ -37,7 +37,7 @@ async fn abandoned() -> Standin {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let plan = testing();
-    runtime.spawn(async move { inspector.inspect(&plan, true).await });
+    runtime.spawn(async move { inspector.inspect(&plan, &failing()).await });
     until_async(Duration::from_secs(30), "the test runs", || async {
         let asked = standin.asked().of(Method::TestOperationsGet);
         if asked > 0 { Ok(()) } else { Err(format!("{:?}", tests(&standin))) }
@@ -56,7 +56,7 @@ async fn a_test_that_a_stopped_runready_left_is_replaced_and_nothing_stays() {
     let left = tests(&standin);
     // What it came to is of before, and says nothing about now.
     standin.change(|state| state.patch(&left[0], &json!({"reachabilityDetails": {"result": "REACHABLE"}})));
-    let picture = inspector(&standin).inspect(&testing(), true).await;
+    let picture = inspector(&standin).inspect(&testing(), &failing()).await;
     let test = picture.connectivity_test.object().unwrap_or_else(|| panic!("{:?}", picture.connectivity_test));
     assert_eq!(test.drop_causes[0].cause, "VPC_CONNECTOR_NOT_RUNNING", "it was made anew: {test:?}");
     let asked = standin.asked();
@@ -69,7 +69,7 @@ async fn a_test_that_a_stopped_runready_left_is_replaced_and_nothing_stays() {
 async fn a_left_test_that_may_not_be_deleted_is_told_with_the_role() {
     let standin = abandoned().await;
     standin.change(|state| state.fail(Method::TestsDelete, Fault::PermissionDenied));
-    let unread = unread(&inspector(&standin).inspect(&testing(), true).await, Inspection::ConnectivityTest);
+    let unread = unread(&inspector(&standin).inspect(&testing(), &failing()).await, Inspection::ConnectivityTest);
     assert_eq!(unread.why, Why::PermissionDenied);
     assert!(unread.message.contains("the deletion of"), "{}", unread.message);
     assert!(unread.remedy.contains("--role=roles/networkmanagement.admin"), "{}", unread.remedy);

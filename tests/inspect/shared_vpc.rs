@@ -10,7 +10,7 @@ use runready::standin::world::{CONNECTOR, INSTANCE, PROJECT, READY_REVISION, SER
 use runready::standin::{Fault, Method, State};
 use serde_json::{Value, json};
 
-use super::{healthy, inspector, plan, standin, unread};
+use super::{healthy, inspector, plan, quiet, standin, unread};
 use crate::diagnosis::seen;
 use crate::support::discovery::Documents;
 use crate::support::google;
@@ -100,7 +100,7 @@ fn rules(picture: &Picture) -> Option<runready::diagnosis::Diagnosis> {
 async fn the_network_is_found_and_read_in_the_project_that_it_is_in() {
     for way in WAYS {
         let standin = standin(shared(way));
-        let picture = inspector(&standin).inspect(&plan(), false).await;
+        let picture = inspector(&standin).inspect(&plan(), &quiet()).await;
         let network = picture.network.found().unwrap_or_else(|| panic!("{way}: {:?}", picture.network));
         assert_eq!(&*network.name, NETWORK, "{way}");
         let subnets: Vec<&str> = network.object.subnets.iter().map(|subnet| &*subnet.name).collect();
@@ -134,7 +134,7 @@ async fn the_role_that_is_missing_is_the_one_of_the_other_project() {
         let mut state = shared(way);
         state.fail(method, Fault::PermissionDenied);
         let standin = standin(state);
-        let unread = unread(&inspector(&standin).inspect(&plan(), false).await, Inspection::Network);
+        let unread = unread(&inspector(&standin).inspect(&plan(), &quiet()).await, Inspection::Network);
         assert_eq!(unread.why, Why::PermissionDenied, "{way}");
         let command =
             "add-iam-policy-binding netra-host --member=serviceAccount:ACCOUNT --role=roles/compute.networkViewer";
@@ -143,7 +143,7 @@ async fn the_role_that_is_missing_is_the_one_of_the_other_project() {
     let mut state = shared("connector of the host project");
     state.fail(Method::ConnectorsGet, Fault::PermissionDenied);
     let standin = standin(state);
-    let unread = unread(&inspector(&standin).inspect(&plan(), false).await, Inspection::Connector);
+    let unread = unread(&inspector(&standin).inspect(&plan(), &quiet()).await, Inspection::Connector);
     assert!(unread.remedy.contains("add-iam-policy-binding netra-host"), "{}", unread.remedy);
 }
 
@@ -153,7 +153,7 @@ async fn what_is_wrong_in_the_other_project_is_told() {
         let mut state = shared(way);
         state.patch(&hosted(runready::standin::world::PEERING_ROUTES), &json!({"INCOMING": []}));
         let standin = standin(state);
-        let picture = inspector(&standin).inspect(&plan(), false).await;
+        let picture = inspector(&standin).inspect(&plan(), &quiet()).await;
         let said = rules(&picture).unwrap_or_else(|| panic!("{way}: the route is gone"));
         assert_eq!(said.primary.rule, "network/peering", "{way}: {said:?}");
     }
@@ -167,7 +167,7 @@ async fn a_network_of_the_same_name_in_the_services_own_project_is_another_one()
     let standin = standin(state);
     // The instance is not read through the network, so that its own rules stay silent.
     let skip = [Inspection::Network, Inspection::DnsZones].into();
-    let picture = inspector(&standin).inspect(&InspectionPlan { skip, ..plan() }, false).await;
+    let picture = inspector(&standin).inspect(&InspectionPlan { skip, ..plan() }, &quiet()).await;
     let said = rules(&picture).expect("the way leads elsewhere");
     assert_eq!(said.primary.rule, "egress/vpc-access", "{said:?}");
     for name in ["projects/netra-staging/global/networks/staging-vpc", NETWORK] {

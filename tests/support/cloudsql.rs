@@ -3,7 +3,7 @@
 //! The proxy, on port 3307 of a loopback address of its own, lets in whom such a certificate names, and passes on to a real
 //! database. What is wrong with either is set by a test.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -48,6 +48,8 @@ struct Shared {
     script: Mutex<Script>,
     settings: AtomicUsize,
     certificates: AtomicUsize,
+    open: AtomicUsize,
+    most_open: AtomicUsize,
 }
 
 /// What the API answers.
@@ -71,11 +73,16 @@ pub struct Script {
 }
 
 impl StandIn {
-    /// An API that knows one instance, of that engine and version.
+    /// An API that knows one instance, of that engine and version, at an address of the loopback that no other has.
     pub fn start(version: &str) -> StandIn {
         static NEXT: AtomicU16 = AtomicU16::new(1);
         let [high, low] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         let host = format!("127.{}.{}.{low}", 20 + std::process::id() % 200, 100 + high);
+        StandIn::on(listener("127.0.0.1:0"), version, host)
+    }
+
+    /// An API on that listener, which may be of another network namespace, that knows one instance at an address there.
+    pub fn on(socket: TcpListener, version: &str, host: String) -> StandIn {
         let servers = Authority::new("Google Cloud SQL Server CA");
         let settings = json!({
             "kind": "sql#connectSettings",
@@ -102,8 +109,9 @@ impl StandIn {
             script: Mutex::new(script),
             settings: AtomicUsize::new(0),
             certificates: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+            most_open: AtomicUsize::new(0),
         });
-        let socket = listener("127.0.0.1:0");
         let address = socket.local_addr().expect("its address");
         socket.set_nonblocking(true).expect("our own socket");
         let routes = Router::new()
@@ -127,6 +135,16 @@ impl StandIn {
         (self.shared.settings.load(Ordering::SeqCst), self.shared.certificates.load(Ordering::SeqCst))
     }
 
+    /// The most questions that were ever open at once.
+    pub fn most_at_once(&self) -> usize {
+        self.shared.most_open.load(Ordering::SeqCst)
+    }
+
+    /// The port of the API.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// The base URL of the API.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -141,6 +159,12 @@ impl StandIn {
     pub fn connector_as(&self, credentials: Credentials) -> Connector {
         let endpoint = self.url().parse().expect("an endpoint");
         Connector::new(Access { endpoint: Some(endpoint), credentials })
+    }
+
+    /// What it issues for a public key (PEM), to those that go through the proxy without asking over HTTP.
+    #[allow(dead_code, reason = "the benchmark of what a probe adds uses it")]
+    pub fn issue(&self, public_key: &str) -> Option<String> {
+        self.shared.clients.ephemeral(public_key, Duration::from_secs(3600))
     }
 
     /// The certificate that the instance has.
@@ -170,6 +194,22 @@ impl StandIn {
 
     /// A proxy with that certificate, which lets in whom `clients` name (its own, if none), and whose clock is ahead.
     pub fn proxy_with(&self, issued: &Issued, clients: Option<&Authority>, ahead: Duration, port: u16) -> Server {
+        self.serve(listener(&self.proxy_address()), issued, clients, ahead, port)
+    }
+
+    /// A proxy with that certificate on a listener, which may be of another network namespace than the database's.
+    pub fn proxy_on(&self, socket: TcpListener, issued: &Issued, port: u16) -> Server {
+        self.serve(socket, issued, None, Duration::ZERO, port)
+    }
+
+    fn serve(
+        &self,
+        socket: TcpListener,
+        issued: &Issued,
+        clients: Option<&Authority>,
+        ahead: Duration,
+        port: u16,
+    ) -> Server {
         let mut roots = RootCertStore::empty();
         let ca = clients.unwrap_or(&self.shared.clients).pem();
         roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).expect("a certificate")).expect("a CA");
@@ -186,7 +226,7 @@ impl StandIn {
             .expect("a certificate and its key");
         config.time_provider = Arc::new(Ahead(ahead));
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        Server::start(listener(&self.proxy_address()), move |stream, _| {
+        Server::start(socket, move |stream, _| {
             let acceptor = acceptor.clone();
             async move {
                 let Ok(mut client) = acceptor.accept(stream).await else { return };
@@ -200,6 +240,17 @@ impl StandIn {
 impl Drop for StandIn {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+impl Shared {
+    /// Takes as long for an answer as it shall.
+    async fn take_time(&self) {
+        let now = self.open.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_open.fetch_max(now, Ordering::SeqCst);
+        let delay = self.script.lock().expect("one user at a time").delay;
+        tokio::time::sleep(delay).await;
+        self.open.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -230,8 +281,7 @@ async fn settings_of(
     headers: HeaderMap,
 ) -> Response {
     shared.settings.fetch_add(1, Ordering::SeqCst);
-    let delay = shared.script.lock().expect("one user at a time").delay;
-    tokio::time::sleep(delay).await;
+    shared.take_time().await;
     let mut script = shared.script.lock().expect("one user at a time");
     script.authorization = headers.get("authorization").and_then(|value| value.to_str().ok()).map(str::to_owned);
     match script.refuse_settings {
@@ -247,8 +297,7 @@ async fn certificate_for(
     body: String,
 ) -> Response {
     shared.certificates.fetch_add(1, Ordering::SeqCst);
-    let delay = shared.script.lock().expect("one user at a time").delay;
-    tokio::time::sleep(delay).await;
+    shared.take_time().await;
     let mut script = shared.script.lock().expect("one user at a time");
     let request: Value = serde_json::from_str(&body).unwrap_or_default();
     let field = |snake: &str, camel: &str| request.get(snake).or(request.get(camel)).and_then(Value::as_str);

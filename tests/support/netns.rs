@@ -44,20 +44,30 @@ pub enum Fault {
     Reset,
     /// The client has no route to the server.
     NoRoute,
+    /// The router drops packets to that port of the server, and to no other.
+    DropPort(u16),
+    /// The router lets connections to that port of the server open, and drops what the client sends on them.
+    DropData(u16),
+    /// The router loses every so many-th packet, in either direction.
+    Lossy(u8),
 }
 
 impl Fault {
-    fn rule(self) -> Option<&'static str> {
-        match self {
-            Fault::Drop => Some("ip daddr 10.77.2.2 drop"),
-            Fault::Silence => Some("drop"),
-            Fault::HostUnreachable => Some("ip daddr 10.77.2.2 reject with icmp type host-unreachable"),
-            Fault::NetworkUnreachable => Some("ip daddr 10.77.2.2 reject with icmp type net-unreachable"),
-            Fault::PortUnreachable => Some("ip daddr 10.77.2.2 reject with icmp type port-unreachable"),
-            Fault::Prohibited => Some("ip daddr 10.77.2.2 reject with icmp type admin-prohibited"),
-            Fault::Reset => Some("ip daddr 10.77.2.2 meta l4proto tcp reject with tcp reset"),
-            Fault::NoRoute => None,
-        }
+    fn rule(self) -> Option<String> {
+        let rule = match self {
+            Fault::Drop => "ip daddr 10.77.2.2 drop".to_owned(),
+            Fault::Silence => "drop".to_owned(),
+            Fault::HostUnreachable => "ip daddr 10.77.2.2 reject with icmp type host-unreachable".to_owned(),
+            Fault::NetworkUnreachable => "ip daddr 10.77.2.2 reject with icmp type net-unreachable".to_owned(),
+            Fault::PortUnreachable => "ip daddr 10.77.2.2 reject with icmp type port-unreachable".to_owned(),
+            Fault::Prohibited => "ip daddr 10.77.2.2 reject with icmp type admin-prohibited".to_owned(),
+            Fault::Reset => "ip daddr 10.77.2.2 meta l4proto tcp reject with tcp reset".to_owned(),
+            Fault::NoRoute => return None,
+            Fault::DropPort(port) => format!("ip daddr 10.77.2.2 tcp dport {port} drop"),
+            Fault::DropData(port) => format!("ip daddr 10.77.2.2 tcp dport {port} tcp flags psh drop"),
+            Fault::Lossy(nth) => format!("numgen inc mod {nth} 0 counter drop"),
+        };
+        Some(rule)
     }
 }
 
@@ -94,7 +104,9 @@ impl Lab {
         )?;
         run_in(router, &["nft", "add table ip faults"])?;
         run_in(router, &["nft", "add chain ip faults path { type filter hook forward priority 0; }"])?;
-        run_in(router, &["nft", "add chain ip faults reports { type filter hook output priority 0; }"]).map(drop)
+        run_in(router, &["nft", "add chain ip faults reports { type filter hook output priority 0; }"])?;
+        run_in(client, &["nft", "add table ip faults"])?;
+        run_in(client, &["nft", "add chain ip faults own { type filter hook input priority 0; }"]).map(drop)
     }
 
     /// The namespace that servers are started in.
@@ -147,6 +159,26 @@ impl Lab {
     pub fn clamp(&self, mss: u32) {
         let rule = format!("add rule ip faults path tcp flags syn tcp option maxseg size set {mss}");
         run_in(&self.router, &["nft", &rule]).expect("our own chain");
+    }
+
+    /// How many packets a lossy router has lost.
+    pub fn lost(&self) -> u64 {
+        let rules = run_in(&self.router, &["nft", "list chain ip faults path"]).expect("our own chain");
+        let count = rules.split("packets ").nth(1).and_then(|rest| rest.split(' ').next());
+        count.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("no counter in {rules}"))
+    }
+
+    /// Cuts the client off from what listens on that port of its own loopback, in the words of nft: `drop`, or `reject with` what.
+    /// It comes beside a fault of the path, and lasts until [`Lab::open`].
+    pub fn shut(&self, port: u16, verdict: &str) {
+        self.open();
+        let rule = format!("add rule ip faults own tcp dport {port} {verdict}");
+        run_in(&self.client, &["nft", &rule]).expect("our own chain");
+    }
+
+    /// Ends [`Lab::shut`].
+    pub fn open(&self) {
+        run_in(&self.client, &["nft", "flush chain ip faults own"]).expect("our own chain");
     }
 
     /// Takes the faults and the throttle away.

@@ -7,6 +7,7 @@ pub mod token;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
@@ -33,6 +34,8 @@ const REQUIRED: u8 = 3;
 enum Reply {
     /// A message of these tokens.
     Tokens(Vec<u8>),
+    /// The same after that time.
+    Slow(Duration, Vec<u8>),
     /// Whatever a script does to the connection; only in plain text.
     Script(Vec<Step>),
 }
@@ -88,6 +91,12 @@ impl Tds {
     /// Answers a statement with these tokens.
     pub fn on(mut self, statement: &'static str, tokens: Vec<u8>) -> Tds {
         self.answers.push((statement, Reply::Tokens(tokens)));
+        self
+    }
+
+    /// Answers a statement with these tokens after that time; that it has come counts as a byte sent.
+    pub fn slow_on(mut self, statement: &'static str, after: Duration, tokens: Vec<u8>) -> Tds {
+        self.answers.push((statement, Reply::Slow(after, tokens)));
         self
     }
 
@@ -162,6 +171,11 @@ impl Tds {
     async fn reply(&self, talk: &mut Talk, reply: &Reply, sent: &AtomicU64) -> std::io::Result<()> {
         match reply {
             Reply::Tokens(tokens) => talk.say(tokens).await,
+            Reply::Slow(after, tokens) => {
+                sent.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(*after).await;
+                talk.say(tokens).await
+            }
             Reply::Script(script) => {
                 play(talk.stream(), script, sent).await?;
                 // A script ends the connection.

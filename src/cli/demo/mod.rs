@@ -125,7 +125,10 @@ fn introduce(show: &mut Show, place: &Place, scenery: &Scenery) -> anyhow::Resul
         ),
         (
             "google",
-            format!("{}, in the place of Google's APIs: what they say of the service, the connector and the instance", scenery.google.url()),
+            format!(
+                "{}, in the place of Google's APIs: what they say of the service, the connector and the instance",
+                scenery.google.url()
+            ),
         ),
         (
             "folder",

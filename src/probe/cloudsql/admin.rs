@@ -1,7 +1,8 @@
 //! What is asked of Google's Cloud SQL Admin API: an instance's connect settings and an ephemeral certificate. Does network I/O.
 //!
 //! The client, its credentials and the key are made at the first question. Each question is asked once: the client's own
-//! retries are off. Time bounds it, because the client reads answers of any length.
+//! retries are off. Time bounds it (here, and not in the client, whose own words for that say nothing), because the client reads
+//! answers of any length.
 
 use std::time::Duration;
 
@@ -84,7 +85,7 @@ impl Admin {
         // Does nothing where the program has set one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let credentials = self.credentials(ADMIN_SCOPE, stage)?;
-        let mut builder = SqlConnectService::builder().with_retry_policy(NeverRetry).with_attempt_timeout(CALL_LIMIT);
+        let mut builder = SqlConnectService::builder().with_retry_policy(NeverRetry);
         if let Some(endpoint) = &self.access.endpoint {
             builder = builder.with_endpoint(endpoint.as_str());
         }
@@ -232,4 +233,26 @@ fn no_token(stage: Stage, why: &str) -> Refusal {
 
 fn ours(stage: Stage, why: &str) -> Refusal {
     Refusal { failure: Failure::new(Cause::ProberError, stage, why), status: None, pause: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::HeaderMap;
+    use hyper::header::{HeaderValue, RETRY_AFTER};
+
+    use super::*;
+    use crate::api::probes::CloudSqlIpType;
+
+    #[test]
+    fn a_server_asks_for_a_pause_in_seconds_and_what_is_no_number_is_none() {
+        let asked = |value: Option<&'static str>| {
+            let headers: HeaderMap =
+                value.map(|value| (RETRY_AFTER, HeaderValue::from_static(value))).into_iter().collect();
+            let instance =
+                CloudSqlInstance { name: "p:r:i".into(), ip_type: CloudSqlIpType::Private, iam_login: false };
+            refusal(&Error::http(429, headers, bytes::Bytes::new()), Stage::Settings, &instance).pause
+        };
+        assert_eq!([asked(Some("120")), asked(Some(" 7 "))], [120, 7].map(|pause| Some(Duration::from_secs(pause))));
+        assert_eq!([asked(None), asked(Some("Wed, 21 Oct 2015 07:28:00 GMT")), asked(Some("-1"))], [None; 3]);
+    }
 }

@@ -143,12 +143,11 @@ impl Connector {
         let entry = known.entry(key(instance)).or_insert_with(|| Entry::new(now));
         entry.used = now;
         entry.land(now);
-        let serves = entry.grant.clone().filter(|grant| !grant.certificate.expired(clock));
-        let due = serves.as_ref().is_none_or(|grant| grant.certificate.aging(clock)) || entry.is_doubtful(now);
-        if due && entry.flight.is_none() && entry.refusal.as_ref().is_none_or(|refusal| refusal.until <= now) {
+        if entry.is_due(now, clock) {
             entry.asked = now;
             entry.flight = Some(self.ask(instance));
         }
+        let serves = entry.serving(clock).cloned();
         let refusal = entry.refusal.as_ref().map(|remembered| remembered.refusal.clone());
         match (serves, &entry.flight, refusal) {
             (Some(grant), _, refusal) => Found::Known(grant, refusal),
@@ -158,14 +157,14 @@ impl Connector {
         }
     }
 
-    /// A tunnel stands: what is known is right.
+    /// The database has answered through a tunnel: what is known is right.
     pub fn trust(&self, instance: &CloudSqlInstance) {
         if let Some(entry) = self.known().get_mut(&key(instance)) {
             (entry.doubts, entry.doubted) = (0, false);
         }
     }
 
-    /// What is known did not lead to a tunnel: it may be out of date.
+    /// What is known did not lead to a tunnel, or to one that was refused: it may be out of date.
     pub fn doubt(&self, instance: &CloudSqlInstance) {
         if let Some(entry) = self.known().get_mut(&key(instance)) {
             entry.doubted = true;
@@ -237,6 +236,22 @@ impl Entry {
         self.flight = None;
     }
 
+    /// The grant, while its certificate can be used.
+    fn serving(&self, clock: Timestamp) -> Option<&Grant> {
+        self.grant.as_ref().filter(|grant| !grant.certificate.expired(clock))
+    }
+
+    /// Whether the API should be asked now: nothing serves, or not for long, or the last answer was a refusal whose pause is over
+    /// (else it would stand beside a grant that serves until that ages), or what is known is doubtful.
+    fn is_due(&mut self, now: Instant, clock: Timestamp) -> bool {
+        let resting = self.refusal.as_ref().is_some_and(|refusal| refusal.until > now);
+        if resting || self.flight.is_some() {
+            return false;
+        }
+        let old = self.serving(clock).is_none_or(|grant| grant.certificate.aging(clock));
+        old || self.refusal.is_some() || self.is_doubtful(now)
+    }
+
     /// Whether what is known should be asked for again because it did not lead to a tunnel. Counts the doubt if so.
     fn is_doubtful(&mut self, now: Instant) -> bool {
         let rest = DOUBT * 2_u32.pow(self.doubts.min(MOST_DOUBLED));
@@ -272,5 +287,168 @@ fn lost(stage: Stage) -> Refusal {
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Connector({} instances)", self.known().len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use google_cloud_sql_v1::model::ConnectSettings;
+
+    use super::super::pass::tests::lasting;
+    use super::*;
+    use crate::api::probes::CloudSqlIpType;
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// That long after the beginning of [`lasting`]'s certificates.
+    fn clock(after: u64) -> Timestamp {
+        Timestamp::from_second(1_000_000).expect("a time") + seconds(after)
+    }
+
+    fn settings() -> Settings {
+        Settings::read(&ConnectSettings::default())
+    }
+
+    /// An instance whose certificate lasts an hour, asked for at `now`.
+    fn granted(now: Instant) -> Entry {
+        let grant = Grant { settings: Arc::new(settings()), certificate: Arc::new(lasting(3600)) };
+        Entry { grant: Some(grant), ..Entry::new(now) }
+    }
+
+    fn refused(pause: Option<Duration>) -> Refusal {
+        let failure = Failure::new(Cause::CloudSqlApiFailed, Stage::Settings, "asking: no answer");
+        Refusal { failure, status: None, pause }
+    }
+
+    fn awaited<T>(stage: Stage, answer: Option<Answer<T>>) -> (watch::Sender<Option<Answer<T>>>, Awaited<T>) {
+        let (sender, receiver) = watch::channel(answer);
+        (sender, Awaited { stage, answer: receiver })
+    }
+
+    /// A flight whose answers are these.
+    fn landed(settings: Answer<Settings>, certificate: Answer<Certificate>) -> Flight {
+        let (settings, certificate) =
+            (awaited(Stage::Settings, Some(settings)).1, awaited(Stage::Certificate, Some(certificate)).1);
+        Flight { settings, certificate }
+    }
+
+    #[test]
+    fn the_api_is_left_alone_while_a_certificate_serves_and_is_fresh() {
+        let now = Instant::now();
+        assert!(!granted(now).is_due(now + seconds(3300), clock(3300)));
+        assert!(granted(now).is_due(now + seconds(3400), clock(3400)), "it ages");
+        assert!(granted(now).is_due(now + seconds(4000), clock(4000)), "it has expired");
+        assert!(Entry::new(now).is_due(now, clock(0)), "there is none");
+        assert!(granted(now).serving(clock(3599)).is_some() && granted(now).serving(clock(3600)).is_none());
+    }
+
+    #[test]
+    fn nobody_asks_twice_at_once_nor_during_the_pause_after_a_refusal() {
+        let now = Instant::now();
+        let (_settings, settings) = awaited(Stage::Settings, None);
+        let (_certificate, certificate) = awaited(Stage::Certificate, None);
+        let mut asking = Entry { flight: Some(Flight { settings, certificate }), ..Entry::new(now) };
+        asking.land(now);
+        assert!(!asking.is_due(now, clock(0)), "answers are on their way");
+        let remembered = Remembered { refusal: refused(None), until: now + seconds(5) };
+        let mut resting = Entry { refusal: Some(remembered), ..Entry::new(now) };
+        assert!(!resting.is_due(now + seconds(4), clock(4)) && resting.is_due(now + seconds(5), clock(5)));
+    }
+
+    #[test]
+    fn a_refusal_beside_a_fresh_certificate_does_not_stand_until_that_ages() {
+        let now = Instant::now();
+        let mut entry = granted(now);
+        entry.doubted = true;
+        assert!(entry.is_due(now + seconds(30), clock(30)), "the path is cut off");
+        entry.flight = Some(landed(Err(refused(None)), Err(refused(None))));
+        entry.land(now + seconds(31));
+        (entry.doubts, entry.doubted) = (0, false);
+        assert!(!entry.is_due(now + seconds(35), clock(35)));
+        assert!(entry.is_due(now + seconds(36), clock(36)), "the path is back, and the API may be, too");
+        entry.flight = Some(landed(Ok(Arc::new(settings())), Ok(Arc::new(lasting(3600)))));
+        entry.land(now + seconds(36));
+        assert!(entry.refusal.is_none() && !entry.is_due(now + seconds(40), clock(40)));
+    }
+
+    #[test]
+    fn what_leads_nowhere_is_asked_for_again_after_half_a_minute_then_after_twice_as_long_up_to_eight() {
+        let mut now = Instant::now();
+        let mut entry = granted(now);
+        for rest in [30, 60, 120, 240, 480, 480] {
+            assert!(!entry.is_due(now + seconds(rest), clock(0)), "nobody doubts");
+            entry.doubted = true;
+            assert!(!entry.is_due(now + seconds(rest - 1), clock(0)), "{rest}");
+            now += seconds(rest);
+            assert!(entry.is_due(now, clock(0)), "{rest}");
+            entry.asked = now;
+        }
+    }
+
+    #[test]
+    fn refusals_in_a_row_are_remembered_for_longer_and_a_server_may_ask_for_more() {
+        let now = Instant::now();
+        let mut entry = Entry::new(now);
+        let mut pause = |wish: Option<u64>| {
+            entry.flight = Some(landed(Ok(Arc::new(settings())), Err(refused(wish.map(seconds)))));
+            entry.land(now);
+            entry.refusal.as_ref().expect("a refusal").until - now
+        };
+        let pauses: Vec<u64> = (0..6).map(|_| pause(None).as_secs()).collect();
+        assert_eq!(pauses, [5, 10, 20, 40, 60, 60]);
+        assert_eq!([1, 100, 10_000].map(|wish| pause(Some(wish)).as_secs()), [60, 100, 600]);
+        entry.flight = Some(landed(Ok(Arc::new(settings())), Ok(Arc::new(lasting(3600)))));
+        entry.land(now);
+        assert_eq!((entry.strikes, entry.refusal.is_none(), entry.grant.is_some()), (0, true, true));
+    }
+
+    #[test]
+    fn one_answer_alone_opens_nothing_and_one_that_never_comes_is_told() {
+        let now = Instant::now();
+        let (certificate, awaited_certificate) = awaited(Stage::Certificate, None);
+        let (_, settings) = awaited(Stage::Settings, Some(Ok(Arc::new(settings()))));
+        let mut entry =
+            Entry { flight: Some(Flight { settings, certificate: awaited_certificate }), ..Entry::new(now) };
+        entry.land(now);
+        assert!(entry.flight.is_some() && entry.grant.is_none() && entry.refusal.is_none());
+        drop(certificate);
+        entry.land(now);
+        let refusal = entry.refusal.expect("a refusal").refusal;
+        assert_eq!((refusal.failure.cause, refusal.failure.stage), (Cause::ProberError, Some(Stage::Certificate)));
+    }
+
+    #[test]
+    fn the_instance_that_was_used_longest_ago_gives_way() {
+        let now = Instant::now();
+        let instance = |number: usize| CloudSqlInstance {
+            name: format!("project:region:{number}").into(),
+            ip_type: CloudSqlIpType::Private,
+            iam_login: false,
+        };
+        let mut known = HashMap::new();
+        for number in 0..MOST_KNOWN {
+            let used = now + if number == 7 { seconds(0) } else { seconds(1) };
+            known.insert(key(&instance(number)), Entry { used, ..Entry::new(now) });
+        }
+        make_room(&mut known, &instance(3));
+        assert_eq!(known.len(), MOST_KNOWN, "it has its place");
+        make_room(&mut known, &instance(MOST_KNOWN));
+        assert!(known.len() == MOST_KNOWN - 1 && !known.contains_key(&key(&instance(7))));
+    }
+
+    #[test]
+    fn a_login_with_a_token_has_a_certificate_of_its_own() {
+        let with = |iam_login| CloudSqlInstance {
+            name: "project:region:name".into(),
+            ip_type: CloudSqlIpType::Private,
+            iam_login,
+        };
+        assert_ne!(
+            key(&with(true)),
+            key(&with(false)),
+            "a password's would carry no token, and a token's one too many"
+        );
     }
 }

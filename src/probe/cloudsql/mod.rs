@@ -32,11 +32,11 @@ pub(super) async fn open(attempt: &mut Attempt<'_>, instance: &CloudSqlInstance)
     let connector = attempt.vantage.cloud_sql.clone();
     let grant = grant(attempt, &connector, instance).await?;
     let result = through(attempt, instance, &grant).await;
-    match &result {
-        Ok(_) => connector.trust(instance),
+    if let Err(failure) = &result
+        && failure.cause != Cause::TargetNotAllowed
+    {
         // Settings change before their time is up: an address, a CA. They are asked for again, in the background.
-        Err(failure) if failure.cause != Cause::TargetNotAllowed => connector.doubt(instance),
-        Err(_) => {}
+        connector.doubt(instance);
     }
     result
 }

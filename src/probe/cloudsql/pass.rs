@@ -177,15 +177,63 @@ impl Certificate {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn lasting(seconds: i64) -> Certificate {
+    /// A certificate that begins at second 1,000,000 and lasts so long.
+    pub fn lasting(seconds: u64) -> Certificate {
         let issued = rcgen::generate_simple_self_signed(vec!["client".to_owned()]).expect("a certificate");
         let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).expect("a key");
         let certificate = Certificate::read(&issued.cert.pem(), key).expect("a certificate");
         let begin = Timestamp::from_second(1_000_000).expect("a time");
-        Certificate { not_before: begin, not_after: begin + Duration::from_secs(seconds as u64), ..certificate }
+        Certificate { not_before: begin, not_after: begin + Duration::from_secs(seconds), ..certificate }
+    }
+
+    fn instance(ip_type: CloudSqlIpType) -> CloudSqlInstance {
+        CloudSqlInstance { name: "project:us-central1:backend".into(), ip_type, iam_login: false }
+    }
+
+    /// What the API answers of an instance that can be reached, but for its CA.
+    fn answer() -> ConnectSettings {
+        ConnectSettings::new()
+            .set_region("us-central1")
+            .set_backend_type(SqlBackendType::SecondGen)
+            .set_database_version(google_cloud_sql_v1::model::SqlDatabaseVersion::Postgres17)
+    }
+
+    #[test]
+    fn the_name_for_private_service_connect_is_the_instances_own_one_of_that_kind() {
+        use google_cloud_sql_v1::model::DnsNameMapping;
+        let name = |name: &str, kind, scope| {
+            DnsNameMapping::new().set_name(name).set_connection_type(kind).set_dns_scope(scope)
+        };
+        let listed = answer().set_psc_enabled(true).set_dns_name("old.test.").set_dns_names([
+            name("services.test.", ConnectionType::PrivateServicesAccess, DnsScope::Instance),
+            name("cluster.test.", ConnectionType::PrivateServiceConnect, DnsScope::Cluster),
+            name("Psc.test.", ConnectionType::PrivateServiceConnect, DnsScope::Instance),
+        ]);
+        let reached = |answer: &ConnectSettings| {
+            let settings = Settings::read(answer);
+            settings.addresses.first().map(|(ip_type, address)| (*ip_type, address.clone()))
+        };
+        assert_eq!(reached(&listed), Some((CloudSqlIpType::Psc, "Psc.test.".to_owned())));
+        let single = answer().set_psc_enabled(true).set_dns_name("old.test.");
+        assert_eq!(reached(&single), Some((CloudSqlIpType::Psc, "old.test.".to_owned())));
+        assert_eq!(reached(&single.set_psc_enabled(false)), None, "that name is for another way");
+        let known = Settings::read(&listed.set_custom_subject_alternative_names(["db.example.com"])).names;
+        assert_eq!(known, ["services.test", "cluster.test", "psc.test", "old.test", "db.example.com"]);
+    }
+
+    #[test]
+    fn what_can_not_be_reached_as_asked_says_why() {
+        let private = instance(CloudSqlIpType::Private);
+        let cause = |answer: &ConnectSettings, instance: &CloudSqlInstance| {
+            Settings::read(answer).host(instance, "postgres").map(str::to_owned).map_err(|(cause, _)| cause)
+        };
+        assert_eq!(cause(&answer().set_region("europe-west1"), &private), Err(Cause::CloudSqlRegionMismatch));
+        let elsewhere = answer().set_backend_type(SqlBackendType::External);
+        assert_eq!(cause(&elsewhere, &private), Err(Cause::CloudSqlGenerationUnsupported));
+        assert_eq!(cause(&answer(), &private), Err(Cause::CloudSqlServerCaInvalid));
     }
 
     #[test]

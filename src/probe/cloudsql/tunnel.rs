@@ -2,6 +2,7 @@
 //!
 //! In TLS 1.3 the server judges our certificate after its own part of the handshake: a refusal shows at the first read, in the
 //! middle of the database's protocol. The stream keeps such an error, and the attempt puts it in the place of the database's.
+//! So what is known of the instance has proven right only when the first byte comes back through the tunnel.
 
 use std::io;
 use std::pin::Pin;
@@ -13,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::connector::Grant;
+use super::connector::{Connector, Grant};
 use super::pass::{CaMode, Settings};
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
@@ -30,6 +31,10 @@ pub struct Tunnel {
     stream: Box<TlsStream<TcpStream>>,
     session: Arc<Session>,
     refused: Refused,
+    connector: Connector,
+    instance: CloudSqlInstance,
+    /// Whether anything has come through.
+    heard: bool,
 }
 
 /// The tunnel stage.
@@ -66,7 +71,8 @@ pub async fn tunnel(
     let refused = Refused::default();
     let stream = Box::new(result?);
     attempt.may_be_refused(refused.clone());
-    Ok(Tunnel { stream, session, refused })
+    let connector = attempt.vantage.cloud_sql.clone();
+    Ok(Tunnel { stream, session, refused, connector, instance: instance.clone(), heard: false })
 }
 
 /// What an error of the tunnel stands for.
@@ -111,12 +117,13 @@ fn proven(
 }
 
 impl Tunnel {
-    /// Keeps the reason of an error that the tunnel itself has.
+    /// Keeps the reason of an error that the tunnel itself has, and has the instance asked for anew.
     fn watch<T>(&self, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if let Poll::Ready(Err(error)) = &poll
             && error.get_ref().is_some_and(|inner| inner.is::<TlsError>())
         {
             let _ = self.refused.set(failure(&self.session, error));
+            self.connector.doubt(&self.instance);
         }
         poll
     }
@@ -125,7 +132,12 @@ impl Tunnel {
 impl AsyncRead for Tunnel {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let before = buffer.filled().len();
         let poll = Pin::new(&mut this.stream).poll_read(context, buffer);
+        if !this.heard && buffer.filled().len() > before {
+            this.heard = true;
+            this.connector.trust(&this.instance);
+        }
         this.watch(poll)
     }
 }

@@ -114,6 +114,8 @@ mod tests {
         assert_eq!(value(&path("$.id"), &talk), Ok("2".to_owned()), "the last message that has it");
         assert_eq!(value(&regex("(b.e)"), &talk), Ok("bye".to_owned()));
         assert_eq!(value(&Source::Message, &talk), Ok("bye".to_owned()));
+        let row = [("row", json!({"id": "r1"})), ("json", json!({"id": "j1"}))];
+        assert_eq!(value(&path("$.id"), &row), Ok("r1".to_owned()), "a database's");
         let long = [("message", json!("x".repeat(LONGEST + 1)))];
         assert!(value(&Source::Message, &long).is_err_and(|why| !why.contains("xx")));
     }

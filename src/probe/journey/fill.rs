@@ -80,3 +80,44 @@ fn header(headers: &mut HeaderMap, name: &HeaderName, template: &Template, value
     headers.append(name.clone(), filled);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(value: &str) -> Values {
+        vec![("v".into(), value.to_owned().into())]
+    }
+
+    fn template(text: &str) -> Template {
+        Template::parse(text).expect("a template")
+    }
+
+    #[test]
+    fn a_url_leads_where_its_sample_leads_or_nowhere() {
+        let sample = Url::parse("https://backend.example/x/items").expect("a URL");
+        let led = |text: &str, value: &str| url(&sample, &template(text), &values(value)).map(String::from).ok();
+        let place = "https://backend.example/x/${v}?q=${v}";
+        assert_eq!(led(place, "a/../b?").as_deref(), Some("https://backend.example/x/a%2F..%2Fb%3F?q=a%2F..%2Fb%3F"));
+        for (text, value) in [
+            (place, ".."),
+            (place, "."),
+            ("https://${v|raw}/x", "evil.example"),
+            ("https://backend.example${v|raw}/x", ":8443"),
+            ("${v|raw}://backend.example/", "http"),
+        ] {
+            assert_eq!(led(text, value), None, "{text} with {value}");
+        }
+    }
+
+    #[test]
+    fn a_header_is_added_to_those_of_its_name_and_kept_from_sight() {
+        let name = HeaderName::from_static("x-id");
+        let mut headers = HeaderMap::new();
+        header(&mut headers, &name, &template("1"), &values("")).expect("a header");
+        header(&mut headers, &name, &template("=${v}"), &values("2")).expect("a header");
+        assert_eq!(headers.get_all(&name).iter().collect::<Vec<_>>(), ["1", "=2"]);
+        assert!(headers.values().all(HeaderValue::is_sensitive));
+        assert!(header(&mut headers, &name, &template("${v}"), &values("a\r\nx-admin: yes")).is_err());
+    }
+}

@@ -210,3 +210,80 @@ impl<'a> Walk<'a> {
 fn value<'v>(values: &'v Values, name: &str) -> &'v str {
     values.iter().find(|(known, _)| **known == *name).map_or("", |(_, value)| value.expose_secret())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Action, Kind, kinds};
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn plan(timeout: Duration) -> ProbePlan {
+        let endpoint = kinds::Endpoint { host: "127.0.0.1".into(), port: 1, happy_eyeballs: false };
+        let action = Action::Tcp(kinds::TcpAction { endpoint, steps: Box::default(), tls: None });
+        ProbePlan {
+            name: "step".into(),
+            kind: Kind::Tcp,
+            target: "tcp://127.0.0.1:1".into(),
+            action: Ok(Arc::new(action)),
+            timeout,
+            stage_limits: Box::default(),
+            assertions: None,
+            max_latency: None,
+            required: true,
+            depends_on: Box::default(),
+        }
+    }
+
+    fn step(timeout: Option<Duration>, always: bool) -> JourneyStep {
+        JourneyStep {
+            probe: plan(seconds(60)),
+            fillings: Box::default(),
+            captures: Box::default(),
+            rules: Box::default(),
+            timeout,
+            always,
+        }
+    }
+
+    /// How long a step may take that begins after that time, and whether it is the budget's end that bounds it.
+    fn allowed(budget: Option<u64>, cleans_up: bool, of: &JourneyStep, elapsed: u64) -> (Duration, bool) {
+        let action = JourneyAction {
+            budget: budget.map(seconds),
+            secrets: Box::default(),
+            hidden: Scrub::default(),
+            steps: Box::new([step(None, false), step(None, cleans_up)]),
+        };
+        let plan = plan(seconds(60));
+        let vantage = crate::probe::Vantage {
+            name: "host/test".into(),
+            resolver: crate::probe::Resolver::system(),
+            targets: Default::default(),
+            cloud_sql: Default::default(),
+        };
+        let allowed = Walk::new(&action, &Attempt::start(&plan, &vantage)).allowed(of, seconds(elapsed));
+        (allowed.time, allowed.of_budget)
+    }
+
+    #[test]
+    fn a_part_of_the_budget_is_kept_for_cleaning_up_and_none_where_nothing_cleans_up() {
+        let (ordinary, always, own) = (step(None, false), step(None, true), step(Some(seconds(3)), false));
+        for (budget, cleans_up, of, elapsed, expected) in [
+            (Some(40), false, &ordinary, 10, (seconds(30), true)),
+            (Some(40), true, &ordinary, 10, (seconds(25), true)),
+            (Some(8), true, &ordinary, 1, (seconds(5), true)),
+            (Some(40), true, &always, 10, (seconds(30), true)),
+            (Some(40), true, &ordinary, 36, (Duration::ZERO, true)),
+            (Some(40), true, &always, 36, (seconds(4), true)),
+            (Some(40), true, &own, 10, (seconds(3), false)),
+            (Some(40), true, &own, 33, (seconds(2), true)),
+            (None, false, &ordinary, 10, (seconds(50), true)),
+            (Some(100), false, &ordinary, 10, (seconds(50), true)),
+        ] {
+            let seen = allowed(budget, cleans_up, of, elapsed);
+            assert_eq!(seen, expected, "{budget:?}, {cleans_up}, {:?}, after {elapsed}s", (of.timeout, of.always));
+        }
+    }
+}

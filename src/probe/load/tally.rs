@@ -298,4 +298,92 @@ mod tests {
             assert_eq!(judged(lateness, latency, cause), judged_as, "late {lateness:?}, took {latency:?}, {cause:?}");
         }
     }
+
+    /// A tally of requests that took 5 ms: so many succeeded, and so many failed for each cause.
+    fn counted(succeeded: u64, failed: &[(Cause, u64)], lateness: Duration) -> Tally {
+        let mut tally = Tally::new().expect("a histogram");
+        let mut take = |count: u64, cause: Option<Cause>| {
+            for _ in 0..count {
+                tally.late(lateness);
+                let result = cause.map_or(Ok(()), |cause| Err(Failure::new(cause, Stage::Connect, "x")));
+                tally.take_in(Duration::from_millis(5), result);
+            }
+        };
+        take(succeeded, None);
+        failed.iter().for_each(|(cause, count)| take(*count, Some(*cause)));
+        tally
+    }
+
+    fn fact(tally: &Tally, fact: Fact) -> String {
+        tally.facts().into_iter().find(|(known, _)| *known == fact).expect("a fact").1
+    }
+
+    #[test]
+    fn what_was_not_sent_or_not_answered_counts_as_due_and_as_the_slowest() {
+        let tally = counted(60, &[], Duration::ZERO).close(Duration::from_secs(1), 10, 30);
+        let facts =
+            [Fact::LoadSent, Fact::LoadSucceeded, Fact::LoadRatio, Fact::LoadP95, Fact::LoadMax, Fact::LoadRate];
+        assert_eq!(facts.map(|of| fact(&tally, of)), ["90", "60", "60.00%", "unanswered", "unanswered", "60.0/s"]);
+        assert!(fact(&tally, Fact::LoadP50).starts_with('5'), "half of them took 5 ms: {:?}", tally.facts());
+        let message = tally.judge(&action()).expect_err("not sustained").message;
+        for part in ["60 of 100 requests", "10.00% not sent, all 100 places", "30.00% not answered in time"] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+    }
+
+    #[test]
+    fn the_silent_are_the_peers_unless_we_were_away_for_a_good_part_of_their_time() {
+        let judged = |lateness| {
+            let tally = counted(60, &[], Duration::from_millis(lateness)).close(Duration::from_secs(1), 0, 40);
+            tally.judge(&action()).expect_err("not sustained").cause
+        };
+        assert_eq!([judged(15), judged(600)], [Cause::LoadNotSustained, Cause::LoadNotGenerated]);
+    }
+
+    #[test]
+    fn our_own_inability_decides_only_where_it_made_the_most_of_the_failures() {
+        let judged = |ours, theirs| {
+            let failed = [(Cause::ProberError, ours), (Cause::ConnectionRefused, theirs)];
+            let tally = counted(50, &failed, Duration::ZERO).close(Duration::from_secs(1), 0, 0);
+            let failure = tally.judge(&action()).expect_err("not sustained");
+            (failure.cause, failure.message.into_string())
+        };
+        assert_eq!(judged(10, 40).0, Cause::LoadNotSustained);
+        assert_eq!(judged(40, 10), (Cause::ProberError, "40 of 100 requests: x".to_owned()));
+    }
+
+    #[test]
+    fn a_share_just_as_large_as_needed_does_and_is_never_shown_larger_than_it_is() {
+        let refused = [(Cause::ConnectionRefused, 1)];
+        let judged = |succeeded| counted(succeeded, &refused, Duration::ZERO).close(Duration::from_secs(1), 0, 0);
+        assert!(judged(99).judge(&action()).is_ok() && judged(98).judge(&action()).is_err());
+        assert_eq!([percent(99_999, 100_000), percent(3, 3), percent(0, 0)], ["99.99%", "100.00%", "0.00%"]);
+    }
+
+    #[test]
+    fn the_most_frequent_causes_are_named_and_no_more_than_three() {
+        let failed = [
+            (Cause::ConnectionReset, 2),
+            (Cause::ConnectionRefused, 30),
+            (Cause::TlsTimeout, 1),
+            (Cause::ConnectTimeout, 20),
+        ];
+        let tally = counted(47, &failed, Duration::ZERO).close(Duration::from_secs(1), 0, 0);
+        let message = tally.judge(&action()).expect_err("not sustained").message;
+        assert!(
+            message.contains(
+                "30.00% ConnectionRefused, 20.00% ConnectTimeout, 2.00% ConnectionReset; the first ConnectionRefused: x"
+            ),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn what_fails_slowly_is_slow() {
+        let mut tally = counted(99, &[], Duration::ZERO);
+        let failure = Failure::new(Cause::ResponseTimeout, Stage::Request, "x");
+        tally.take_in(Duration::from_secs(1), Err(failure));
+        let tally = tally.close(Duration::from_secs(1), 0, 0);
+        assert!(tally.latency(Percentile::Max) >= Duration::from_millis(990), "{:?}", tally.facts());
+    }
 }

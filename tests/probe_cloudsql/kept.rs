@@ -1,0 +1,238 @@
+//! What is kept of an instance, and when the API is asked again: no more often than it must be, and as whom.
+
+use std::time::{Duration, Instant};
+
+use google_cloud_auth::credentials::user_account;
+use runready::api::{Cause, ProbeState, Stage};
+use runready::evidence::Fact;
+use runready::probe::cloudsql::Credentials;
+use runready::probe::net::targets::{Rules, network};
+use runready::probe::{Targets, observe_check};
+use serde_json::json;
+
+use super::{POSTGRES, Watch, cached, cause, probe, stages};
+use crate::support::cert::Authority;
+use crate::support::cloudsql::{INSTANCE, StandIn};
+use crate::support::hostile::{Server, Step, say};
+use crate::support::pgsetup::Setup;
+use crate::support::probe::runtime;
+use crate::support::skip::require;
+use crate::support::wait::until;
+
+#[test]
+fn many_checks_of_an_instance_ask_the_api_once() {
+    let Some(server) = require(Setup::plain().max_connections(80).start()) else { return };
+    let api = StandIn::start(POSTGRES);
+    let _proxy = api.proxy(server.port());
+    let watch = Watch::by(api.connector(), probe(INSTANCE));
+    for evidence in [watch.many(40), watch.many(40)].concat() {
+        assert_eq!(evidence.outcome.state(), ProbeState::Healthy, "{evidence:?}");
+    }
+    assert_eq!(api.asked(), (1, 1));
+    let again = watch.observe();
+    assert!(cached(&again) && stages(&again).first() == Some(&Stage::Connect), "{again:?}");
+}
+
+#[test]
+fn many_checks_of_a_refused_instance_ask_the_api_once_and_recover() {
+    let Some(server) = require(Setup::plain().start()) else { return };
+    let api = StandIn::start(POSTGRES);
+    let _proxy = api.proxy(server.port());
+    api.script(|script| script.refuse_settings = Some(403));
+    let watch = Watch::by(api.connector(), probe(INSTANCE));
+    for evidence in [watch.many(40), watch.many(40)].concat() {
+        assert_eq!(cause(&evidence), Some(Cause::CloudSqlPermissionDenied), "{evidence:?}");
+        assert_eq!(stages(&evidence), [Stage::Settings]);
+        assert!(evidence.facts.iter().any(|(fact, value)| *fact == Fact::HttpStatus && &**value == "403"));
+    }
+    assert_eq!(api.asked().0, 1);
+    assert!(api.asked().1 <= 1, "the certificate is asked for at the same time, once there is a key");
+    api.script(|script| script.refuse_settings = None);
+    until(Duration::from_secs(30), "the API to be asked again", || {
+        let evidence = watch.observe();
+        if evidence.outcome.state() == ProbeState::Healthy { Ok(()) } else { Err(format!("{evidence:?}")) }
+    });
+}
+
+#[test]
+fn a_certificate_is_renewed_while_the_old_one_serves_and_a_refused_renewal_degrades() {
+    let Some(server) = require(Setup::plain().start()) else { return };
+    let api = StandIn::start(POSTGRES);
+    let _proxy = api.proxy(server.port());
+    api.script(|script| script.life = Duration::from_secs(40));
+    let watch = Watch::by(api.connector(), probe(INSTANCE));
+    assert_eq!(watch.observe().outcome.state(), ProbeState::Healthy);
+    api.script(|script| script.refuse_certificates = Some(403));
+    until(Duration::from_secs(35), "a renewal that is refused", || {
+        let evidence = watch.observe();
+        assert!(cached(&evidence), "nobody waits for a renewal: {evidence:?}");
+        match evidence.outcome.state() {
+            ProbeState::Degraded => {
+                assert_eq!(cause(&evidence), Some(Cause::CloudSqlPermissionDenied));
+                Ok(())
+            }
+            ProbeState::Healthy => Err("still healthy"),
+            other => panic!("the certificate at hand serves: {other} {evidence:?}"),
+        }
+    });
+    let refused = api.asked();
+    api.script(|script| {
+        script.refuse_certificates = None;
+        script.life = Duration::from_secs(3600);
+    });
+    until(Duration::from_secs(30), "the renewal", || {
+        let evidence = watch.observe();
+        assert!(cached(&evidence), "nobody waits for a renewal: {evidence:?}");
+        if evidence.outcome.state() == ProbeState::Healthy { Ok(()) } else { Err("degraded") }
+    });
+    assert_eq!(api.asked().1, refused.1 + 1, "one question for the renewal");
+}
+
+/// Probes an instance for 40 seconds, all of which end in that cause, and 20 of them at once; how often the API was asked.
+fn asked_in_40_seconds(api: &StandIn, watch: &Watch, expected: Cause) -> (usize, usize) {
+    for evidence in watch.many(20).iter().chain(&watch.many(20)) {
+        let failure = evidence.outcome.failure().unwrap_or_else(|| panic!("{evidence:?}"));
+        let broken = evidence.stages.iter().find(|record| !record.passed).map(|record| record.stage);
+        assert_eq!((failure.cause, failure.stage), (expected, broken), "{evidence:?}");
+    }
+    assert_eq!(api.asked().0, 1, "not at every probe: {expected}");
+    for_40_seconds(watch, Some(expected));
+    api.asked()
+}
+
+fn for_40_seconds(watch: &Watch, expected: Option<Cause>) {
+    let begin = Instant::now();
+    until(Duration::from_secs(60), "40 seconds to pass", || {
+        let evidence = watch.observe();
+        assert_eq!(cause(&evidence), expected, "{evidence:?}");
+        if begin.elapsed() > Duration::from_secs(40) { Ok(()) } else { Err(format!("{:?}", begin.elapsed())) }
+    });
+}
+
+#[test]
+fn what_leads_nowhere_is_asked_for_again_but_not_at_every_probe_nor_where_we_refuse_ourselves() {
+    let nobody_there = || {
+        let api = StandIn::start(POSTGRES);
+        let watch = Watch::by(api.connector(), probe(INSTANCE));
+        assert_eq!(asked_in_40_seconds(&api, &watch, Cause::ConnectionRefused), (2, 2));
+    };
+    let elsewhere = || {
+        let api = StandIn::start(POSTGRES);
+        api.script(|script| script.settings["region"] = json!("europe-west1"));
+        let watch = Watch::by(api.connector(), probe(INSTANCE));
+        assert_eq!(asked_in_40_seconds(&api, &watch, Cause::CloudSqlRegionMismatch), (2, 2));
+    };
+    // In TLS 1.3 the handshake has passed for us when the instance refuses: only what it says next tells.
+    let not_let_in = || {
+        let api = StandIn::start(POSTGRES);
+        let _proxy = api.proxy_with(&api.certificate(), Some(&Authority::new("other clients")), Duration::ZERO, 1);
+        let watch = Watch::by(api.connector(), probe(INSTANCE));
+        assert_eq!(asked_in_40_seconds(&api, &watch, Cause::ClientCertificateRequired), (2, 2));
+    };
+    let not_allowed = || {
+        let api = StandIn::start(POSTGRES);
+        let mut watch = Watch::by(api.connector(), probe(INSTANCE));
+        let denied = vec![network("127.0.0.0/8").expect("a network")];
+        watch.vantage.targets = Targets::new(Rules { denied, ..Rules::default() });
+        let asked = asked_in_40_seconds(&api, &watch, Cause::TargetNotAllowed);
+        assert_eq!(asked, (1, 1), "the API can't change what we refuse");
+    };
+    let healed = || {
+        let Some(server) = require(Setup::plain().start()) else { return };
+        let api = StandIn::start(POSTGRES);
+        let watch = Watch::by(api.connector(), probe(INSTANCE));
+        assert_eq!(cause(&watch.observe()), Some(Cause::ConnectionRefused));
+        let _proxy = api.proxy(server.port());
+        for_40_seconds(&watch, None);
+        assert_eq!(api.asked(), (1, 1), "what is known has led to the database since");
+    };
+    let situations: [&(dyn Fn() + Sync); 5] = [&nobody_there, &elsewhere, &not_let_in, &not_allowed, &healed];
+    std::thread::scope(|scope| {
+        let all: Vec<_> = situations.into_iter().map(|situation| scope.spawn(situation)).collect();
+        all.into_iter().for_each(|one| one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+    });
+}
+
+#[test]
+fn an_api_that_hangs_is_given_up_and_asked_again() {
+    let Some(server) = require(Setup::plain().start()) else { return };
+    let api = StandIn::start(POSTGRES);
+    let _proxy = api.proxy(server.port());
+    api.script(|script| script.delay = Duration::from_secs(3600));
+    let watch = Watch::by(api.connector(), probe(INSTANCE));
+    let evidence = watch.observe();
+    assert_eq!(cause(&evidence), Some(Cause::CloudSqlApiFailed), "{evidence:?}");
+    assert!(format!("{evidence:?}").contains("no answer within 10s"), "{evidence:?}");
+    api.script(|script| script.delay = Duration::ZERO);
+    until(Duration::from_secs(30), "the API to be asked again", || {
+        let evidence = watch.observe();
+        if evidence.outcome.state() == ProbeState::Healthy { Ok(()) } else { Err(format!("{evidence:?}")) }
+    });
+    assert_eq!(api.asked(), (2, 2));
+}
+
+#[test]
+fn many_instances_are_asked_for_some_at_a_time() {
+    let api = StandIn::start(POSTGRES);
+    api.script(|script| script.delay = Duration::from_millis(200));
+    let name = |number: usize| INSTANCE.replace("backend", &format!("backend-{number}"));
+    let connector = api.connector();
+    let runtime = runtime();
+    let watches: Vec<Watch> = (0..40).map(|number| Watch::by(connector.clone(), probe(&name(number)))).collect();
+    let all = watches.iter().map(|watch| observe_check(&watch.plan, &watch.vantage));
+    for evidence in runtime.block_on(futures::future::join_all(all)).iter().flatten() {
+        assert_eq!(cause(evidence), Some(Cause::CloudSqlInstanceNotFound), "{evidence:?}");
+    }
+    assert_eq!(api.asked(), (40, 40));
+    let most = api.most_at_once();
+    assert!((17..=32).contains(&most), "16 instances, each with two questions at once: {most}");
+}
+
+/// A token endpoint, and credentials that ask it.
+fn account(answer: &str) -> (Server, Credentials) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let server = Server::play(vec![Step::AwaitText("\r\n\r\n"), say(&format!("HTTP/1.1 {answer}"))]);
+    let user = json!({
+        "type": "authorized_user", "client_id": "id", "client_secret": "keep-this-secret", "refresh_token": "keep-that-too",
+    });
+    let uri = format!("http://{}/token", server.address());
+    let credentials = user_account::Builder::new(user).with_token_uri(uri).build_access_token_credentials();
+    (server, Credentials::Given(credentials.expect("credentials")))
+}
+
+fn token_answer() -> String {
+    let body = json!({"access_token": "ya29.keep-this-too", "expires_in": 3600, "token_type": "Bearer"}).to_string();
+    format!("200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+#[test]
+fn a_token_is_sent_to_the_api_and_into_the_certificate_of_an_iam_login_and_shown_nowhere() {
+    let Some(server) = require(Setup::plain().start()) else { return };
+    let api = StandIn::start(POSTGRES);
+    let _proxy = api.proxy(server.port());
+    let runtime = runtime();
+    let (_tokens, credentials) = runtime.block_on(async { account(&token_answer()) });
+    let mut login = probe(INSTANCE);
+    login["postgres"]["cloudSql"]["iamLogin"] = json!(true);
+    let watch = Watch { runtime, ..Watch::by(api.connector_as(credentials), login) };
+    let evidence = watch.observe();
+    assert_eq!(evidence.outcome.state(), ProbeState::Healthy, "{evidence:?}");
+    api.script(|script| {
+        assert_eq!(script.authorization.as_deref(), Some("Bearer ya29.keep-this-too"));
+        assert_eq!(script.login_token.as_deref(), Some("ya29.keep-this-too"));
+    });
+    assert!(!format!("{evidence:?} {:?}", watch.vantage.cloud_sql).contains("keep-"));
+}
+
+#[test]
+fn without_a_token_nothing_is_known() {
+    let api = StandIn::start(POSTGRES);
+    let runtime = runtime();
+    let refusal = "400 Bad Request\r\ncontent-length: 25\r\n\r\n{\"error\":\"invalid_grant\"}";
+    let (_tokens, credentials) = runtime.block_on(async { account(refusal) });
+    let watch = Watch { runtime, ..Watch::by(api.connector_as(credentials), probe(INSTANCE)) };
+    let evidence = watch.observe();
+    assert_eq!((evidence.outcome.state(), cause(&evidence)), (ProbeState::Unknown, Some(Cause::CredentialsFailed)));
+    assert!(!format!("{evidence:?}").contains("keep-"), "{evidence:?}");
+    assert_eq!(api.asked(), (0, 0), "the API is not asked as nobody");
+}
