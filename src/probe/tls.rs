@@ -52,7 +52,8 @@ async fn second_thoughts(
 
 fn expires_soon(action: &TlsAction, session: &Session) -> Option<Failure> {
     let least = action.min_validity?;
-    let expires = session.validity()?.not_after;
+    let certificate = session.certificate()?;
+    let expires = certificate.validity.as_ref()?.not_after;
     let left = Duration::try_from(expires.duration_since(Timestamp::now())).unwrap_or_default();
     (left < least).then(|| {
         let message = format!(

@@ -107,26 +107,64 @@ fn seconds(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
 }
 
+/// What a time-out may be for: words that begin so, in a variable's name or in a line. A statement's is not held against a start's.
+const PURPOSES: [&[&str]; 6] = [
+    &["init", "start", "boot", "connect"],
+    &["query", "statement", "transaction", "execut"],
+    &["request", "response", "http", "rpc", "call"],
+    &["read", "write", "socket"],
+    &["idle", "keep", "lifetime"],
+    &["lock", "acquire", "pool", "checkout"],
+];
+
+/// Which of the purposes a text names.
+fn purposes(text: &str) -> [bool; PURPOSES.len()] {
+    let text = text.to_ascii_lowercase();
+    let words = || text.split(|character: char| !character.is_ascii_alphanumeric());
+    PURPOSES.map(|begins| words().any(|word| begins.iter().any(|begin| word.starts_with(begin))))
+}
+
+/// Whether two texts may speak of the same time-out: they share a purpose, or one names none.
+fn comparable(one: &str, other: &str) -> bool {
+    let (one, other) = (purposes(one), purposes(other));
+    let names = |purposes: &[bool]| purposes.contains(&true);
+    !names(&one) || !names(&other) || one.iter().zip(&other).any(|(one, other)| *one && *other)
+}
+
+/// What is configured that an entry's time-out contradicts, in words.
+fn contradicted(
+    entry: &LogSignature,
+    effective: Duration,
+    settings: &[(String, Duration)],
+    budget: Option<Duration>,
+) -> Vec<String> {
+    let same = |other: &Duration| other.abs_diff(effective) < SAME;
+    let settings = || settings.iter().filter(|(variable, _)| comparable(variable, &entry.sample));
+    let mut differing: Vec<String> = Vec::new();
+    if !settings().any(|(_, timeout)| same(timeout)) {
+        differing.extend(settings().map(|(variable, timeout)| format!("{variable} says {}", seconds(*timeout))));
+    }
+    let of_start = comparable("startup", &entry.sample);
+    let budget = budget.filter(|budget| of_start && !same(budget) && *budget > effective);
+    differing.extend(budget.map(|budget| format!("the check's startupBudget says {}", seconds(budget))));
+    differing
+}
+
 pub(in crate::diagnosis) fn effective_timeout(case: &Case<'_>) -> Vec<Finding> {
     let Some(picture) = case.cloud else { return Vec::new() };
     let Some(found) = picture.logs.found() else { return Vec::new() };
-    let timed = found.object.iter().filter(|entry| grave(entry)).filter_map(|entry| Some((entry, entry.timeout?)));
-    let Some((entry, effective)) = timed.max_by_key(|(entry, _)| entry.count) else { return Vec::new() };
     let (settings, budget) = configured(case, picture);
-    let same = |other: &Duration| other.abs_diff(effective) < SAME;
-    let mut differing: Vec<String> = Vec::new();
-    if !settings.iter().any(|(_, timeout)| same(timeout)) {
-        differing.extend(settings.iter().map(|(variable, timeout)| format!("{variable} says {}", seconds(*timeout))));
-    }
-    let budget = budget.filter(|budget| !same(budget) && *budget > effective);
-    differing.extend(budget.map(|budget| format!("the check's startupBudget says {}", seconds(budget))));
-    if differing.is_empty() {
+    let timed = found.object.iter().filter(|entry| grave(entry)).filter_map(|entry| Some((entry, entry.timeout?)));
+    let told_apart =
+        timed.map(|(entry, effective)| (entry, effective, contradicted(entry, effective, &settings, budget)));
+    let contradictions = told_apart.filter(|(.., differing)| !differing.is_empty());
+    let Some((entry, effective, differing)) = contradictions.max_by_key(|(entry, ..)| entry.count) else {
         return Vec::new();
-    }
+    };
+    let often = if entry.count == 1 { "once".to_owned() } else { format!("{} times", entry.count) };
     let summary = format!(
-        "the service gives up after {}, as its log says {} times, but {}: the two can't both be in force",
+        "the service gives up after {}, as its log says {often}, but {}: the two can't both be in force",
         seconds(effective),
-        entry.count,
         differing.join(" and ")
     );
     let finding =

@@ -55,8 +55,10 @@ pub async fn tunnel(
     let session = Arc::new(Session::new(&plan, "127.0.0.1", &[])?);
     let work = async {
         let stream = session.shake_hands(stream).await.map_err(|error| failure(&session, &error))?;
-        let (names, common_name) = session.identity();
-        proven(&grant.settings, instance, &names, common_name.as_deref()).map_err(|why| {
+        let certificate = session.certificate();
+        let names = certificate.as_deref().map_or(&[][..], |certificate| &certificate.names);
+        let common_name = certificate.as_deref().and_then(|certificate| certificate.common_name.as_deref());
+        proven(&grant.settings, instance, names, common_name).map_err(|why| {
             Failure::new(
                 Cause::CloudSqlIdentityMismatch,
                 Stage::Tunnel,

@@ -1,5 +1,6 @@
 //! Stages that several kinds share: name resolution, TCP connection, Unix socket, TLS. Does network I/O.
 
+mod certificate;
 pub mod channel;
 pub mod connect;
 pub mod http2;

@@ -6,7 +6,6 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -18,9 +17,8 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::certificate::Certificate;
 use super::io_cause;
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure};
@@ -32,15 +30,6 @@ pub struct Session {
     connector: TlsConnector,
     name: ServerName<'static>,
     witness: Arc<Witness>,
-}
-
-/// What a certificate says that decides on more than trust.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Validity {
-    /// When it becomes valid.
-    pub not_before: Timestamp,
-    /// When it expires.
-    pub not_after: Timestamp,
 }
 
 impl Session {
@@ -79,15 +68,10 @@ impl Session {
         self.connector.connect(self.name.clone(), stream).await
     }
 
-    /// Alternative names and common name of the peer's certificate, as far as it was seen and can be read.
-    pub fn identity(&self) -> (Vec<String>, Option<String>) {
+    /// What the peer's certificate says, as far as it was seen and can be read.
+    pub fn certificate(&self) -> Option<Arc<Certificate>> {
         let leaf = self.witness.leaf.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((_, certificate)) = leaf.as_deref().and_then(|der| X509Certificate::from_der(der).ok()) else {
-            return (Vec::new(), None);
-        };
-        let mut common = certificate.subject().iter_common_name();
-        let common = common.next().and_then(|name| name.as_str().ok()).map(str::to_owned);
-        (alternative_names(&certificate), common)
+        Certificate::of(leaf.as_deref()?)
     }
 
     /// What a broken TLS connection stands for, during the handshake or (TLS 1.3 client certificates) after it.
@@ -141,12 +125,6 @@ impl Session {
         self.witness.asked.load(Ordering::Relaxed)
     }
 
-    /// The dates of the peer's certificate, as far as it was seen and can be read.
-    pub fn validity(&self) -> Option<Validity> {
-        let leaf = self.witness.leaf.lock().unwrap_or_else(PoisonError::into_inner);
-        validity(&X509Certificate::from_der(leaf.as_deref()?).ok()?.1)
-    }
-
     /// Puts what was seen of the peer into the evidence; `stream` is the connection, if the handshake passed.
     pub fn record<S>(&self, attempt: &mut Attempt<'_>, stream: Option<&TlsStream<S>>) {
         if let Some(connection) = stream.map(|stream| stream.get_ref().1) {
@@ -157,27 +135,23 @@ impl Session {
                 attempt.fact(Fact::TlsCipher, name);
             }
         }
-        let leaf = self.witness.leaf.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((_, certificate)) = leaf.as_deref().and_then(|der| X509Certificate::from_der(der).ok()) else {
-            return;
-        };
-        attempt.fact(Fact::CertificateSubject, certificate.subject().to_string());
-        attempt.fact(Fact::CertificateIssuer, certificate.issuer().to_string());
-        let names = alternative_names(&certificate);
-        attempt.fact(Fact::CertificateNames, names.join(", "));
-        let validity = validity(&certificate);
+        let Some(certificate) = self.certificate() else { return };
+        attempt.fact(Fact::CertificateSubject, &certificate.subject);
+        attempt.fact(Fact::CertificateIssuer, &certificate.issuer);
+        attempt.fact(Fact::CertificateNames, &certificate.all_names);
+        let validity = certificate.validity.as_ref();
         attempt.answer("certificate", || {
             json!({
-                "subject": certificate.subject().to_string(),
-                "issuer": certificate.issuer().to_string(),
-                "names": names,
-                "notBefore": validity.as_ref().map(|validity| validity.not_before.to_string()),
-                "notAfter": validity.as_ref().map(|validity| validity.not_after.to_string()),
+                "subject": certificate.subject,
+                "issuer": certificate.issuer,
+                "names": certificate.names,
+                "notBefore": validity.map(|validity| &validity.begins),
+                "notAfter": validity.map(|validity| &validity.ends),
             })
         });
         if let Some(validity) = validity {
-            attempt.fact(Fact::CertificateNotBefore, validity.not_before.to_string());
-            attempt.fact(Fact::CertificateNotAfter, validity.not_after.to_string());
+            attempt.fact(Fact::CertificateNotBefore, &validity.begins);
+            attempt.fact(Fact::CertificateNotAfter, &validity.ends);
         }
     }
 }
@@ -206,27 +180,6 @@ fn certificate_cause(error: &CertificateError) -> Cause {
         }
         _ => Cause::CertificateUntrusted,
     }
-}
-
-/// The dates of a certificate.
-fn validity(certificate: &X509Certificate<'_>) -> Option<Validity> {
-    let at = |seconds| Timestamp::from_second(seconds).ok();
-    let dates = certificate.validity();
-    Some(Validity { not_before: at(dates.not_before.timestamp())?, not_after: at(dates.not_after.timestamp())? })
-}
-
-fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<String> {
-    let Ok(Some(extension)) = certificate.subject_alternative_name() else { return Vec::new() };
-    let shown = |name: &GeneralName<'_>| match name {
-        GeneralName::DNSName(name) => Some((*name).to_owned()),
-        GeneralName::URI(uri) => Some((*uri).to_owned()),
-        GeneralName::IPAddress(bytes) => <[u8; 4]>::try_from(*bytes)
-            .map(|octets| std::net::IpAddr::from(octets).to_string())
-            .or_else(|_| <[u8; 16]>::try_from(*bytes).map(|octets| std::net::IpAddr::from(octets).to_string()))
-            .ok(),
-        _ => None,
-    };
-    extension.value.general_names.iter().filter_map(shown).collect()
 }
 
 /// Verifies as the plan says, keeps the peer's certificate, and notes whether the peer asked for ours.
