@@ -11,6 +11,8 @@ use clap::Parser;
 mod contest;
 #[path = "added/databases.rs"]
 mod databases;
+#[path = "added/instance.rs"]
+mod instance;
 #[path = "added/network.rs"]
 mod network;
 #[path = "../tests/support/mod.rs"]
@@ -28,7 +30,7 @@ use table::Table;
 /// Starts the servers of a contest; says why when it can't.
 type Prepare = fn() -> Result<Contest, String>;
 
-/// The contests, by the kind that is probed.
+/// The contests, by the kind that is probed, or the way to a database.
 const CONTESTS: &[(&str, Prepare)] = &[
     ("dns", network::dns),
     ("tcp", network::tcp),
@@ -40,6 +42,7 @@ const CONTESTS: &[(&str, Prepare)] = &[
     ("mysql", databases::mysql),
     ("sqlserver", databases::sqlserver),
     ("redis", databases::redis),
+    ("cloudSql", instance::cloud_sql),
 ];
 
 /// Measures what runready adds to the bare client.

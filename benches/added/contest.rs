@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures::future::LocalBoxFuture;
 use runready::api::ProbeState;
 use runready::plan::{ProbePlan, Secrets};
-use runready::probe::{Vantage, observe};
+use runready::probe::{Connector, Vantage, observe};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -48,6 +48,12 @@ impl Contest {
         let plan = plan(json!({"interval": "1h", "timeout": "10s", "probes": [probe]}), secrets);
         let probe = plan.probes.into_iter().next().expect("the one probe");
         Contest { probe, vantage: vantage(None), bare, _servers: Vec::new() }
+    }
+
+    /// The same probe, whose way to Cloud SQL instances is this one.
+    pub fn cloud_sql(mut self, connector: Connector) -> Self {
+        self.vantage.cloud_sql = connector;
+        self
     }
 
     /// Keeps a server for as long as the contest lasts.
