@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use runready::api::{Cause, Stage};
+use runready::api::{Cause, Stage, StepState};
 use runready::evidence::Evidence;
 use serde_json::{Value, json};
 use tonic_health::ServingStatus;
@@ -58,6 +58,8 @@ fn captures() -> Vec<Case> {
     let agent = |broken| Agent::start(broken);
     let (well, without, asserted) = (agent(Broken::Nothing), agent(Broken::LoginWithoutToken), agent(Broken::Nothing));
     let rule = json!(["json.access_token == 'another'"]);
+    let (begun, never) = (agent(Broken::ChatRefused), Server::play(vec![say("HTTP/1.1 200 OK\r\n\r\n")]));
+    let after = json!({"name": "after", "http": {"url": format!("http://{}/", never.address())}});
     let mut with_rule = login(&asserted);
     with_rule["assert"] = rule;
     vec![
@@ -66,6 +68,17 @@ fn captures() -> Vec<Case> {
             .fails(Cause::CaptureMissing, Stage::Assert)
             .says("step 1 of 2, login: nothing can be captured as token: the answer has nothing at $.access_token")
             .keep(without),
+        walking(
+            "a step after one that failed, which needs nothing of it",
+            json!([login(&begun), chat(&begun, "chat"), after]),
+        )
+        .fails(Cause::UpgradeRefused, Stage::Upgrade)
+        .look(move |evidence| {
+            let states: Vec<StepState> = evidence.steps.iter().map(|step| step.state).collect();
+            assert_eq!(states, [StepState::Passed, StepState::Failed, StepState::Skipped]);
+            assert_eq!(never.sent(), 0, "nobody has asked");
+        })
+        .keep(begun),
         walking("a rule that does not hold for a captured value", json!([with_rule]))
             .fails(Cause::AssertionFailed, Stage::Assert)
             .says("step 1 of 1, login: ")
@@ -76,6 +89,9 @@ fn captures() -> Vec<Case> {
 fn budgets() -> Vec<Case> {
     let silent = || Agent::start(Broken::AgentSilent);
     let (slow, silent, greedy, untidy) = (Agent::start(Broken::AgentSlow), silent(), silent(), silent());
+    let slow_too = Agent::start(Broken::AgentSlow);
+    let mut limited_too = chat(&slow_too, "two");
+    limited_too["timeout"] = json!("300ms");
     let mut tidying = chat(&untidy, "tidying");
     tidying["always"] = json!(true);
     let mut limited = chat(&silent, "chat");
@@ -90,6 +106,13 @@ fn budgets() -> Vec<Case> {
             .fails(Cause::ResponseTimeout, Stage::Messages)
             .says("(the step's own limit)")
             .keep(silent),
+        walking(
+            "a step that is slower than its own limit, after slow ones",
+            json!([login(&slow_too), chat(&slow_too, "one"), limited_too]),
+        )
+        .fails(Cause::ResponseTimeout, Stage::Messages)
+        .says("step 3 of 3, two: ")
+        .keep(slow_too),
         walking("a step that takes the most of the budget itself", json!([login(&greedy), chat(&greedy, "chat")]))
             .field("journey", "budget", json!("1500ms"))
             .fails(Cause::ResponseTimeout, Stage::Messages)

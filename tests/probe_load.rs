@@ -186,6 +186,7 @@ fn a_server_that_stalls_is_charged_with_all_that_was_due_meanwhile() {
     ends_in(&evidence, Cause::LoadLatencyExceeded);
     assert!(message(&evidence).contains("p99 was ") && !message(&evidence).contains("p50"), "{}", message(&evidence));
     assert!(millis(fact(&evidence, Fact::LoadP95)) > 500.0, "a quarter of all had to wait: {evidence:?}");
+    assert!(evidence.latency < Duration::from_millis(400), "a load's latency is its median: {evidence:?}");
     assert!(millis(fact(&evidence, Fact::LoadOwnLateness)) < 500.0, "that is not our own lateness: {evidence:?}");
     assert!(peer.connections.load(Ordering::Relaxed) <= 2);
 }
@@ -231,11 +232,11 @@ fn so_many_at_once_are_kept_up_and_no_faster_than_the_operator_allows() {
 #[test]
 fn any_other_kind_can_be_repeated() {
     let refusing = Refusing::on("127.0.0.1");
-    let load_of = |host: &str, port: u16| {
-        let tcp = json!({"name": "web", "tcp": {"host": host, "port": port}});
+    let load_of_probe = |probe: Value| {
         let of_it = json!({"name": "sustained", "load": {"probe": "web", "ratePerSecond": 50, "window": "1s", "afterRecovery": true}});
-        load(&plan(json!({"probes": [tcp, of_it]}), &Secrets::default()))
+        load(&plan(json!({"probes": [probe, of_it]}), &Secrets::default()))
     };
+    let load_of = |host: &str, port: u16| load_of_probe(json!({"name": "web", "tcp": {"host": host, "port": port}}));
     let (evidence, ()) = in_time(|| (load_of("127.0.0.1", refusing.port()), ()));
     ends_in(&evidence, Cause::LoadNotSustained);
     assert!(message(&evidence).contains("100.00% ConnectionRefused"), "{}", message(&evidence));
@@ -245,6 +246,15 @@ fn any_other_kind_can_be_repeated() {
     let evidence = load_of("169.254.169.254", 80);
     ends_in(&evidence, Cause::TargetNotAllowed);
     assert_eq!(evidence.outcome.state(), ProbeState::Unknown);
+    let slow = Peer::start(|_, _| {
+        thread::sleep(Duration::from_millis(5));
+        "200 OK"
+    });
+    let exchange = json!({
+        "host": "127.0.0.1", "port": slow.address.port(), "send": "GET / HTTP/1.1\r\nhost: h\r\n\r\n", "expect": "200 OK",
+    });
+    let evidence = load_of_probe(json!({"name": "web", "tcp": exchange, "maxLatency": "1ms"}));
+    assert_eq!(evidence.outcome.state(), ProbeState::Healthy, "what is degraded has succeeded: {evidence:?}");
 }
 
 #[test]

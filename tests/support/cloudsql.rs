@@ -229,8 +229,11 @@ impl StandIn {
         Server::start(socket, move |stream, _| {
             let acceptor = acceptor.clone();
             async move {
+                // What is passed on in pieces would wait for the other side's acknowledgement, 40 ms each time.
+                stream.set_nodelay(true).expect("our own socket");
                 let Ok(mut client) = acceptor.accept(stream).await else { return };
                 let mut database = TcpStream::connect(("127.0.0.1", port)).await.expect("the database");
+                database.set_nodelay(true).expect("our own socket");
                 let _ = copy_bidirectional(&mut client, &mut database).await;
             }
         })
