@@ -18,7 +18,7 @@ use runready::cloud::Subject;
 use runready::engine::{CheckState, Effect, Event, Now, Settings, Start};
 use runready::evidence::{AddressRecord, Evidence, Failure, Outcome, StageRecord};
 use runready::plan::secrets::Lookup;
-use runready::plan::{self, CheckId, CheckPlan, Occasion, Secrets};
+use runready::plan::{self, CheckId, CheckPlan, Occasion, Secrets, Turn};
 use runready::source::{Notice, StatusUpdate};
 use secrecy::SecretSlice;
 
@@ -39,7 +39,7 @@ struct World {
     /// Of what each of them asks audit logs for.
     sought: Vec<Box<[Subject]>>,
     /// The inspections that were started because a probe had turned.
-    turned: Vec<u64>,
+    turned: Vec<(u64, Turn)>,
     inspections_cancelled: usize,
     overruns: usize,
     wake: Option<Duration>,
@@ -112,7 +112,7 @@ impl World {
                 Effect::CancelLoad => self.loads_cancelled += 1,
                 Effect::Inspect { run, occasion: Occasion { failing, turned, changed }, plan: _ } => {
                     self.inspections.push((run, failing));
-                    self.turned.extend(turned.then_some(run));
+                    self.turned.extend(turned.map(|turn| (run, turn)));
                     self.sought.push(changed);
                 }
                 Effect::CancelInspection => self.inspections_cancelled += 1,

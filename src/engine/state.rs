@@ -20,7 +20,7 @@ use super::track::{Thresholds, Track};
 use crate::api::{ConnectivityCheckStatus, ProbeState};
 use crate::cloud::Picture;
 use crate::evidence::{Evidence, Outcome};
-use crate::plan::{Cadence, CheckPlan, InspectionPlan, Occasion, ProbePlan};
+use crate::plan::{Cadence, CheckPlan, InspectionPlan, Occasion, ProbePlan, Turn};
 use crate::source::{Notice, StatusUpdate};
 use crate::status::{Memory, View, assess, meaning, notice, render};
 
@@ -387,7 +387,7 @@ impl CheckState {
         let thresholds = Thresholds { failure: self.plan.failure_threshold, success: self.plan.success_threshold };
         let mut changed = self.observed_generation != Some(self.plan.generation) || self.written.is_none();
         let failing = self.fails();
-        let mut turned = false;
+        let mut turned = None;
         for mut observation in budget::judged(&self.plan, evidence) {
             // It may have become impossible while the run was in flight.
             let blocked = self.plan.probes.get(observation.probe).and_then(|probe| probe.action.as_ref().err());
@@ -395,15 +395,17 @@ impl CheckState {
                 observation.outcome = Outcome::Unknown(why.clone());
             }
             if let Some(track) = self.tracks.get_mut(observation.probe) {
-                turned |= cloud::turns(track, observation.outcome.state());
+                // That one fails is what people ask about.
+                let turn = cloud::turn(track, observation.outcome.state());
+                turned = turned.filter(|turned| *turned == Turn::Fails).or(turn).or(turned);
                 changed |= track.observe(observation, thresholds, now.wall);
             }
         }
         if failing && !self.fails() {
             self.loads.recovered(&self.plan, now);
         }
-        if turned {
-            self.cloud.ask(now);
+        if let Some(turn) = turned {
+            self.cloud.ask(turn, now);
         }
         self.start_load(now, effects);
         self.start_inspection(now, effects);

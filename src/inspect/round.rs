@@ -20,9 +20,7 @@ use crate::cloud::{
 };
 use crate::plan::{InspectionPlan, Occasion};
 
-/// How old a reading may be when a probe has just turned: older than that, it is of before. Checks that turn together share it.
-const TURNED_AGE: Duration = Duration::from_secs(3);
-/// How old a reading may be while a probe fails.
+/// How old a reading may be while a probe fails, and one that was made for a probe that has turned, for others that do.
 const FAILING_AGE: Duration = Duration::from_secs(10);
 /// Longest that a round waits for readings; past it, older ones serve.
 const LIMIT: Duration = Duration::from_secs(18);
@@ -408,14 +406,12 @@ impl<'a> Round<'a> {
         if self.plan.skip.contains(&object.inspection) {
             return Reading::Absent(Absent::SwitchedOff);
         }
-        let age = match self.occasion {
-            Occasion { turned: true, .. } => self.plan.interval.min(TURNED_AGE),
-            Occasion { failing: true, .. } => self.plan.interval.min(FAILING_AGE),
-            Occasion { failing: false, turned: false, .. } => self.plan.interval,
-        };
+        let hurries = self.occasion.failing || self.occasion.turned.is_some();
+        let age = if hurries { self.plan.interval.min(FAILING_AGE) } else { self.plan.interval };
         let limit = if object.inspection == Inspection::ConnectivityTest { TEST_LIMIT } else { LIMIT };
         let terms = Terms {
             age: age.max(object.at_least),
+            turned: self.occasion.turned.filter(|_| object.at_least.is_zero()),
             period: self.plan.interval.max(object.at_least),
             until: self.begun + limit,
         };

@@ -11,6 +11,7 @@ use tokio::time::timeout_at;
 
 use crate::cloud::reading::Found;
 use crate::cloud::{Reading, Unread, Why};
+use crate::plan::Turn;
 
 /// Periods after which a reading that nobody asked for is dropped.
 const UNUSED_PERIODS: u32 = 10;
@@ -25,6 +26,8 @@ const MOST_KNOWN: usize = 1024;
 pub struct Terms {
     /// How old a reading may be.
     pub age: Duration,
+    /// A probe has turned: only a reading serves that was made because one had turned the same way, of whichever check.
+    pub turned: Option<Turn>,
     /// How often it is asked for.
     pub period: Duration,
     /// When an older reading is better than none.
@@ -36,10 +39,16 @@ pub struct Shelf<T>(Arc<Mutex<HashMap<Arc<str>, Entry<T>>>>);
 
 struct Entry<T> {
     /// The reading, and when it was asked for.
-    reading: Option<(Instant, Reading<T>)>,
+    made: Option<Made<T>>,
     flight: Option<watch::Receiver<Option<Reading<T>>>>,
     used: Instant,
     period: Duration,
+}
+
+struct Made<T> {
+    asked: Instant,
+    turned: Option<Turn>,
+    reading: Reading<T>,
 }
 
 impl<T> Default for Shelf<T> {
@@ -65,7 +74,7 @@ impl<T: Send + Sync + 'static> Shelf<T> {
             Known::Fresh(reading) => return reading,
             Known::Flying(flight) => flight,
             Known::Wanted(sender, flight) => {
-                self.start(key.clone(), name.clone(), sender, fetch());
+                self.start(key.clone(), name.clone(), terms.turned, sender, fetch());
                 flight
             }
         };
@@ -87,17 +96,18 @@ impl<T: Send + Sync + 'static> Shelf<T> {
         let mut entries = self.lock();
         tidy(&mut entries, now);
         let entry = entries.entry(key.clone()).or_insert_with(|| Entry {
-            reading: None,
+            made: None,
             flight: None,
             used: now,
             period: terms.period,
         });
         entry.used = now;
         entry.period = terms.period;
-        if let Some((at, reading)) = &entry.reading
-            && is_fresh(*at, terms.age, now)
+        if let Some(made) = &entry.made
+            && is_fresh(made.asked, terms.age, now)
+            && terms.turned.is_none_or(|turn| made.turned == Some(turn))
         {
-            return Known::Fresh(reading.clone());
+            return Known::Fresh(made.reading.clone());
         }
         // A flight whose task has ended without a word is none.
         if let Some(flight) = entry.flight.clone().filter(|flight| flight.has_changed().is_ok()) {
@@ -112,6 +122,7 @@ impl<T: Send + Sync + 'static> Shelf<T> {
         &self,
         key: Arc<str>,
         name: Arc<str>,
+        turned: Option<Turn>,
         sender: watch::Sender<Option<Reading<T>>>,
         fetch: impl Future<Output = Result<T, Unread>> + Send + 'static,
     ) {
@@ -122,7 +133,7 @@ impl<T: Send + Sync + 'static> Shelf<T> {
                 Err(unread) => Reading::Unread(unread),
             };
             if let Some(entry) = shelf.lock().get_mut(&key) {
-                entry.reading = Some((asked, reading.clone()));
+                entry.made = Some(Made { asked, turned, reading: reading.clone() });
                 entry.flight = None;
             }
             sender.send_replace(Some(reading));
@@ -131,7 +142,7 @@ impl<T: Send + Sync + 'static> Shelf<T> {
 
     fn older(&self, key: &Arc<str>) -> Option<Reading<T>> {
         let entries = self.lock();
-        entries.get(key).and_then(|entry| entry.reading.as_ref()).map(|(_, reading)| reading.clone())
+        entries.get(key).and_then(|entry| entry.made.as_ref()).map(|made| made.reading.clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Entry<T>>> {
@@ -180,7 +191,7 @@ mod tests {
     use crate::cloud::Absent;
 
     fn terms(age: Duration, wait: Duration) -> Terms {
-        Terms { age, period: Duration::from_secs(60), until: Instant::now() + wait }
+        Terms { age, turned: None, period: Duration::from_secs(60), until: Instant::now() + wait }
     }
 
     const LONG: Duration = Duration::from_secs(30);
@@ -217,6 +228,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_has_turned_takes_only_what_was_read_since_somebody_had() {
+        let (shelf, name) = (Shelf::<usize>::default(), Arc::<str>::from("x"));
+        let turned = |turn| Terms { turned: Some(turn), ..terms(LONG, LONG) };
+        let read = async |terms, number| {
+            let reading = shelf.read(&name, &name, terms, || async move { Ok(number) }).await;
+            reading.object().copied()
+        };
+        assert_eq!(read(terms(LONG, LONG), 1).await, Some(1));
+        assert_eq!(read(turned(Turn::Fails), 2).await, Some(2), "the first is of before");
+        assert_eq!(read(turned(Turn::Fails), 3).await, Some(2), "another that turned shares it");
+        assert_eq!(read(turned(Turn::Works), 5).await, Some(5), "what was read of a failure tells nothing of its end");
+        assert_eq!(read(terms(LONG, LONG), 4).await, Some(5));
+    }
+
+    #[tokio::test]
     async fn what_never_comes_is_unread_rather_than_healthy() {
         let shelf = Shelf::<usize>::default();
         let never = || async { std::future::pending().await };
@@ -246,7 +272,7 @@ mod tests {
     #[test]
     fn what_nobody_asks_for_is_dropped_after_ten_periods_and_the_rest_is_bounded() {
         let start = Instant::now();
-        let entry = |used| Entry::<()> { reading: None, flight: None, used, period: Duration::from_secs(10) };
+        let entry = |used| Entry::<()> { made: None, flight: None, used, period: Duration::from_secs(10) };
         let mut entries: HashMap<Arc<str>, _> = HashMap::from([("old".into(), entry(start))]);
         tidy(&mut entries, start + Duration::from_secs(99));
         assert_eq!(entries.len(), 1);

@@ -43,13 +43,22 @@ pub struct InspectionPlan {
     pub connectivity_test: bool,
 }
 
+/// Which way a probe has turned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It has begun to fail.
+    Fails,
+    /// It works again.
+    Works,
+}
+
 /// What is known when a plan's inspections are carried out, and decides what is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Occasion {
     /// A probe fails: what is read changes sooner than otherwise.
     pub failing: bool,
-    /// A probe has begun to fail, or to work again: what was read before does not tell why.
-    pub turned: bool,
+    /// A probe has turned: what was read before does not tell why.
+    pub turned: Option<Turn>,
     /// What differs from the baseline, of which audit logs may tell who changed it.
     pub changed: Box<[Subject]>,
 }

@@ -27,7 +27,7 @@ use crate::evidence::Failure;
 pub use admission::{Admission, Age, Quotas};
 pub use cadence::Cadence;
 pub use compile::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, compile, unreadable};
-pub use inspections::{InspectionPlan, Occasion, Pace};
+pub use inspections::{InspectionPlan, Occasion, Pace, Turn};
 pub use kinds::{Action, Kind};
 pub use limits::Limits;
 pub use rule::Rule;

@@ -11,10 +11,10 @@ use crate::api::status::InspectionStatus;
 use crate::api::{Baseline, ConnectivityCheckStatus, ProbeState};
 use crate::baseline::{Kept, sought};
 use crate::cloud::{Drift, Inspection, Picture, Reading, Subject, Why};
-use crate::plan::{InspectionPlan, Occasion, Pace};
+use crate::plan::{InspectionPlan, Occasion, Pace, Turn};
 use crate::status::Seen;
 
-/// Least time between two inspections that probes ask for by turning: one that flaps does not use up a quota.
+/// Least time between two inspections that probes ask for by turning the same way: one that flaps does not use up a quota.
 const LEAST_APART: Duration = Duration::from_secs(10);
 /// Most time between two inspections of a check that fails, or of which nothing is known: people wait for the next.
 const MOST_APART: Duration = Duration::from_secs(60);
@@ -30,10 +30,12 @@ pub struct Cloud {
     started: Option<Duration>,
     /// Whether an API gave no answer the last time.
     unanswered: bool,
-    /// A probe has turned since the last inspection was started.
-    asked: bool,
-    /// When the last one was started because a probe had turned.
-    answered: Option<Duration>,
+    /// How a probe has turned since the last inspection was started.
+    asked: Option<Turn>,
+    /// When the last one was started because a probe had begun to fail.
+    fell: Option<Duration>,
+    /// When the last one was started because a probe worked again.
+    rose: Option<Duration>,
     picture: Option<Arc<Picture>>,
     /// What an earlier process had read, until there is a picture.
     earlier: Box<[InspectionStatus]>,
@@ -66,16 +68,16 @@ impl Cloud {
 
     /// Stops asking. True when an inspection was under way.
     pub fn clear(&mut self) -> bool {
-        (self.due, self.asked, self.started) = (None, false, None);
+        (self.due, self.asked, self.started) = (None, None, None);
         std::mem::take(&mut self.under_way)
     }
 
     /// A probe turns: makes an inspection due, so that there is evidence by the time of the verdict, or of its end.
-    pub fn ask(&mut self, now: Now) {
+    pub fn ask(&mut self, turn: Turn, now: Now) {
         if self.plan.is_some() {
-            let earliest = self.answered.map_or(now.mono, |at| now.mono.max(at + LEAST_APART));
+            let earliest = self.answered(turn).map_or(now.mono, |at| now.mono.max(at + LEAST_APART));
             self.due = Some(self.due.map_or(earliest, |due| due.min(earliest)));
-            self.asked = true;
+            self.asked = Some(turn);
         }
     }
 
@@ -84,6 +86,14 @@ impl Cloud {
         match self.plan.as_ref().map(|plan| plan.pace) {
             Some(Pace::WithProbes) => self.due = Some(self.due.map_or(now.mono, |due| due.min(now.mono))),
             Some(Pace::Steady) | None => {}
+        }
+    }
+
+    /// When an inspection was last started because a probe had turned that way.
+    const fn answered(&mut self, turn: Turn) -> &mut Option<Duration> {
+        match turn {
+            Turn::Fails => &mut self.fell,
+            Turn::Works => &mut self.rose,
         }
     }
 
@@ -97,9 +107,9 @@ impl Cloud {
     fn start(&mut self, fails: Fails, now: Now) -> Option<Effect> {
         let due = self.next(fails.check).is_some_and(|due| due <= now.mono);
         let plan = self.plan.clone().filter(|_| due)?;
-        let asked = std::mem::take(&mut self.asked);
-        if asked {
-            self.answered = Some(now.mono);
+        let asked = self.asked.take();
+        if let Some(turn) = asked {
+            *self.answered(turn) = Some(now.mono);
         }
         self.due = match plan.pace {
             Pace::Steady => Some(now.mono + plan.interval),
@@ -229,11 +239,12 @@ fn searched(picture: &Picture) -> Option<Timestamp> {
 }
 
 /// Whether a probe works no longer, or again, as far as the last observation tells: thresholds come later.
-pub(super) fn turns(track: &Track, observed: ProbeState) -> bool {
+pub(super) fn turn(track: &Track, observed: ProbeState) -> Option<Turn> {
     match (track.observed(), observed) {
-        (Some(ProbeState::Failing), ProbeState::Healthy | ProbeState::Degraded) => true,
-        (before, ProbeState::Failing) => before != Some(ProbeState::Failing),
-        (_, ProbeState::Healthy | ProbeState::Degraded | ProbeState::Skipped | ProbeState::Unknown) => false,
+        (Some(ProbeState::Failing), ProbeState::Failing) => None,
+        (_, ProbeState::Failing) => Some(Turn::Fails),
+        (Some(ProbeState::Failing), ProbeState::Healthy | ProbeState::Degraded) => Some(Turn::Works),
+        (_, ProbeState::Healthy | ProbeState::Degraded | ProbeState::Skipped | ProbeState::Unknown) => None,
     }
 }
 
