@@ -88,7 +88,6 @@ fn the_demo_tells_the_whole_story_and_keeps_it_where_it_is_asked_to() {
             "3.5 s",
             "made anew as the remedy says",
             "Ready again after",
-            "the service gives up after 2.0 s",
             "backend   True    EffectiveTimeoutDiffers",
             "from fault to alarm",
             "from fault to verdict",
