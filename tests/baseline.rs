@@ -264,6 +264,23 @@ fn what_could_not_be_read_is_no_drift_and_what_does_not_exist_is() {
 }
 
 #[test]
+fn a_zone_that_the_network_does_not_see_is_no_part_of_the_path_and_one_that_it_sees_no_longer_is_gone() {
+    let zone = |name: &str, seen_by: &str| json!({"name": name, "dnsName": "staging.internal.", "networks": [seen_by]});
+    let with_zones = |zones: &[Value]| {
+        let (mut path, name) = (path(), "projects/netra-staging/global/networks/staging-vpc");
+        path["dnsZones"] = json!({"read": {"name": name, "at": "2026-11-25T11:59:00Z", "object": zones}});
+        picture(&path)
+    };
+    let before = snapshot(&with_zones(&[zone("ours", "staging-vpc")]), None, noon());
+    let now = |zones: &[Value]| told(&against(&before, &with_zones(zones)));
+    assert_eq!(now(&[zone("ours", "staging-vpc"), zone("theirs", "other-vpc")]), [""; 0]);
+    assert_eq!(
+        now(&[zone("ours", "other-vpc")]),
+        ["zones[ours].dnsName: staging.internal. -> -", "zones[ours].networks: staging-vpc -> -"]
+    );
+}
+
+#[test]
 fn drift_that_was_known_stays_while_its_object_can_not_be_read() {
     let changed = against(&good(), &with("/connector/read/object/maxInstances", json!(3)));
     let later =

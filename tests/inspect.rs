@@ -17,7 +17,7 @@ use runready::inspect::Inspector;
 use runready::plan::{InspectionPlan, Occasion, Pace};
 use runready::probe::cloudsql::{Access, Credentials};
 use runready::standin::world::{
-    CONNECTION_NAME, CONNECTOR, CULPRIT, INSTANCE, NETWORK, PROJECT, READY_REVISION, REGION, SECRET, SERVICE,
+    CONNECTION_NAME, CONNECTOR, CULPRIT, INSTANCE, NETWORK, PROJECT, READY_REVISION, REGION, SECRET, SERVICE, ZONE,
 };
 use runready::standin::{Fault, Method, Standin, State};
 use serde_json::json;
@@ -136,6 +136,18 @@ async fn the_service_alone_is_enough_for_a_whole_picture() {
     assert!(network.peerings.iter().any(|peering| peering.imported_ranges.is_some()), "{:?}", network.peerings);
     assert_eq!(picture.access.object().expect("access").connect, Grant::Granted);
     assert!(!format!("{picture:?}").contains(SECRET), "a value of the environment was kept");
+}
+
+#[tokio::test]
+async fn a_private_zone_that_was_detached_from_the_network_is_read_all_the_same() {
+    let mut state = healthy();
+    let other = json!({"networkUrl": format!("https://www.googleapis.com/compute/v1/projects/{PROJECT}/global/networks/other")});
+    state.patch(ZONE, &json!({"privateVisibilityConfig": {"networks": [other]}}));
+    let standin = standin(state);
+    let picture = inspector(&standin).inspect(&plan(), &quiet()).await;
+    let zones = picture.dns_zones.object().expect("the zones");
+    let told: Vec<_> = zones.iter().map(|zone| (&*zone.dns_name, zone.networks.join(" "))).collect();
+    assert_eq!(told, [("staging.internal.", "other".to_owned())]);
 }
 
 #[tokio::test]

@@ -62,7 +62,7 @@ pub fn configuration(picture: &Picture) -> [(Inspection, Known); 6] {
         (Inspection::Connector, known(connector, of_connector)),
         (Inspection::Instance, known(instance, of_instance)),
         (Inspection::Network, known(network, of_network)),
-        (Inspection::DnsZones, known(dns_zones, |zones, _, fields| of_zones(zones, fields))),
+        (Inspection::DnsZones, known(dns_zones, |zones, network, fields| of_zones(zones, network, fields))),
         (Inspection::Access, known(access, |access, _, fields| of_access(access, fields))),
     ]
 }
@@ -325,8 +325,10 @@ fn of_rule(rule: &FirewallRule) -> String {
     format!("{direction} {verb} priority={priority}{ranges}{ports}{tags}{}", if *disabled { " disabled" } else { "" })
 }
 
-fn of_zones(zones: &[Zone], fields: &mut Fields) {
-    for zone in zones {
+/// The zones that the network sees: what the others say is not asked on its way.
+fn of_zones(zones: &[Zone], network: &Object<'_>, fields: &mut Fields) {
+    let seen = |zone: &&Zone| zone.networks.iter().any(|name| Object::of(name).name == network.name);
+    for zone in zones.iter().filter(seen) {
         let at = format!("zones[{}]", zone.name);
         fields.put(format!("{at}.dnsName"), &zone.dns_name);
         fields.put(format!("{at}.networks"), networks(&zone.networks));

@@ -1,4 +1,4 @@
-//! Reads the private DNS zones of a network (dns v1). Does network I/O.
+//! Reads the private DNS zones of a network's project (dns v1). Does network I/O.
 
 use google_cloud_dns_v1::model;
 
@@ -12,7 +12,8 @@ const MOST_PAGES: usize = 5;
 /// Most zones that are kept.
 const MOST: usize = 256;
 
-/// Reads the zones that a network sees. `question` is about the network.
+/// Reads the private zones of a network's project: those that the network sees first, and those that it does not, of which a name
+/// that can't be resolved may tell that it should. `question` is about the network.
 pub async fn read(google: &Google, question: &Question) -> Result<Vec<Zone>, Unread> {
     let clients = google.clients(question).await?;
     let api = clients.zones(question).await?;
@@ -20,17 +21,22 @@ pub async fn read(google: &Google, question: &Question) -> Result<Vec<Zone>, Unr
     for _ in 0..MOST_PAGES {
         let list = || api.list().set_project(&*question.project).set_or_clear_page_token(page.clone()).send();
         let answer = google.ask(question, list).await?;
-        zones.extend(answer.managed_zones.iter().filter(|zone| sees(zone, &question.name)).map(of));
+        let private = answer.managed_zones.iter().filter(|zone| is_private(zone));
+        zones.extend(private.map(|zone| (!sees(zone, &question.name), of(zone))));
         page = answer.next_page_token.filter(|token| !token.is_empty());
-        if page.is_none() || zones.len() >= MOST {
+        if page.is_none() {
             break;
         }
     }
-    zones.truncate(MOST);
-    Ok(zones)
+    zones.sort_by_key(|(unseen, _)| *unseen);
+    Ok(zones.into_iter().take(MOST).map(|(_, zone)| zone).collect())
 }
 
-/// Whether a zone is private and a network sees it.
+fn is_private(zone: &model::ManagedZone) -> bool {
+    zone.visibility == Some(model::managed_zone::Visibility::Private)
+}
+
+/// Whether a network sees a zone.
 fn sees(zone: &model::ManagedZone, network: &str) -> bool {
     networks(zone).any(|url| full(url) == network)
 }
@@ -64,13 +70,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_zones_of_the_network_alone_are_kept() {
+    fn private_zones_are_told_from_public_ones_and_those_that_the_network_sees_from_the_others() {
         let zone: model::ManagedZone = serde_json::from_value(json!({
             "name": "internal", "dnsName": "internal.example.", "visibility": "private",
             "privateVisibilityConfig": {"networks": [{"networkUrl": "https://www.googleapis.com/compute/v1/projects/p/global/networks/vpc"}]},
             "forwardingConfig": {"targetNameServers": [{"ipv4Address": "10.0.0.53"}]},
         }))
         .expect("a zone");
+        assert!(is_private(&zone) && !is_private(&model::ManagedZone::default()));
         assert!(sees(&zone, "projects/p/global/networks/vpc"));
         assert!(!sees(&zone, "projects/q/global/networks/vpc"));
         assert!(!sees(&model::ManagedZone::default(), "projects/p/global/networks/vpc"));

@@ -39,7 +39,8 @@ fn seen(change: &[(&str, Value)], entries: &[Value]) -> runready::cloud::Picture
     let found =
         |name: &str, object: Value| json!({"read": {"name": name, "at": "2026-11-25T12:41:00Z", "object": object}});
     path["network"]["read"]["object"]["mtu"] = json!(1460);
-    path["dnsZones"] = found(NETWORK, json!([{"name": "staging", "dnsName": "staging.internal."}]));
+    path["dnsZones"] =
+        found(NETWORK, json!([{"name": "staging", "dnsName": "staging.internal.", "networks": [NETWORK]}]));
     let account = "backend@netra-staging.iam.gserviceaccount.com";
     let access =
         json!({"account": account, "connect": "Granted", "login": "Granted", "roles": ["roles/cloudsql.client"]});

@@ -29,7 +29,7 @@ fn world() -> World {
 
 fn zones_at(world: &World) -> Reading<Vec<runready::cloud::Zone>> {
     Reading::Read(Found {
-        name: "projects/netra-staging/managedZones".into(),
+        name: "projects/netra-staging/global/networks/staging".into(),
         at: world.now.wall,
         object: Arc::default(),
     })

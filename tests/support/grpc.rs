@@ -52,6 +52,8 @@ impl Health {
             let (health, acceptor, kept) = (TowerToHyperService::new(health.clone()), acceptor.clone(), kept.clone());
             let (reporter, courses) = (reporter.clone(), courses.clone());
             async move {
+                // A connection that is gone already ends by itself.
+                let _ = stream.set_nodelay(true);
                 match acceptor {
                     None => serve(stream, health, kept, reporter, courses).await,
                     Some(acceptor) => {
