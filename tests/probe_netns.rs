@@ -9,7 +9,7 @@ use runready::evidence::Fact;
 use serde_json::{Value, json};
 
 use crate::support::hostile::{Server, Step, listener, say};
-use crate::support::netns::{Fault, Lab, SERVER};
+use crate::support::netns::{Fault, Lab, SERVER, UNREACHABLE};
 use crate::support::pgsetup::Setup;
 use crate::support::postgres::{DATABASE, Postgres};
 use crate::support::probe::{Case, Row, try_all};
@@ -54,17 +54,8 @@ pub fn rows() -> &'static [Row] {
 
 fn unreachable(lab: &Lab) -> Vec<Row> {
     let server = serve(lab, vec![Step::Hang]);
-    let faults = [
-        ("packets dropped by a router", Fault::Drop, Cause::ConnectTimeout),
-        ("rejected: host unreachable", Fault::HostUnreachable, Cause::HostUnreachable),
-        ("rejected: network unreachable", Fault::NetworkUnreachable, Cause::NetworkUnreachable),
-        ("rejected: port unreachable", Fault::PortUnreachable, Cause::ConnectionRefused),
-        ("rejected: prohibited", Fault::Prohibited, Cause::HostUnreachable),
-        ("rejected: TCP reset", Fault::Reset, Cause::ConnectionRefused),
-        ("no route", Fault::NoRoute, Cause::NetworkUnreachable),
-    ];
     let mut rows = Vec::new();
-    for (failure, fault, cause) in faults {
+    for (failure, fault, cause) in UNREACHABLE {
         lab.fault(fault);
         let limit = if cause == Cause::ConnectTimeout { 700 } else { 5000 };
         let case = |(kind, probe): (&str, Value)| {

@@ -9,7 +9,7 @@ use runready::plan::Secrets;
 use runready::plan::secrets::{Lookup, SecretData};
 use secrecy::SecretSlice;
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_postgres::{Config, NoTls};
 use tokio_util::compat::TokioAsyncWriteCompatExt;
@@ -29,19 +29,24 @@ pub fn postgres() -> Result<Contest, String> {
         Box::pin(async move {
             let stream = TcpStream::connect(address).await.expect("a connection");
             stream.set_nodelay(true).expect("a socket");
-            let mut config = Config::new();
-            config.user(user).dbname(DATABASE);
-            let (client, connection) = config.connect_raw(stream, NoTls).await.expect("a login");
-            let work = async move {
-                client.simple_query("SELECT 1").await.expect("a row");
-            };
-            futures::future::join(work, connection).await.1.expect("a connection that ends well");
+            select(stream, user).await;
         })
     };
     let probe = json!({"postgres": {
         "host": "127.0.0.1", "port": server.port(), "database": DATABASE, "user": user, "tls": {"mode": "Disable"},
     }});
     Ok(Contest::new(probe, &Secrets::default(), Box::new(bare)).keep(server))
+}
+
+/// Logs in to PostgreSQL on a stream, asks for 1, and says goodbye.
+pub async fn select(stream: impl AsyncRead + AsyncWrite + Unpin + Send, user: &str) {
+    let mut config = Config::new();
+    config.user(user).dbname(DATABASE);
+    let (client, connection) = config.connect_raw(stream, NoTls).await.expect("a login");
+    let work = async move {
+        client.simple_query("SELECT 1").await.expect("a row");
+    };
+    futures::future::join(work, connection).await.1.expect("a connection that ends well");
 }
 
 /// Logs in to MariaDB, asks for 1, and says goodbye.

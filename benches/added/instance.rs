@@ -14,10 +14,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::json;
 use tokio::net::TcpStream;
-use tokio_postgres::{Config, NoTls};
 use tokio_rustls::TlsConnector;
 
 use crate::contest::Contest;
+use crate::databases::select;
 use crate::support::cloudsql::{INSTANCE, StandIn};
 use crate::support::pgsetup::Setup;
 use crate::support::postgres::{DATABASE, Postgres};
@@ -51,13 +51,7 @@ async fn ask(address: SocketAddr, tls: TlsConnector, user: &str) {
     stream.set_nodelay(true).expect("a socket");
     let name = ServerName::try_from(NAME).expect("a name");
     let stream = tls.connect(name, stream).await.expect("a handshake");
-    let mut config = Config::new();
-    config.user(user).dbname(DATABASE);
-    let (client, connection) = config.connect_raw(stream, NoTls).await.expect("a login");
-    let work = async move {
-        client.simple_query("SELECT 1").await.expect("a row");
-    };
-    futures::future::join(work, connection).await.1.expect("a connection that ends well");
+    select(stream, user).await;
 }
 
 /// A client that shows a certificate for a key like the probe's (RSA, 2048 bits), and resumes no session: nor does a probe.

@@ -12,7 +12,7 @@ use super::{KINDS, THROUGH, Watch, cached, case, cause, probe_of, stages, versio
 use crate::support::cloudsql::StandIn;
 use crate::support::hostile::{Server, Step, listener};
 use crate::support::mariadb::{self, Mariadb};
-use crate::support::netns::{Fault, Lab, SERVER};
+use crate::support::netns::{Fault, Lab, SERVER, UNREACHABLE};
 use crate::support::pgsetup;
 use crate::support::postgres::Postgres;
 use crate::support::probe::{Case, Row, try_all};
@@ -129,17 +129,8 @@ impl Bed {
     }
 
     fn unreachable(&self) -> Vec<Row> {
-        let faults = [
-            ("packets dropped by a router", Fault::Drop, Cause::ConnectTimeout),
-            ("rejected: host unreachable", Fault::HostUnreachable, Cause::HostUnreachable),
-            ("rejected: network unreachable", Fault::NetworkUnreachable, Cause::NetworkUnreachable),
-            ("rejected: port unreachable", Fault::PortUnreachable, Cause::ConnectionRefused),
-            ("rejected: prohibited", Fault::Prohibited, Cause::HostUnreachable),
-            ("rejected: TCP reset", Fault::Reset, Cause::ConnectionRefused),
-            ("no route", Fault::NoRoute, Cause::NetworkUnreachable),
-        ];
         let mut rows = Vec::new();
-        for (failure, fault, cause) in faults {
+        for (failure, fault, cause) in UNREACHABLE {
             self.lab.fault(fault);
             let case = self.case(failure).fails(cause, Stage::Connect).says("10.77.2.2:3307");
             let quick = cause == Cause::ConnectTimeout;

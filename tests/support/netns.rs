@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use runready::api::Cause;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::process::run;
@@ -51,6 +52,17 @@ pub enum Fault {
     /// The router loses every so many-th packet, in either direction.
     Lossy(u8),
 }
+
+/// The faults by which no connection comes about: what a table of failures calls each, and the cause that it has.
+pub const UNREACHABLE: [(&str, Fault, Cause); 7] = [
+    ("packets dropped by a router", Fault::Drop, Cause::ConnectTimeout),
+    ("rejected: host unreachable", Fault::HostUnreachable, Cause::HostUnreachable),
+    ("rejected: network unreachable", Fault::NetworkUnreachable, Cause::NetworkUnreachable),
+    ("rejected: port unreachable", Fault::PortUnreachable, Cause::ConnectionRefused),
+    ("rejected: prohibited", Fault::Prohibited, Cause::HostUnreachable),
+    ("rejected: TCP reset", Fault::Reset, Cause::ConnectionRefused),
+    ("no route", Fault::NoRoute, Cause::NetworkUnreachable),
+];
 
 impl Fault {
     fn rule(self) -> Option<String> {
