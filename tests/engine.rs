@@ -183,6 +183,9 @@ fn evidence(probe: usize, outcome: Outcome) -> Evidence {
         limit: Duration::from_secs(10),
         passed,
     };
+    let address = "10.0.0.1:5432".parse().expect("an address");
+    let cause = outcome.failure().map(|failure| failure.cause);
+    let tried = AddressRecord { address, duration: Duration::from_millis(3), cause };
     Evidence {
         probe,
         vantage: "host/test".into(),
@@ -191,7 +194,7 @@ fn evidence(probe: usize, outcome: Outcome) -> Evidence {
         latency: Duration::from_millis(3),
         stages: vec![connect],
         steps: Vec::new(),
-        addresses: Vec::new(),
+        addresses: vec![tried],
         facts: Vec::new(),
     }
 }

@@ -404,6 +404,7 @@ impl CheckState {
         if failing && !self.fails() {
             self.loads.recovered(&self.plan, now);
         }
+        changed |= self.catch_up(now);
         if let Some(turn) = turned {
             self.cloud.ask(turn, now);
         }

@@ -37,6 +37,8 @@ pub struct Cloud {
     /// When the last one was started because a probe worked again.
     rose: Option<Duration>,
     picture: Option<Arc<Picture>>,
+    /// What was read since all that failed works again, until thresholds confirm it: it belongs to what comes after the verdict.
+    ahead: Option<Arc<Picture>>,
     /// What an earlier process had read, until there is a picture.
     earlier: Box<[InspectionStatus]>,
     /// The configuration that worked, and what differs from it.
@@ -59,7 +61,7 @@ impl Cloud {
             self.kept = Kept::default();
         }
         if self.plan.is_some() && self.plan.as_ref() != plan {
-            (self.picture, self.earlier) = (None, Box::default());
+            (self.picture, self.ahead, self.earlier) = (None, None, Box::default());
             self.unanswered = false;
         }
         self.plan = plan.cloned();
@@ -192,16 +194,12 @@ impl CheckState {
         if !self.cloud.ended(run) {
             return;
         }
-        self.cloud.searched = searched(&picture).max(self.cloud.searched);
         self.cloud.unanswered = unanswered(&picture);
-        self.cloud.picture = Some(picture);
-        self.cloud.earlier = Box::default();
-        let before = self.cloud.sought();
-        self.compare(now);
-        let new = self.cloud.sought().iter().any(|subject| !before.contains(subject));
-        if new {
-            self.cloud.due = Some(now.mono);
+        if self.recovers() {
+            self.cloud.ahead = Some(picture);
+            return self.ask_to_be_woken(now, effects);
         }
+        let new = self.show(picture, now);
         self.start_inspection(now, effects);
         // Who is told of a change is told by whom, if that is known in a moment. An outage does not wait.
         if !(new && self.cloud.under_way) || self.fails() {
@@ -209,6 +207,41 @@ impl CheckState {
         }
         // Only now it is known whether the check fails by what was read.
         self.ask_to_be_woken(now, effects);
+    }
+
+    /// Goes by a picture from now on. True when it shows a change of which nobody knows yet who made it.
+    fn show(&mut self, picture: Arc<Picture>, now: Now) -> bool {
+        self.cloud.searched = searched(&picture).max(self.cloud.searched);
+        self.cloud.picture = Some(picture);
+        (self.cloud.ahead, self.cloud.earlier) = (None, Box::default());
+        let before = self.cloud.sought();
+        self.compare(now);
+        let new = self.cloud.sought().iter().any(|subject| !before.contains(subject));
+        if new {
+            self.cloud.due = Some(now.mono);
+        }
+        new
+    }
+
+    /// The probes were observed. Goes by what was read ahead, once thresholds confirm that they work. True when it does.
+    pub(super) fn catch_up(&mut self, now: Now) -> bool {
+        if self.recovers() {
+            return false;
+        }
+        // Of a path that has failed again, it is old: it is read anew.
+        let ahead = self.cloud.ahead.take().filter(|_| !self.what_fails().probe);
+        ahead.is_some_and(|picture| {
+            self.show(picture, now);
+            true
+        })
+    }
+
+    /// Whether every probe that fails was last seen to work, so that nothing but thresholds keeps the verdict.
+    fn recovers(&self) -> bool {
+        let mut failing =
+            self.tracks.iter().filter(|track| track.established() == Some(ProbeState::Failing)).peekable();
+        let works = |track: &Track| matches!(track.observed(), Some(ProbeState::Healthy | ProbeState::Degraded));
+        failing.peek().is_some() && failing.all(works)
     }
 
     /// Takes in that nothing could be read this time. What was read before stands, with its time.
