@@ -41,7 +41,7 @@ pub fn postgres() -> Result<Contest, String> {
 /// Logs in to PostgreSQL on a stream, asks for 1, and says goodbye.
 pub async fn select(stream: impl AsyncRead + AsyncWrite + Unpin + Send, user: &str) {
     let mut config = Config::new();
-    config.user(user).dbname(DATABASE);
+    config.user(user).dbname(DATABASE).application_name("runready");
     let (client, connection) = config.connect_raw(stream, NoTls).await.expect("a login");
     let work = async move {
         client.simple_query("SELECT 1").await.expect("a row");

@@ -42,17 +42,24 @@ pub fn trusting(authority: &Authority) -> Secrets {
     secrets
 }
 
-/// Sends a request over a new connection, and reads the answer.
+/// Sends a request over a new connection, the same as the probe's, and reads the answer.
 pub fn http() -> Result<Contest, String> {
     let address = serve(axum::Router::new().route("/", axum::routing::get(|| async { "ok" })));
+    let host = address.to_string();
     let bare = move || -> futures::future::LocalBoxFuture<'static, ()> {
+        let host = host.clone();
         Box::pin(async move {
             let stream = TcpStream::connect(address).await.expect("a connection");
             stream.set_nodelay(true).expect("a socket");
             let (mut sender, connection) =
                 hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("hyper");
-            let request =
-                Request::get("/").header("host", "127.0.0.1").body(Empty::<bytes::Bytes>::new()).expect("a request");
+            let request = Request::get("/")
+                .header("accept", "*/*")
+                .header("user-agent", "runready/0.1.0")
+                .header("host", &host)
+                .header("connection", "close")
+                .body(Empty::<bytes::Bytes>::new())
+                .expect("a request");
             let exchange = async {
                 let response = sender.send_request(request).await.expect("an answer");
                 assert_eq!(response.status(), 200);

@@ -2,10 +2,13 @@
 
 use std::fmt::Display;
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use pin_project_lite::pin_project;
 use serde_json::Value;
-use tokio::time::timeout_at;
+use tokio::time::{Timeout, timeout_at};
 
 use super::Vantage;
 use super::cloudsql::Refused;
@@ -168,17 +171,28 @@ impl<'a> Attempt<'a> {
 
     /// Carries out one stage within its deadline and records it. When the time is up, the failure has the stage's
     /// time-out cause, and `doing` (such as "connecting to 10.0.0.1:5432") stands in its message.
-    pub async fn stage<T, D: Display>(
-        &mut self,
-        stage: Stage,
-        doing: impl FnOnce() -> D,
-        work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
+    ///
+    /// The clock starts now: await it at once.
+    pub fn stage<T, D, W>(&mut self, stage: Stage, doing: D, work: W) -> Staged<'_, 'a, D, W>
+    where
+        W: Future<Output = Result<T, Failure>>,
+    {
         let entered = Instant::now();
         let deadline = self.stage_deadline(stage, entered);
-        let result = timeout_at(deadline.into(), work).await;
+        Staged { work: timeout_at(deadline.into(), work), attempt: self, stage, doing: Some(doing), entered, deadline }
+    }
+
+    /// Ends a stage: with what came of its work, or with nothing when its time is up.
+    fn end_stage<T>(
+        &mut self,
+        stage: Stage,
+        entered: Instant,
+        deadline: Instant,
+        result: Option<Result<T, Failure>>,
+        doing: impl FnOnce() -> String,
+    ) -> Result<T, Failure> {
         let limit = deadline.saturating_duration_since(entered);
-        let result = result.unwrap_or_else(|_| {
+        let result = result.unwrap_or_else(|| {
             self.cut = deadline == self.deadline;
             let bound = if self.cut { self.bound } else { "the stage's own limit" };
             let message = format!("{}: no answer within {} ({bound})", doing(), Shown(limit));
@@ -281,8 +295,8 @@ impl<'a> Attempt<'a> {
     }
 
     /// The stages so far, and how long each took.
-    pub fn stage_times(&self) -> Vec<(Stage, Duration)> {
-        self.stages.iter().map(|record| (record.stage, record.duration)).collect()
+    pub fn stage_times(&self) -> impl DoubleEndedIterator<Item = (Stage, Duration)> {
+        self.stages.iter().map(|record| (record.stage, record.duration))
     }
 
     /// Leaves connection attempts to go on beside the later stages; [`Attempt::finish`] awaits them.
@@ -347,6 +361,31 @@ impl<'a> Attempt<'a> {
             Shown(slowest.duration)
         );
         Some(Failure::new(Cause::LatencyExceeded, slowest.stage, message))
+    }
+}
+
+pin_project! {
+    /// A stage that is carried out: see [`Attempt::stage`]. An async function would keep its work twice, before and after the
+    /// first poll, and so each stage within a stage: probes in flight would be several times as large.
+    pub struct Staged<'s, 'a, D, W> {
+        #[pin]
+        work: Timeout<W>,
+        attempt: &'s mut Attempt<'a>,
+        stage: Stage,
+        doing: Option<D>,
+        entered: Instant,
+        deadline: Instant,
+    }
+}
+
+impl<T, S: Display, D: FnOnce() -> S, W: Future<Output = Result<T, Failure>>> Future for Staged<'_, '_, D, W> {
+    type Output = Result<T, Failure>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let result = ready!(this.work.poll(context)).ok();
+        let doing = || this.doing.take().map_or_else(String::new, |doing| doing().to_string());
+        Poll::Ready(this.attempt.end_stage(*this.stage, *this.entered, *this.deadline, result, doing))
     }
 }
 

@@ -1,8 +1,11 @@
 //! A protocol's connection that makes progress in the same task as the work that waits for it: nothing is spawned, so
 //! nothing is left behind when an attempt is cut off. Does the connection's network I/O.
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
 
 /// A connection that is polled while something else is awaited.
 pub struct Driven<C: Future> {
@@ -17,18 +20,17 @@ impl<C: Future + Unpin> Driven<C> {
     }
 
     /// Awaits `work` while the connection is driven. That the connection ends is seen by `work` itself.
-    pub async fn beside<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
-        poll_fn(move |context| {
-            if let Some(connection) = &mut self.connection
-                && let std::task::Poll::Ready(end) = Pin::new(connection).poll(context)
-            {
-                self.connection = None;
-                self.end = Some(end);
-            }
-            work.as_mut().poll(context)
-        })
-        .await
+    pub const fn beside<W: Future>(&mut self, work: W) -> Beside<'_, C, W> {
+        Beside { driven: self, work }
+    }
+
+    fn drive(&mut self, context: &mut Context<'_>) {
+        if let Some(connection) = &mut self.connection
+            && let Poll::Ready(end) = Pin::new(connection).poll(context)
+        {
+            self.connection = None;
+            self.end = Some(end);
+        }
     }
 
     /// What the connection ended with, if it has ended.
@@ -42,5 +44,24 @@ impl<C: Future + Unpin> Driven<C> {
             Some(connection) => Some(connection.await),
             None => self.end,
         }
+    }
+}
+
+pin_project! {
+    /// Work that is awaited while a connection is driven: see [`Driven::beside`].
+    pub struct Beside<'d, C: Future, W> {
+        driven: &'d mut Driven<C>,
+        #[pin]
+        work: W,
+    }
+}
+
+impl<C: Future + Unpin, W: Future> Future for Beside<'_, C, W> {
+    type Output = W::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<W::Output> {
+        let this = self.project();
+        this.driven.drive(context);
+        this.work.poll(context)
     }
 }

@@ -211,6 +211,29 @@ mod tests {
         assert!(size <= 4096, "{size} bytes");
     }
 
+    /// What one kind's probe takes while it is carried out, in bytes.
+    const fn size<'a, A: 'a, F: Future + 'a>(_: impl Fn(&'a A, &'a mut Attempt<'a>) -> F + Copy) -> usize {
+        size_of::<F>()
+    }
+
+    /// Each is moved to its box when it starts, which costs as much time as it has bytes.
+    #[test]
+    fn what_is_boxed_is_small_too() {
+        let sizes = [
+            ("dns", size(dns::probe)),
+            ("tls", size(tls::probe)),
+            ("http", size(http::probe)),
+            ("grpc", size(grpc::probe)),
+            ("websocket", size(websocket::probe)),
+            ("postgres", size(postgres::probe)),
+            ("mysql", size(mysql::probe)),
+            ("sqlserver", size(sqlserver::probe)),
+            ("redis", size(redis::probe)),
+        ];
+        let large: Vec<_> = sizes.iter().filter(|(_, size)| *size > 4096).collect();
+        assert!(large.is_empty(), "{large:?}");
+    }
+
     /// No clock reaches the end of such a timeout, and no plan has such a dependency: both panic, each in another place.
     #[tokio::test]
     async fn a_panic_anywhere_in_a_run_is_our_own_error_and_leaves_no_probe_without_evidence() {

@@ -40,7 +40,7 @@ pub async fn probe(action: &TlsAction, attempt: &mut Attempt<'_>) -> Result<(), 
 /// Listens until `deadline` for a refusal of our certificate. The wait is ours, so no stage's clock runs.
 async fn second_thoughts(
     session: &Session,
-    mut stream: TlsStream<TcpStream>,
+    mut stream: Box<TlsStream<TcpStream>>,
     deadline: Instant,
 ) -> Result<(), Failure> {
     let mut byte = [0];

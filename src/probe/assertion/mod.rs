@@ -43,7 +43,7 @@ pub async fn hold(assertions: Arc<Assertions>, attempt: &mut Attempt<'_>) -> Res
     }
     let known = Known {
         latency: attempt.latency(),
-        stages: attempt.stage_times(),
+        stages: attempt.stage_times().collect(),
         answers: attempt
             .answers()
             .iter()

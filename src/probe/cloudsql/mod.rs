@@ -127,7 +127,7 @@ fn judged(
     connector.doubt(instance);
     let failure = Failure::new(cause, Stage::Settings, message);
     // A stage that has passed is taken back at the end.
-    let recorded = attempt.stage_times().iter().any(|(stage, _)| *stage == Stage::Settings);
+    let recorded = attempt.stage_times().any(|(stage, _)| stage == Stage::Settings);
     Err(if recorded { failure } else { refused(attempt, failure) })
 }
 

@@ -69,9 +69,9 @@ pub async fn tunnel(
     };
     let doing = || format!("TLS handshake with {} at {peer}", instance.name);
     let result = attempt.stage(Stage::Tunnel, doing, work).await;
-    session.record(attempt, result.as_ref().ok());
+    session.record(attempt, result.as_deref().ok());
     let refused = Refused::default();
-    let stream = Box::new(result?);
+    let stream = result?;
     attempt.may_be_refused(refused.clone());
     let connector = attempt.vantage.cloud_sql.clone();
     Ok(Tunnel { stream, session, refused, connector, instance: instance.clone(), heard: false })

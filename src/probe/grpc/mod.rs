@@ -21,9 +21,10 @@ use self::status::{Status, called, judge_head};
 use super::Attempt;
 use super::auth::{authorize, rejected};
 use super::driven::Driven;
+use super::net::channel::{Channel, Secured};
 use super::net::connect::connect;
 use super::net::http2::{self, First, Prefaced};
-use super::net::tls::{Session, tls};
+use super::net::tls::Session;
 use crate::api::probes::GrpcMethod;
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure};
@@ -49,15 +50,11 @@ pub async fn probe(action: &GrpcAction, attempt: &mut Attempt<'_>) -> Result<(),
 /// Connects to the server, and calls it.
 async fn ask(action: &GrpcAction, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
     let endpoint = &action.endpoint;
-    let Some(settings) = &action.tls else {
-        let stream = connect(attempt, endpoint).await?;
-        return call(action, attempt, stream, None).await;
-    };
-    let session = Session::new(settings, &endpoint.host, &[b"h2"])?;
-    let stream = connect(attempt, endpoint).await?;
-    let stream = tls(attempt, &session, &endpoint.host, stream).await?;
+    let session = action.tls.as_ref().map(|plan| Session::new(plan, &endpoint.host, &[b"h2"])).transpose()?;
+    let channel = Channel::Tcp(connect(attempt, endpoint).await?);
+    let stream = Secured::over(attempt, session.as_ref(), &endpoint.host, channel).await?;
     http2::agreed(&stream, endpoint)?;
-    call(action, attempt, stream, Some(&session)).await
+    call(action, attempt, stream, session.as_ref()).await
 }
 
 /// The call with its credentials, which nothing that the server says will show.
@@ -72,15 +69,12 @@ async fn authorized<'a>(action: &'a GrpcAction, attempt: &mut Attempt<'_>) -> Re
 }
 
 /// Greets the server, asks, and judges the answer. The connection is driven by the same task, and ends with it.
-async fn call<S>(
+async fn call(
     action: &GrpcAction,
     attempt: &mut Attempt<'_>,
-    stream: S,
+    stream: Secured,
     session: Option<&Session>,
-) -> Result<(), Failure>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+) -> Result<(), Failure> {
     let (stream, first) = Prefaced::new(stream);
     let broken = |stage| {
         let first = &first;

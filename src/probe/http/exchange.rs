@@ -12,7 +12,6 @@ use hyper::client::conn;
 use hyper::header::{ACCEPT, CONNECTION, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Method, Response, StatusCode, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout_at;
 use url::Url;
 
@@ -23,6 +22,7 @@ use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
 use crate::plan::kinds::{HttpAction, shown_url};
 use crate::probe::driven::Driven;
+use crate::probe::net::channel::Secured;
 use crate::probe::net::http2::{self, Prefaced};
 use crate::probe::net::io_cause;
 use crate::probe::net::tls::Session;
@@ -58,16 +58,13 @@ pub struct Answer {
 
 /// Sends a request and reads the answer. The connection is driven by the same task; that of HTTP/2 has tasks besides, which
 /// end when it is dropped.
-pub async fn round_trip<S>(
+pub async fn round_trip(
     action: &HttpAction,
     request: &Request,
     attempt: &mut Attempt<'_>,
-    stream: S,
+    stream: Secured,
     session: Option<&Session>,
-) -> Result<Answer, Failure>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
+) -> Result<Answer, Failure> {
     let broken = |stage, error: &hyper::Error| failure(stage, error, session);
     let outgoing = outgoing(request, action.version)?;
     let waiting = || format!("waiting for {} {} to be answered", request.method, shown_url(&request.url));
@@ -82,25 +79,30 @@ where
                 Ok((response, connection, sender))
             };
             let work = work.map_err(|error| broken(Stage::Request, &error));
-            let (response, connection, _sender) = attempt.stage(Stage::Request, waiting, work).await?;
-            read(action, request, attempt, response, connection, session).await
+            let (response, mut connection, _sender) = attempt.stage(Stage::Request, waiting, work).await?;
+            read(action, request, attempt, response, &mut connection, session).await
         }
+        // Boxed, so that a request over HTTP/1.1 is not as large.
         HttpVersion::Http2 => {
-            let (stream, first) = Prefaced::new(stream);
-            let mut builder = conn::http2::Builder::new(TokioExecutor::new());
-            builder.max_header_list_size(MAX_HEADER as u32);
-            // What the connection itself came upon says more than what the request then hears of it.
-            let broken = |error: hyper::Error| {
-                first.failure(Stage::Request, session).unwrap_or_else(|| broken(Stage::Request, &error))
-            };
-            let work = async {
-                let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
-                let mut connection = Driven::new(connection);
-                let response = connection.beside(sender.send_request(outgoing)).await?;
-                Ok((response, connection, sender))
-            };
-            let (response, connection, _sender) = attempt.stage(Stage::Request, waiting, work.map_err(broken)).await?;
-            read(action, request, attempt, response, connection, session).await
+            Box::pin(async {
+                let (stream, first) = Prefaced::new(stream);
+                let mut builder = conn::http2::Builder::new(TokioExecutor::new());
+                builder.max_header_list_size(MAX_HEADER as u32);
+                // What the connection itself came upon says more than what the request then hears of it.
+                let broken = |error: hyper::Error| {
+                    first.failure(Stage::Request, session).unwrap_or_else(|| broken(Stage::Request, &error))
+                };
+                let work = async {
+                    let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
+                    let mut connection = Driven::new(connection);
+                    let response = connection.beside(sender.send_request(outgoing)).await?;
+                    Ok((response, connection, sender))
+                };
+                let work = work.map_err(broken);
+                let (response, mut connection, _sender) = attempt.stage(Stage::Request, waiting, work).await?;
+                read(action, request, attempt, response, &mut connection, session).await
+            })
+            .await
         }
     }
 }
@@ -111,7 +113,7 @@ async fn read<C>(
     request: &Request,
     attempt: &mut Attempt<'_>,
     response: Response<Incoming>,
-    mut connection: Driven<C>,
+    connection: &mut Driven<C>,
     session: Option<&Session>,
 ) -> Result<Answer, Failure>
 where

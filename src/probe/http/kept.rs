@@ -8,10 +8,9 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, CONNECTION};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::exchange::{Answer, MAX_HEADER, Request, failure, outgoing};
-use super::{authorize, connect, expect, settings, tls};
+use super::{authorize, connect, expect, settings};
 use crate::api::probes::HttpVersion;
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
@@ -19,12 +18,10 @@ use crate::plan::kinds::{Endpoint, HttpAction, shown_url};
 use crate::plan::{Action, ProbePlan};
 use crate::probe::Attempt;
 use crate::probe::driven::Driven;
+use crate::probe::net::channel::{Channel, Secured};
 use crate::probe::net::tls::Session;
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
-type Connection = http1::Connection<TokioIo<Box<dyn Stream>>, Full<Bytes>>;
+type Connection = http1::Connection<TokioIo<Secured>, Full<Bytes>>;
 
 /// The same request, again and again, over one connection at a time.
 pub struct Kept<'a> {
@@ -97,11 +94,8 @@ impl<'a> Kept<'a> {
         let secure = url.scheme() == "https";
         let session =
             secure.then(|| Session::new(&settings(self.action, &self.request), host, &[b"http/1.1"])).transpose()?;
-        let stream = connect::connect(attempt, &endpoint).await?;
-        let stream: Box<dyn Stream> = match &session {
-            Some(session) => Box::new(tls(attempt, session, host, stream).await?),
-            None => Box::new(stream),
-        };
+        let channel = Channel::Tcp(connect::connect(attempt, &endpoint).await?);
+        let stream = Secured::over(attempt, session.as_ref(), host, channel).await?;
         let mut builder = http1::Builder::new();
         builder.max_buf_size(MAX_HEADER);
         let (sender, connection) = builder

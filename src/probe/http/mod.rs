@@ -21,7 +21,8 @@ pub use self::kept::Kept;
 
 use self::exchange::round_trip;
 use super::auth::{authorize, rejected};
-use super::net::tls::{Session, tls};
+use super::net::channel::{Channel, Secured};
+use super::net::tls::Session;
 use super::net::{connect, http2};
 use super::{Attempt, MAX_ANSWER};
 use crate::api::probes::HttpVersion;
@@ -92,21 +93,18 @@ pub async fn visit(action: &HttpAction, request: &Request, attempt: &mut Attempt
     let host = request.url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     let port = request.url.port_or_known_default().unwrap_or(80);
     let endpoint = Endpoint { host: host.into(), port, happy_eyeballs: action.happy_eyeballs };
-    if request.url.scheme() != "https" {
-        let stream = connect::connect(attempt, &endpoint).await?;
-        return round_trip(action, request, attempt, stream, None).await;
-    }
     let alpn: &[&[u8]] = match action.version {
         HttpVersion::Http1 => &[b"http/1.1"],
         HttpVersion::Http2 => &[b"h2"],
     };
-    let session = Session::new(&settings(action, request), host, alpn)?;
-    let stream = connect::connect(attempt, &endpoint).await?;
-    let stream = tls(attempt, &session, host, stream).await?;
+    let secure = request.url.scheme() == "https";
+    let session = secure.then(|| Session::new(&settings(action, request), host, alpn)).transpose()?;
+    let channel = Channel::Tcp(connect::connect(attempt, &endpoint).await?);
+    let stream = Secured::over(attempt, session.as_ref(), host, channel).await?;
     if action.version == HttpVersion::Http2 {
         http2::agreed(&stream, &endpoint)?;
     }
-    round_trip(action, request, attempt, stream, Some(&session)).await
+    round_trip(action, request, attempt, stream, session.as_ref()).await
 }
 
 /// The TLS settings for where the request goes. A client certificate and a name that were meant for one origin are not

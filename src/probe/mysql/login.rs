@@ -127,11 +127,11 @@ async fn secure(
         let (channel, sequence) = wire.into_parts();
         Ok((session.handshake(channel).await?, sequence))
     };
-    let result: Result<(TlsStream<Channel>, u8), Failure> =
+    let result: Result<(Box<TlsStream<Channel>>, u8), Failure> =
         attempt.stage(Stage::Tls, || exchange.doing(Stage::Tls), work).await;
-    session.record(attempt, result.as_ref().ok().map(|(stream, _)| stream));
+    session.record(attempt, result.as_ref().ok().map(|(stream, _)| &**stream));
     let (stream, sequence) = result?;
-    Ok((Wire::resume(Box::new(stream), sequence), session))
+    Ok((Wire::resume(stream, sequence), session))
 }
 
 /// The authenticate stage's work: up to the server's acceptance.

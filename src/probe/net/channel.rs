@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
+use super::tls::{Session, tls};
 use super::{connect, unix};
 use crate::evidence::Failure;
 use crate::plan::kinds::Way;
@@ -52,6 +53,21 @@ macro_rules! either {
     ($of:expr, $($variant:path)|+, $stream:ident => $poll:expr) => {
         match $of { $($variant($stream) => { let $stream = Pin::new($stream); $poll })+ }
     };
+}
+
+impl Secured {
+    /// A channel within TLS if there is a session for it, which takes the tls stage; otherwise as it is.
+    pub async fn over(
+        attempt: &mut Attempt<'_>,
+        session: Option<&Session>,
+        host: &str,
+        channel: Channel,
+    ) -> Result<Secured, Failure> {
+        match session {
+            None => Ok(Secured::Plain(channel)),
+            Some(session) => tls(attempt, session, host, channel).await.map(Secured::Tls),
+        }
+    }
 }
 
 impl AsyncRead for Channel {

@@ -70,18 +70,15 @@ pub async fn connect(attempt: &mut Attempt<'_>, endpoint: &Endpoint) -> Result<T
 
 /// The addresses that may be connected to. The others are recorded; when none is left, the probe ends here.
 fn permitted(attempt: &mut Attempt<'_>, endpoint: &Endpoint, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, Failure> {
-    let count = addresses.len();
-    let mut permitted = Vec::with_capacity(count);
+    let (count, mut permitted) = (addresses.len(), addresses);
     let mut refusals = Vec::new();
-    for ip in addresses {
-        let address = SocketAddr::new(ip, endpoint.port);
-        let Some(refusal) = attempt.vantage.targets.refuses(address) else {
-            permitted.push(ip);
-            continue;
-        };
+    permitted.retain(|ip| {
+        let address = SocketAddr::new(*ip, endpoint.port);
+        let Some(refusal) = attempt.vantage.targets.refuses(address) else { return true };
         attempt.address(AddressRecord { address, duration: Duration::ZERO, cause: Some(Cause::TargetNotAllowed) });
         refusals.push(refusal);
-    }
+        false
+    });
     let Some(first) = refusals.first() else { return Ok(permitted) };
     let of_name = if endpoint.host.parse::<IpAddr>().is_ok() { String::new() } else { format!("{}: ", endpoint.host) };
     if permitted.is_empty() {
@@ -104,11 +101,11 @@ pub(super) fn refused(attempt: &mut Attempt<'_>, message: &str) -> Failure {
 }
 
 async fn connect_one(attempt: &mut Attempt<'_>, address: SocketAddr) -> Result<TcpStream, Failure> {
-    let entered = Instant::now();
     let work = async { TcpStream::connect(address).await.map_err(|error| failure(address, &error)) };
     let result = attempt.stage(Stage::Connect, || format!("connecting to {address}"), work).await;
     let cause = result.as_ref().err().map(|failure| failure.cause);
-    attempt.address(AddressRecord { address, duration: entered.elapsed(), cause });
+    let duration = attempt.stage_times().next_back().map_or(Duration::ZERO, |(_, duration)| duration);
+    attempt.address(AddressRecord { address, duration, cause });
     result
 }
 

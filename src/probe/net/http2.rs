@@ -9,8 +9,8 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_rustls::client::TlsStream;
 
+use super::channel::Secured;
 use super::io_cause;
 use super::tls::Session;
 use crate::api::{Cause, Stage};
@@ -22,10 +22,11 @@ const HEAD: usize = 4;
 /// The type of the frame that a server begins with (RFC 9113, section 3.4).
 const SETTINGS: u8 = 4;
 
-/// Holds the peer to the protocol that was asked for with ALPN (RFC 9113, section 3.2).
-pub fn agreed<S>(stream: &TlsStream<S>, endpoint: &Endpoint) -> Result<(), Failure> {
-    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        return Ok(());
+/// Holds the peer to the protocol that was asked for with ALPN, if it was (RFC 9113, section 3.2).
+pub fn agreed(stream: &Secured, endpoint: &Endpoint) -> Result<(), Failure> {
+    match stream {
+        Secured::Tls(stream) if stream.get_ref().1.alpn_protocol() != Some(b"h2") => {}
+        Secured::Tls(_) | Secured::Plain(_) => return Ok(()),
     }
     let message = format!("{} does not offer HTTP/2 (ALPN h2) on port {}", endpoint.host, endpoint.port);
     Err(Failure::new(Cause::ProtocolMismatch, Stage::Tls, message))

@@ -53,19 +53,20 @@ impl Session {
     }
 
     /// Shakes hands. Records nothing: [`Session::record`] does, also after a failure.
-    pub async fn handshake<S>(&self, stream: S) -> Result<TlsStream<S>, Failure>
+    pub async fn handshake<S>(&self, stream: S) -> Result<Box<TlsStream<S>>, Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         self.shake_hands(stream).await.map_err(|error| self.failure(&error))
     }
 
-    /// Shakes hands, for those who know more of an error than [`Session::failure`] does.
-    pub async fn shake_hands<S>(&self, stream: S) -> io::Result<TlsStream<S>>
+    /// Shakes hands, for those who know more of an error than [`Session::failure`] does. Boxed, the work as well as what comes
+    /// of it: a probe that may use TLS would otherwise be as large as one that does.
+    pub async fn shake_hands<S>(&self, stream: S) -> io::Result<Box<TlsStream<S>>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        self.connector.connect(self.name.clone(), stream).await
+        Box::pin(self.connector.connect(self.name.clone(), stream)).await.map(Box::new)
     }
 
     /// What the peer's certificate says, as far as it was seen and can be read.
@@ -162,12 +163,12 @@ pub async fn tls<S>(
     session: &Session,
     host: &str,
     stream: S,
-) -> Result<TlsStream<S>, Failure>
+) -> Result<Box<TlsStream<S>>, Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let result = attempt.stage(Stage::Tls, || format!("TLS handshake with {host}"), session.handshake(stream)).await;
-    session.record(attempt, result.as_ref().ok());
+    session.record(attempt, result.as_deref().ok());
     result
 }
 

@@ -164,9 +164,9 @@ async fn secured(
         }
     };
     let result = attempt.stage(Stage::Tls, || format!("asking {host} for TLS"), work).await;
-    session.record(attempt, result.as_ref().ok().and_then(|offered| offered.as_ref().ok()));
+    session.record(attempt, result.as_ref().ok().and_then(|offered| offered.as_deref().ok()));
     Ok(match result? {
-        Ok(stream) => (Secured::Tls(Box::new(stream)), Some(session)),
+        Ok(stream) => (Secured::Tls(stream), Some(session)),
         Err(stream) => (Secured::Plain(stream), None),
     })
 }

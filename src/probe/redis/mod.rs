@@ -21,7 +21,7 @@ use self::wire::Wire;
 use super::Attempt;
 use super::database::{self, Protocol};
 use super::net::channel::{Channel, Secured};
-use super::net::tls::{Session, tls};
+use super::net::tls::Session;
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
 use crate::plan::kinds::RedisAction;
@@ -45,15 +45,9 @@ impl Protocol for RedisAction {
 
     async fn open(&self, attempt: &mut Attempt<'_>) -> Result<LoggedIn, Failure> {
         let channel = Channel::open(attempt, &self.way).await?;
-        let (stream, session) = match &self.tls {
-            None => (Secured::Plain(channel), None),
-            Some(plan) => {
-                let host = self.way.host();
-                let session = Session::new(plan, host, &[])?;
-                let stream = tls(attempt, &session, host, channel).await?;
-                (Secured::Tls(Box::new(stream)), Some(session))
-            }
-        };
+        let host = self.way.host();
+        let session = self.tls.as_ref().map(|plan| Session::new(plan, host, &[])).transpose()?;
+        let stream = Secured::over(attempt, session.as_ref(), host, channel).await?;
         let target = attempt.plan.target.clone();
         let exchange = Exchange { session, password: self.password.clone(), target, code: OnceLock::new() };
         let mut session = LoggedIn { wire: Wire::new(stream, LARGEST_REPLY), exchange };

@@ -14,6 +14,8 @@ const LONGEST_LINE: usize = 8 << 10;
 const MOST_ELEMENTS: u64 = 4096;
 /// How deep arrays may lie in arrays.
 const DEEPEST: usize = 8;
+/// Room for what is read at a time: more than what a server tells about itself.
+const READ: usize = 4096;
 /// Bytes that are sent of a large text at a time.
 const CHUNK: usize = 4096;
 /// The first byte of a TLS alert (RFC 8446, section 5.1): what a TLS port answers to plain text.
@@ -153,6 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Reads what has come.
     async fn more(&mut self) -> io::Result<()> {
+        self.buffer.reserve(READ);
         match self.stream.read_buf(&mut self.buffer).await? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(()),

@@ -165,10 +165,10 @@ async fn secured(
     let session = Session::new(plan, action.way.host(), &[])?;
     let work = session.handshake(Wrapped::new(channel));
     let result = attempt.stage(Stage::Tls, || exchange.doing(Stage::Tls), work).await;
-    session.record(attempt, result.as_ref().ok());
+    session.record(attempt, result.as_deref().ok());
     let mut stream = result?;
     stream.get_mut().0.end_handshake();
-    Ok(Box::new(stream))
+    Ok(stream)
 }
 
 /// The authenticate stage.

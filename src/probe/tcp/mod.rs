@@ -8,7 +8,7 @@ use self::exchange::{Exchange, step_time};
 use super::Attempt;
 use super::net::channel::{Channel, Secured};
 use super::net::connect;
-use super::net::tls::{Session, tls};
+use super::net::tls::Session;
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure};
 use crate::plan::kinds::{TcpAction, TcpStep};
@@ -74,6 +74,5 @@ async fn secure(
         let refused = async { Err::<(), _>(Failure::new(Cause::TlsProtocolError, Stage::Tls, message)) };
         attempt.stage(Stage::Tls, || "turning to TLS", refused).await?;
     }
-    let stream = tls(attempt, session, exchange.host(), channel).await?;
-    Ok(Secured::Tls(Box::new(stream)))
+    Secured::over(attempt, Some(session), exchange.host(), channel).await
 }

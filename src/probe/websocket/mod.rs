@@ -20,7 +20,7 @@ use super::Attempt;
 use super::auth::{authorize, rejected};
 use super::net::channel::{Channel, Secured};
 use super::net::connect::connect;
-use super::net::tls::{Session, tls};
+use super::net::tls::Session;
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure, Shown};
 use crate::plan::kinds::{Endpoint, WebsocketAction, shown_url};
@@ -49,10 +49,7 @@ pub async fn probe(action: &WebsocketAction, attempt: &mut Attempt<'_>) -> Resul
     let secure = action.url.scheme() == "wss";
     let session = secure.then(|| Session::new(&action.tls, host, &[b"http/1.1"])).transpose()?;
     let channel = Channel::Tcp(connect(attempt, &endpoint).await?);
-    let stream = match &session {
-        None => Secured::Plain(channel),
-        Some(session) => Secured::Tls(Box::new(tls(attempt, session, &endpoint.host, channel).await?)),
-    };
+    let stream = Secured::over(attempt, session.as_ref(), &endpoint.host, channel).await?;
     let upgraded = upgrade::upgrade(action, authorization, attempt, stream, session.as_ref()).await;
     if let (Err(failure), Some(plan)) = (&upgraded, &action.auth)
         && failure.cause == Cause::UpgradeRefused
