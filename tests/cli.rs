@@ -153,6 +153,8 @@ fn each_format_says_the_same_and_the_exit_code_too() {
         };
         assert!(of("table").contains(ready));
         assert!(of("wide").lines().next().expect("a header").ends_with("MESSAGE"));
+        let described = of("describe");
+        assert!(described.contains(&format!("{ready} (")) && described.contains("tcp://127.0.0.1:"), "{described}");
         let json: Value = serde_json::from_str(&of("json")).expect("JSON");
         let yaml: Value = serde_yaml::from_str(&of("yaml")).expect("YAML");
         assert_eq!(

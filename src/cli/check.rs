@@ -33,6 +33,7 @@ const AT_ONCE: usize = 64;
 #[command(after_help = "Examples:
   runready check -f check.yaml               One table, once
   runready check -f checks/ -o wide          All below checks/, with messages
+  runready check -f check.yaml -o describe   What broke, on what evidence, what to do
   runready check -f checks/ --watch          Again and again, until Ctrl-C
   runready check -f checks/ --load           With the loads of the checks
   kustomize build . | runready check -f -    What is about to be applied
@@ -156,10 +157,12 @@ fn show(results: &[Option<Value>], format: Format, again: bool) -> anyhow::Resul
     let objects: Vec<Value> = results.iter().flatten().cloned().collect();
     match format {
         // Back to the upper left corner of an empty screen (ECMA-48).
-        Format::Table | Format::Wide if again && output::movable(&std::io::stdout()) => output::write("\x1b[H\x1b[2J")?,
+        Format::Table | Format::Wide | Format::Describe if again && output::movable(&std::io::stdout()) => {
+            output::write("\x1b[H\x1b[2J")?
+        }
         // Documents of one stream are parted by a line.
         Format::Yaml if again => output::write("---\n")?,
-        Format::Table | Format::Wide | Format::Json | Format::Yaml | Format::Junit => {}
+        Format::Table | Format::Wide | Format::Describe | Format::Json | Format::Yaml | Format::Junit => {}
     }
     Ok(output::print(&objects, format)?)
 }

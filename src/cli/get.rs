@@ -19,6 +19,7 @@ use crate::source::folder::state::{State, full_object};
 #[command(after_help = "Examples:
   runready get --folder checks/                    One line for each check
   runready get --folder checks/ -o wide backend    One check, with its message
+  runready get --folder checks/ -o describe        What broke, on what evidence, what to do
   runready get --folder checks/ -o yaml backend    Verdict and every stage
   runready get --folder checks/ -o json | jq '.items[].status.verdict'
 
@@ -63,7 +64,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         );
     }
     let objects: Vec<Value> = objects.into_values().collect();
-    if objects.is_empty() && matches!(args.output, Format::Table | Format::Wide) {
+    if objects.is_empty() && matches!(args.output, Format::Table | Format::Wide | Format::Describe) {
         eprintln!("No resources found in {}.", args.folder.display());
     } else {
         output::print(&objects, args.output)?;

@@ -4,12 +4,9 @@
 use std::io::{Write, stdout};
 use std::time::Instant;
 
+use crate::cli::output::facts::{self, NARROW, wrap};
 use crate::cli::output::{self, OutputError, Style};
 
-/// Width where there is no terminal to ask.
-const WIDTH: usize = 100;
-/// Narrower than this, text begins on the line after the speaker's.
-const NARROW: usize = 60;
 /// Room for the time and the speaker.
 const MARGIN: usize = 17;
 
@@ -72,7 +69,7 @@ impl Show {
     pub fn say(&mut self, who: Who, text: &str) -> Result<(), OutputError> {
         let said = self.start.elapsed().as_secs();
         let head = format!("{:02}:{:02}  {:<10}", said / 60, said % 60, who.name());
-        let width = width();
+        let width = facts::width();
         let body = if width < NARROW {
             format!("\n{}", wrap(text, width, 2))
         } else {
@@ -85,23 +82,12 @@ impl Show {
 
     /// Prints facts below each other, the names in one column.
     pub fn facts(&mut self, facts: &[(&str, String)]) -> Result<(), OutputError> {
-        let column = facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-        let (width, mut text) = (width(), String::new());
-        for (name, fact) in facts {
-            let name = format!("  {name:<column$}  ");
-            if width < NARROW {
-                text += &format!("{}\n{}\n", self.painted(name.trim_end(), "1"), wrap(fact, width, 4));
-            } else {
-                let body = wrap(fact, width, column + 4);
-                text += &format!("{}{}\n", self.painted(&name, "1"), body.trim_start());
-            }
-        }
-        self.block(&text)
+        self.block(&facts::lay_out(facts, facts::width(), self.style()))
     }
 
     /// Prints a paragraph.
     pub fn paragraph(&mut self, text: &str) -> Result<(), OutputError> {
-        self.block(&format!("{}\n", wrap(text, width(), 0)))
+        self.block(&format!("{}\n", wrap(text, facts::width(), 0)))
     }
 
     /// Prints a table: in its style where there is room for it, otherwise plain, and cut off on the right.
@@ -124,7 +110,7 @@ impl Show {
         if !self.alive {
             return Ok(());
         }
-        let line: String = text.chars().take(width().saturating_sub(1)).collect();
+        let line: String = text.chars().take(facts::width().saturating_sub(1)).collect();
         let mut out = stdout().lock();
         write!(out, "\r\x1b[K{}", self.painted(&line, "2"))?;
         Ok(out.flush()?)
@@ -147,46 +133,5 @@ impl Show {
 
     fn painted(&self, text: &str, paint: &str) -> String {
         if self.colours { format!("\x1b[{paint}m{text}\x1b[0m") } else { text.to_owned() }
-    }
-}
-
-fn width() -> usize {
-    output::columns(&stdout()).unwrap_or(WIDTH).clamp(20, WIDTH)
-}
-
-/// Breaks a text at its spaces, each line behind `indent` spaces. A word longer than a line stands alone.
-fn wrap(text: &str, width: usize, indent: usize) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    for paragraph in text.split('\n') {
-        let mut line = " ".repeat(indent);
-        let mut filled = indent;
-        for word in paragraph.split(' ').filter(|word| !word.is_empty()) {
-            let length = word.chars().count();
-            let gap = usize::from(filled > indent);
-            if gap > 0 && filled + gap + length > width {
-                lines.push(std::mem::replace(&mut line, " ".repeat(indent)));
-                filled = indent;
-            } else if gap > 0 {
-                line.push(' ');
-                filled += 1;
-            }
-            line += word;
-            filled += length;
-        }
-        lines.push(line);
-    }
-    lines.join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::wrap;
-
-    #[test]
-    fn text_breaks_at_spaces_and_a_long_word_stays_whole() {
-        assert_eq!(wrap("one two three", 9, 2), "  one two\n  three");
-        assert_eq!(wrap("a http://127.0.0.1:80/x b", 10, 0), "a\nhttp://127.0.0.1:80/x\nb");
-        assert_eq!(wrap("two\nlines", 80, 1), " two\n lines");
-        assert_eq!(wrap("", 80, 2), "  ");
     }
 }

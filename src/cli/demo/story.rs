@@ -17,7 +17,7 @@ use crate::api::condition::{Condition, ConditionStatus, ConditionType};
 use crate::api::status::{OtherFinding, Verdict};
 use crate::api::{Cause, ConnectivityCheckStatus, ProbeState};
 use crate::cli::get;
-use crate::cli::output::{OutputError, Style};
+use crate::cli::output::{OutputError, Style, facts};
 
 /// From the start to Ready: three observations, one second apart, and the service's own start.
 const TO_HEALTHY: Duration = Duration::from_secs(20);
@@ -94,7 +94,7 @@ impl Story {
         let (dark, to_alarm) = self.outage().await?;
         let (verdict, drift) = self.joint().await?;
         let to_verdict = dark.elapsed();
-        self.show.facts(&summary::verdict(&verdict))?;
+        self.show.facts(&facts::verdict(&verdict))?;
         self.table()?;
         self.hold(self.paced(DARK).saturating_sub(to_verdict)).await?;
         self.symptoms().await?;

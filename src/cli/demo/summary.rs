@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-
 use crate::api::baseline::DriftStatus;
 use crate::api::status::Verdict;
 use crate::api::{ConnectivityCheckStatus, Layer};
-use crate::baseline;
-use crate::cloud::Drift;
+use crate::cli::output::facts;
 
 /// What came of the story.
 pub struct Told {
@@ -33,25 +30,6 @@ pub fn line(status: &ConnectivityCheckStatus) -> String {
         format!("{} {} {observed}", probe.name, probe.observed)
     });
     probes.collect::<Vec<_>>().join("  |  ")
-}
-
-/// A verdict, fact by fact.
-pub fn verdict(verdict: &Verdict) -> Vec<(&'static str, String)> {
-    let mut facts = vec![
-        ("layer", verdict.layer.to_string()),
-        ("cause", verdict.cause.to_string()),
-        ("since", whole_seconds(&verdict.since)),
-        ("confidence", verdict.confidence.to_string()),
-        ("summary", verdict.summary.clone()),
-    ];
-    facts.extend(verdict.evidence.iter().map(|evidence| ("evidence", evidence.clone())));
-    facts.extend(
-        verdict.others.iter().map(|other| ("also", format!("{} {}: {}", other.layer, other.cause, other.summary))),
-    );
-    facts.extend(verdict.ruled_out.iter().map(|ruled| ("ruled out", format!("{}: {}", ruled.layer, ruled.evidence))));
-    facts.extend(verdict.unknown.iter().map(|unknown| ("unknown", unknown.clone())));
-    facts.push(("what to do", verdict.remedy.clone()));
-    facts
 }
 
 /// What people needed an hour for, and what the check has said.
@@ -80,19 +58,11 @@ pub fn six_questions(told: &Told) -> Vec<(&'static str, String)> {
             ),
         ),
         ("3 seen before?", "Not answered: this check remembers no incident before this one.".to_owned()),
-        ("4 what has changed?", format!("{}.", told.drift.iter().map(changed).collect::<Vec<_>>().join("; "))),
+        ("4 what has changed?", format!("{}.", told.drift.iter().map(facts::changed).collect::<Vec<_>>().join("; "))),
         (
             "5 really restored?",
             format!("Ready, and {} observations in a row since then with every probe healthy.", told.steady),
         ),
         ("6 who does what?", format!("Told by an event and kept in the status: {}", verdict.remedy)),
     ]
-}
-
-fn changed(drift: &DriftStatus) -> String {
-    baseline::sentence(&Drift::from(drift))
-}
-
-fn whole_seconds(time: &Time) -> String {
-    time.0.round(jiff::Unit::Second).unwrap_or(time.0).to_string()
 }

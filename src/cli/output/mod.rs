@@ -1,6 +1,8 @@
 //! ConnectivityCheck objects in, a table, JSON, YAML or JUnit XML out, on standard output.
 
 mod age;
+mod describe;
+pub mod facts;
 mod inspections;
 mod junit;
 mod table;
@@ -20,6 +22,8 @@ pub enum Format {
     Table,
     /// As `kubectl get -o wide`: with the message; and what could not be read of Google Cloud
     Wide,
+    /// All that is known of each, in sentences: verdict, evidence, what to do, what has changed, every probe
+    Describe,
     /// A List of the whole objects, as JSON
     Json,
     /// A List of the whole objects, as YAML
@@ -53,6 +57,7 @@ pub fn print(objects: &[Value], format: Format) -> Result<(), OutputError> {
             let style = Style::of_stdout();
             table(objects, true, style, jiff::Timestamp::now())? + &inspections::unread(objects)
         }
+        Format::Describe => describe::describe(objects, facts::width(), Style::of_stdout()),
         Format::Json => format!("{:#}\n", list(objects)),
         Format::Yaml => serde_yaml::to_string(&list(objects))?,
         Format::Junit => junit::report(objects)?,
