@@ -3,10 +3,11 @@
 use serde_json::Value;
 
 use super::facts::{self, Fact};
+use super::inspections::{self, Row};
 use super::table::{Style, text};
 use crate::api::ConnectivityCheckStatus;
 use crate::api::condition::Condition;
-use crate::api::status::{InspectionState, InspectionStatus, ProbeStatus, StageStatus};
+use crate::api::status::{ProbeStatus, StageStatus};
 
 /// One block for each object, with an empty line between two.
 pub fn describe(objects: &[Value], width: usize, style: Style) -> String {
@@ -19,13 +20,13 @@ fn of_check(object: &Value) -> Vec<Fact> {
     let mut known = vec![("check", format!("{}/{}", part("/metadata/namespace"), part("/metadata/name")))];
     let status = object.get("status").cloned().unwrap_or_default();
     match serde_json::from_value(status) {
-        Ok(status) => known.extend(of_status(&status)),
+        Ok(status) => known.extend(of_status(&status, inspections::of_check(object))),
         Err(error) => known.push(("status", format!("it can't be read, another version may have written it: {error}"))),
     }
     known
 }
 
-fn of_status(status: &ConnectivityCheckStatus) -> Vec<Fact> {
+fn of_status(status: &ConnectivityCheckStatus, unread: Vec<Row>) -> Vec<Fact> {
     let mut known = Vec::new();
     let (ready, others): (Vec<&Condition>, Vec<&Condition>) =
         status.conditions.iter().partition(|condition| condition.type_ == "Ready");
@@ -41,8 +42,9 @@ fn of_status(status: &ConnectivityCheckStatus) -> Vec<Fact> {
     known.extend(status.drift.iter().map(|drift| ("changed", facts::changed(drift))));
     known.extend(others.into_iter().map(|condition| ("condition", of_condition(condition))));
     known.extend(status.probes.iter().map(|probe| ("probe", of_probe(probe))));
-    let unread = status.inspections.iter().filter(|inspection| inspection.state == InspectionState::Unread);
-    known.extend(unread.map(|inspection| ("unread", of_inspection(inspection))));
+    // A verdict tells itself what it lacks.
+    let untold = unread.into_iter().filter(|_| status.verdict.is_none());
+    known.extend(untold.map(|row| ("unread", of_inspections(&row))));
     known.extend(status.last_probe_time.as_ref().map(|time| ("last probe", facts::whole_seconds(time))));
     known
 }
@@ -76,10 +78,9 @@ fn of_stage(stage: &StageStatus) -> String {
     format!("{step}{} {}{}", stage.name, stage.duration, if stage.passed { "" } else { " failed" })
 }
 
-fn of_inspection(inspection: &InspectionStatus) -> String {
-    let reason = inspection.reason.as_deref().unwrap_or("Unread");
-    let next = if inspection.remedy.is_empty() { String::new() } else { format!(" Next: {}", inspection.remedy) };
-    format!("{} ({reason}): {}.{next}", inspection.inspection, inspection.message.trim_end_matches('.'))
+fn of_inspections(row: &Row) -> String {
+    let Row { inspections, reason, message, next, .. } = row;
+    format!("{} ({reason}): {}. Next: {next}", inspections.join(", "), message.trim_end_matches('.'))
 }
 
 #[cfg(test)]
@@ -143,7 +144,6 @@ mod tests {
             condition   DatabaseReachable=False (ConnectTimeout): database: no answer\n  \
             probe       database, postgres://10.0.0.1:5432/app: Failing, last seen Healthy, ConnectTimeout in stage connect; \
             connecting to 10.0.0.1:5432: no answer within 2s [resolve 1ms, connect 2s failed]\n  \
-            unread      Logs (PermissionDenied): no. Next: grant it\n  \
             last probe  2026-01-01T00:10:00Z\n";
         assert_eq!(shown(&failing()), expected);
     }
@@ -151,8 +151,10 @@ mod tests {
     #[test]
     fn without_a_verdict_the_condition_speaks() {
         let ready = condition("Ready", "True", "Healthy", "all of 1 probes are healthy");
-        let shown = shown(&json!({"conditions": [ready]}));
+        let unread = failing()["inspections"].clone();
+        let shown = shown(&json!({"conditions": [ready], "inspections": unread}));
         assert!(shown.contains("ready    True (Healthy)") && shown.contains("message  all of 1 probes"), "{shown}");
+        assert!(shown.contains("unread   Logs (PermissionDenied): no. Next: grant it\n"), "{shown}");
         assert!(super::describe(&[json!({"status": {}})], 200, Style::Plain).contains("not observed yet"));
     }
 

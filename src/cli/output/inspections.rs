@@ -4,12 +4,14 @@ use serde_json::Value;
 
 use super::table::{Style, lay_out, text};
 
-/// One row: what hinders, and the inspections that it hinders.
-struct Row {
+/// What hinders, and the inspections that it hinders.
+pub struct Row {
     check: String,
-    inspections: Vec<String>,
-    reason: String,
-    next: String,
+    pub inspections: Vec<String>,
+    pub reason: String,
+    /// What came of the first of them.
+    pub message: String,
+    pub next: String,
 }
 
 /// The table, after an empty line. Empty where everything was read. What hinders several inspections is one row.
@@ -23,7 +25,8 @@ pub fn unread(objects: &[Value]) -> String {
     format!("\n{}", lay_out(&cells, Style::Plain))
 }
 
-fn of_check(object: &Value) -> Vec<Row> {
+/// What could not be read for one check.
+pub fn of_check(object: &Value) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     let inspections = object.pointer("/status/inspections").and_then(Value::as_array).into_iter().flatten();
     for entry in inspections.filter(|entry| entry["state"] == "Unread") {
@@ -36,6 +39,7 @@ fn of_check(object: &Value) -> Vec<Row> {
                 check: text(object.pointer("/metadata/name")),
                 inspections: vec![part("inspection")],
                 reason,
+                message: part("message"),
                 next,
             }),
         }

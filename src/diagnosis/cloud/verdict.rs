@@ -8,7 +8,7 @@ use crate::cloud::connector::ConnectorState;
 use crate::cloud::instance::{ActivationPolicy, InstanceState};
 use crate::cloud::reading::{Absent, Why};
 use crate::cloud::test::{ProbingResult, TestResult};
-use crate::cloud::{Inspection, Picture, Reading};
+use crate::cloud::{Inspection, Picture, Reading, Unread};
 
 /// Most groups of log entries that stand in the evidence.
 const MOST_LOGS: usize = 1;
@@ -79,7 +79,7 @@ fn database_cleared(picture: &Picture, primary: &Finding) -> Option<(Layer, Stri
     Some((Layer::Database, evidence))
 }
 
-/// What Google Cloud could not say, and what mends that; one line for each inspection.
+/// What Google Cloud could not say, and what mends that; one line for what hinders several inspections alike.
 pub(in crate::diagnosis) fn unknown(case: &Case<'_>, primary: &Finding) -> Vec<String> {
     let Some(picture) = case.cloud else { return Vec::new() };
     let mut unknown = Vec::new();
@@ -89,10 +89,7 @@ pub(in crate::diagnosis) fn unknown(case: &Case<'_>, primary: &Finding) -> Vec<S
                 .to_owned(),
         );
     }
-    for (inspection, reading) in picture.readings() {
-        let line = unread(inspection, &reading);
-        unknown.extend(line.filter(|line| !unknown.contains(line)));
-    }
+    unknown.extend(unread(picture));
     unknown.extend(aborted(picture));
     unknown.extend(unheard_of(picture));
     unknown
@@ -103,22 +100,40 @@ fn seen_from_there(case: &Case<'_>) -> bool {
     case.observations.iter().any(|probe| probe.evidence.is_some_and(|evidence| there(&evidence.vantage)))
 }
 
-fn unread(inspection: Inspection, reading: &Reading<()>) -> Option<String> {
-    // That the object is not there is itself evidence, of which a rule speaks.
-    let evidence = matches!(inspection, Inspection::Service | Inspection::Connector | Inspection::Instance);
-    match reading {
-        Reading::Unread(unread) if unread.why == Why::NotFound && evidence => None,
-        Reading::Unread(unread) => Some(format!(
-            "{inspection} {} was not read: {}. Next: {}",
-            short(&unread.name),
-            unread.message.trim_end_matches('.'),
-            unread.remedy
-        )),
-        Reading::Absent(Absent::Undiscovered) => Some(format!(
-            "{inspection}: which one it is could not be found out, because what tells it was not read; pin it in spec.inspect"
-        )),
-        Reading::Absent(Absent::NotYet | Absent::SwitchedOff | Absent::NotUsed) | Reading::Read(_) => None,
+fn unread(picture: &Picture) -> Vec<String> {
+    let mut hindered: Vec<(Vec<String>, Unread)> = Vec::new();
+    let mut undiscovered = Vec::new();
+    for (inspection, reading) in picture.readings() {
+        // That the object is not there is itself evidence, of which a rule speaks.
+        let evidence = matches!(inspection, Inspection::Service | Inspection::Connector | Inspection::Instance);
+        match reading {
+            Reading::Unread(unread) if unread.why == Why::NotFound && evidence => {}
+            Reading::Unread(unread) => {
+                let what = format!("{inspection} {}", short(&unread.name));
+                let alike = |(_, known): &&mut (_, Unread)| (known.why, &known.remedy) == (unread.why, &unread.remedy);
+                match hindered.iter_mut().find(alike) {
+                    Some((all, _)) if all.contains(&what) => {}
+                    Some((all, _)) => all.push(what),
+                    None => hindered.push((vec![what], unread)),
+                }
+            }
+            Reading::Absent(Absent::Undiscovered) => undiscovered.push(inspection.to_string()),
+            Reading::Absent(Absent::NotYet | Absent::SwitchedOff | Absent::NotUsed) | Reading::Read(_) => {}
+        }
     }
+    let told = hindered.iter().map(|(all, unread)| {
+        let (verb, message) = (if all.len() == 1 { "was" } else { "were" }, unread.message.trim_end_matches('.'));
+        format!("{} {verb} not read: {message}. Next: {}", all.join(", "), unread.remedy)
+    });
+    // Revisions are two readings.
+    undiscovered.dedup();
+    let which = match undiscovered.len() {
+        0 => None,
+        1 => Some("which one it is could not be found out, because what tells it was not read; pin it"),
+        _ => Some("which they are could not be found out, because what tells them was not read; pin them"),
+    };
+    let undiscovered = undiscovered.join(", ");
+    told.chain(which.map(|which| format!("{undiscovered}: {which} in spec.inspect"))).collect()
 }
 
 fn aborted(picture: &Picture) -> Vec<String> {
@@ -175,4 +190,45 @@ fn unheard_of(picture: &Picture) -> Vec<String> {
         }
     }
     unknown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    fn not_read<T>(name: &str, why: Why, remedy: &str) -> Reading<T> {
+        let unread = Unread {
+            name: format!("projects/p/{name}").into(),
+            at: Timestamp::UNIX_EPOCH,
+            why,
+            message: format!("asking for {name}: no.").into(),
+            remedy: remedy.into(),
+        };
+        Reading::Unread(unread)
+    }
+
+    #[test]
+    fn what_hinders_several_inspections_alike_is_told_once() {
+        let picture = Picture {
+            service: not_read("service", Why::NoCredentials, "log in"),
+            logs: not_read("log", Why::NoCredentials, "log in"),
+            metrics: not_read("figures", Why::PermissionDenied, "grant it"),
+            network: not_read("network", Why::PermissionDenied, "grant that"),
+            ready_revision: Reading::Absent(Absent::Undiscovered),
+            created_revision: Reading::Absent(Absent::Undiscovered),
+            instance: Reading::Absent(Absent::Undiscovered),
+            connector: not_read("connector", Why::NotFound, "look"),
+            ..Picture::default()
+        };
+        assert_eq!(
+            unread(&picture),
+            [
+                "Service service, Logs log were not read: asking for service: no. Next: log in",
+                "Network network was not read: asking for network: no. Next: grant that",
+                "Metrics figures was not read: asking for figures: no. Next: grant it",
+                "Revisions, Instance: which they are could not be found out, because what tells them was not read; pin them in spec.inspect",
+            ]
+        );
+    }
 }

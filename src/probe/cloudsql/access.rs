@@ -81,6 +81,9 @@ impl std::str::FromStr for Endpoint {
     }
 }
 
+/// What google-cloud-auth says where there are neither credentials nor a metadata server.
+const NOWHERE: &str = "not running in a Google Cloud Environment and you have not configured local credentials";
+
 /// A token at hand, or why there is none.
 pub async fn token(credentials: &AccessTokenCredentials) -> Result<String, String> {
     let credentials = credentials.clone();
@@ -88,9 +91,20 @@ pub async fn token(credentials: &AccessTokenCredentials) -> Result<String, Strin
     let asking = tokio::spawn(async move { credentials.access_token().await });
     match timeout(TOKEN_LIMIT, asking).await {
         Ok(Ok(Ok(token))) => Ok(token.token),
-        Ok(Ok(Err(error))) => Err(reasons(&error)),
+        Ok(Ok(Err(error))) => Err(without_credentials(reasons(&error))),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(format!("no answer within {}s", TOKEN_LIMIT.as_secs())),
+    }
+}
+
+/// Says in few words what the library says in many: that nothing on this machine gives a token.
+fn without_credentials(why: String) -> String {
+    if why.contains(NOWHERE) {
+        "no credentials were found: neither GOOGLE_APPLICATION_CREDENTIALS nor those of `gcloud auth application-default login`, and no \
+         metadata server answers here"
+            .to_owned()
+    } else {
+        why
     }
 }
 
