@@ -17,8 +17,8 @@ COPY src src
 # build to the next, so that a change of src/ compiles this package alone.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,sharing=locked \
-    CARGO_PROFILE_RELEASE_STRIP=symbols cargo build --release --locked --bin runready \
-    && install -D target/release/runready /image/runready \
+    cargo build --profile dist --locked --bin runready \
+    && install -D target/dist/runready /image/runready \
     && ! readelf -l /image/runready | grep INTERP \
     && install -D -m 644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt \
     && install -d /image/usr/share && cp -r /usr/share/zoneinfo /image/usr/share/

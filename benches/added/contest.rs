@@ -70,7 +70,7 @@ impl Contest {
     /// Measures, and enters the figures.
     pub fn measure(mut self, kind: &str, probes: usize, table: &mut Table) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.spawn(tokio::time::sleep(ALWAYS));
+        runtime.spawn(async { tokio::time::sleep(ALWAYS).await });
         let (mut ours, mut bare) = (Account::default(), Account::default());
         for block in 0..=probes.div_ceil(BLOCK) {
             self.observe_block(&runtime, &mut ours);
