@@ -10,6 +10,7 @@ mod chart_account;
 mod cli;
 mod cluster;
 mod controller;
+mod credentials;
 mod demo;
 mod diagnosis;
 mod docs;
