@@ -1,7 +1,7 @@
 //! The way to a database, whatever it leads over: one stream for the protocol inside, in plain text or within TLS. Does
 //! network I/O.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -81,6 +81,22 @@ impl AsyncWrite for Channel {
         either!(self.get_mut(), Channel::Tcp | Channel::Unix | Channel::CloudSql, stream => stream.poll_write(context, bytes))
     }
 
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        either!(self.get_mut(), Channel::Tcp | Channel::Unix | Channel::CloudSql, stream => stream.poll_write_vectored(context, pieces))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Channel::Tcp(stream) => stream.is_write_vectored(),
+            Channel::Unix(stream) => stream.is_write_vectored(),
+            Channel::CloudSql(stream) => stream.is_write_vectored(),
+        }
+    }
+
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         either!(self.get_mut(), Channel::Tcp | Channel::Unix | Channel::CloudSql, stream => stream.poll_flush(context))
     }
@@ -99,6 +115,21 @@ impl AsyncRead for Secured {
 impl AsyncWrite for Secured {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         either!(self.get_mut(), Secured::Plain | Secured::Tls, stream => stream.poll_write(context, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        either!(self.get_mut(), Secured::Plain | Secured::Tls, stream => stream.poll_write_vectored(context, pieces))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Secured::Plain(stream) => stream.is_write_vectored(),
+            Secured::Tls(stream) => stream.is_write_vectored(),
+        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -2,7 +2,7 @@
 //! client's library tells neither to a request that it has not sent yet. Does no I/O of its own.
 
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -205,9 +205,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Prefaced<S> {
         Poll::Ready(Some(self.first.note(said)))
     }
 
-    /// Passes on what came of a write, unless it failed.
-    fn sent<T>(&mut self, context: &mut Context<'_>, sent: io::Result<T>) -> Poll<io::Result<T>> {
-        match sent {
+    /// Writes, and passes on what came of it, unless it failed.
+    fn send<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if let Some(error) = ready!(self.last_words(context)) {
+            return Poll::Ready(Err(error));
+        }
+        match ready!(write(Pin::new(&mut self.stream), context)) {
             Ok(sent) => Poll::Ready(Ok(sent)),
             Err(error) => {
                 let told = io::Error::new(error.kind(), error.to_string());
@@ -220,21 +227,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Prefaced<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Prefaced<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        if let Some(error) = ready!(this.last_words(context)) {
-            return Poll::Ready(Err(error));
-        }
-        let written = ready!(Pin::new(&mut this.stream).poll_write(context, bytes));
-        this.sent(context, written)
+        self.get_mut().send(context, |stream, context| stream.poll_write(context, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().send(context, |stream, context| stream.poll_write_vectored(context, pieces))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if let Some(error) = ready!(this.last_words(context)) {
-            return Poll::Ready(Err(error));
-        }
-        let flushed = ready!(Pin::new(&mut this.stream).poll_flush(context));
-        this.sent(context, flushed)
+        self.get_mut().send(context, |stream, context| stream.poll_flush(context))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
