@@ -26,12 +26,33 @@ pub enum Channel {
     CloudSql(Box<Tunnel>),
 }
 
+/// How much is read in one turn before everything else on this thread has its own: protocols read on as long as something comes,
+/// and a peer that never stops would keep the clocks of all probes waiting.
+const TURN: usize = 64 * 1024;
+
 /// A channel on which the protocol goes on, in plain text or within TLS.
-pub enum Secured {
+pub struct Secured {
+    stream: Form,
+    /// Bytes read in this turn.
+    taken: usize,
+}
+
+enum Form {
     /// As it is.
     Plain(Channel),
-    /// Within TLS.
     Tls(Box<TlsStream<Channel>>),
+}
+
+impl From<Channel> for Secured {
+    fn from(channel: Channel) -> Self {
+        Secured { stream: Form::Plain(channel), taken: 0 }
+    }
+}
+
+impl From<Box<TlsStream<Channel>>> for Secured {
+    fn from(stream: Box<TlsStream<Channel>>) -> Self {
+        Secured { stream: Form::Tls(stream), taken: 0 }
+    }
 }
 
 impl Channel {
@@ -64,8 +85,16 @@ impl Secured {
         channel: Channel,
     ) -> Result<Secured, Failure> {
         match session {
-            None => Ok(Secured::Plain(channel)),
-            Some(session) => tls(attempt, session, host, channel).await.map(Secured::Tls),
+            None => Ok(channel.into()),
+            Some(session) => tls(attempt, session, host, channel).await.map(Secured::from),
+        }
+    }
+
+    /// The protocol that TLS has agreed on (ALPN, RFC 7301), if there is TLS.
+    pub fn agreed(&self) -> Option<Option<&[u8]>> {
+        match &self.stream {
+            Form::Plain(_) => None,
+            Form::Tls(stream) => Some(stream.get_ref().1.alpn_protocol()),
         }
     }
 }
@@ -108,13 +137,22 @@ impl AsyncWrite for Channel {
 
 impl AsyncRead for Secured {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        either!(self.get_mut(), Secured::Plain | Secured::Tls, stream => stream.poll_read(context, buffer))
+        let this = self.get_mut();
+        if this.taken >= TURN {
+            this.taken = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        let poll = either!(&mut this.stream, Form::Plain | Form::Tls, stream => stream.poll_read(context, buffer));
+        this.taken = if poll.is_ready() { this.taken + buffer.filled().len() - before } else { 0 };
+        poll
     }
 }
 
 impl AsyncWrite for Secured {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        either!(self.get_mut(), Secured::Plain | Secured::Tls, stream => stream.poll_write(context, bytes))
+        either!(&mut self.get_mut().stream, Form::Plain | Form::Tls, stream => stream.poll_write(context, bytes))
     }
 
     fn poll_write_vectored(
@@ -122,21 +160,66 @@ impl AsyncWrite for Secured {
         context: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        either!(self.get_mut(), Secured::Plain | Secured::Tls, stream => stream.poll_write_vectored(context, pieces))
+        either!(&mut self.get_mut().stream, Form::Plain | Form::Tls, stream => stream.poll_write_vectored(context, pieces))
     }
 
     fn is_write_vectored(&self) -> bool {
-        match self {
-            Secured::Plain(stream) => stream.is_write_vectored(),
-            Secured::Tls(stream) => stream.is_write_vectored(),
+        match &self.stream {
+            Form::Plain(stream) => stream.is_write_vectored(),
+            Form::Tls(stream) => stream.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self.get_mut(), Secured::Plain | Secured::Tls, stream => stream.poll_flush(context))
+        either!(&mut self.get_mut().stream, Form::Plain | Form::Tls, stream => stream.poll_flush(context))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self.get_mut(), Secured::Plain | Secured::Tls, stream => stream.poll_shutdown(context))
+        either!(&mut self.get_mut().stream, Form::Plain | Form::Tls, stream => stream.poll_shutdown(context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_peer_that_never_stops_leaves_others_their_turn() {
+        let (ours, mut theirs) = UnixStream::pair().expect("a pair of sockets");
+        let mut stream = Secured::from(Channel::Unix(ours));
+        let sent = 2 * TURN;
+        let write = async move {
+            theirs.write_all(&vec![b'x'; sent]).await.expect("a peer");
+            drop(theirs);
+        };
+        let read = async {
+            let mut turns = Vec::new();
+            let mut buffer = [0; 4096];
+            while turns.iter().sum::<usize>() < sent {
+                let mut turn = 0;
+                poll_fn(|context| {
+                    while let Poll::Ready(read) = pin!(stream.read(&mut buffer)).poll(context) {
+                        match read.expect("a peer") {
+                            0 => return Poll::Ready(()),
+                            bytes => turn += bytes,
+                        }
+                    }
+                    Poll::Ready(())
+                })
+                .await;
+                turns.push(turn);
+                tokio::task::yield_now().await;
+            }
+            turns
+        };
+        let ((), turns) = futures::future::join(write, read).await;
+        assert!(turns.iter().all(|turn| *turn <= TURN), "{turns:?}");
+        assert_eq!(turns.iter().sum::<usize>(), sent, "nothing is lost");
+        assert!(turns.contains(&TURN), "there was more to read than one turn: {turns:?}");
     }
 }

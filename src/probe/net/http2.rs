@@ -24,9 +24,8 @@ const SETTINGS: u8 = 4;
 
 /// Holds the peer to the protocol that was asked for with ALPN, if it was (RFC 9113, section 3.2).
 pub fn agreed(stream: &Secured, endpoint: &Endpoint) -> Result<(), Failure> {
-    match stream {
-        Secured::Tls(stream) if stream.get_ref().1.alpn_protocol() != Some(b"h2") => {}
-        Secured::Tls(_) | Secured::Plain(_) => return Ok(()),
+    if matches!(stream.agreed(), None | Some(Some(b"h2"))) {
+        return Ok(());
     }
     let message = format!("{} does not offer HTTP/2 (ALPN h2) on port {}", endpoint.host, endpoint.port);
     Err(Failure::new(Cause::ProtocolMismatch, Stage::Tls, message))

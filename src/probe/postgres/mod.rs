@@ -64,7 +64,7 @@ impl Protocol for PostgresAction {
 
     async fn open(&self, attempt: &mut Attempt<'_>) -> Result<LoggedIn, Failure> {
         let (stream, session) = match &self.tls {
-            DatabaseTlsPlan::Disable => (Secured::Plain(Channel::open(attempt, &self.way).await?), None),
+            DatabaseTlsPlan::Disable => (Channel::open(attempt, &self.way).await?.into(), None),
             DatabaseTlsPlan::Prefer(plan) => secured(self, attempt, plan, false).await?,
             DatabaseTlsPlan::Require(plan) => secured(self, attempt, plan, true).await?,
         };
@@ -166,8 +166,8 @@ async fn secured(
     let result = attempt.stage(Stage::Tls, || format!("asking {host} for TLS"), work).await;
     session.record(attempt, result.as_ref().ok().and_then(|offered| offered.as_deref().ok()));
     Ok(match result? {
-        Ok(stream) => (Secured::Tls(stream), Some(session)),
-        Err(stream) => (Secured::Plain(stream), None),
+        Ok(stream) => (stream.into(), Some(session)),
+        Err(stream) => (stream.into(), None),
     })
 }
 
