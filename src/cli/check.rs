@@ -33,7 +33,7 @@ const AT_ONCE: usize = 64;
 #[command(after_help = "Examples:
   runready check -f check.yaml               One table, once
   runready check -f checks/ -o wide          All below checks/, with messages
-  runready check -f check.yaml -o describe   What broke, on what evidence, what to do
+  runready check -f check.yaml -o describe   What broke, and what to do
   runready check -f checks/ --watch          Again and again, until Ctrl-C
   runready check -f checks/ --load           With the loads of the checks
   kustomize build . | runready check -f -    What is about to be applied

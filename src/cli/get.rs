@@ -19,7 +19,7 @@ use crate::source::folder::state::{State, full_object};
 #[command(after_help = "Examples:
   runready get --folder checks/                    One line for each check
   runready get --folder checks/ -o wide backend    One check, with its message
-  runready get --folder checks/ -o describe        What broke, on what evidence, what to do
+  runready get --folder checks/ -o describe        What broke, and what to do
   runready get --folder checks/ -o yaml backend    Verdict and every stage
   runready get --folder checks/ -o json | jq '.items[].status.verdict'
 
