@@ -195,6 +195,7 @@ async fn every_inspection_without_its_permission_is_unread_with_the_role_to_gran
             );
             assert!(unread.remedy.contains(&command), "{inspection}: {}", unread.remedy);
             assert!(unread.message.contains(inspection.api()), "{inspection}: {}", unread.message);
+            println!("{inspection} without {method:?}: {}; {}", unread.why.as_str(), unread.remedy);
         }
     }
 }
