@@ -38,7 +38,6 @@ pub struct Secured {
 }
 
 enum Form {
-    /// As it is.
     Plain(Channel),
     Tls(Box<TlsStream<Channel>>),
 }
