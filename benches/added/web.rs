@@ -55,7 +55,7 @@ pub fn http() -> Result<Contest, String> {
                 hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("hyper");
             let request = Request::get("/")
                 .header("accept", "*/*")
-                .header("user-agent", "runready/0.1.0")
+                .header("user-agent", concat!("runready/", env!("CARGO_PKG_VERSION")))
                 .header("host", &host)
                 .header("connection", "close")
                 .body(Empty::<bytes::Bytes>::new())
