@@ -4,6 +4,7 @@ mod baseline;
 mod cadence;
 mod cloud;
 mod loads;
+mod recovery;
 mod restart;
 mod secrets;
 mod startup;

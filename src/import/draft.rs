@@ -23,6 +23,7 @@ const MOST_DEPENDENCIES: usize = 16;
 const LONGEST_BUDGET: u64 = 999_999_999;
 /// What Cloud Run grants a container that has no start-up probe of its own, in seconds.
 const USUAL_BUDGET: u64 = 240;
+
 /// The lines of a service's check.
 pub fn check(service: &Exported, said: &Said) -> Vec<Line> {
     let label = label(&service.name, 49).unwrap_or_else(|| "service".to_owned());

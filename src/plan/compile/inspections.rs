@@ -116,9 +116,7 @@ impl Places {
     }
 
     fn url(&mut self, url: &url::Url) {
-        if let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) {
-            self.target(host.trim_start_matches('[').trim_end_matches(']'), port);
-        }
+        self.endpoint(&Endpoint::of(url, false));
     }
 
     fn target(&mut self, host: &str, port: u16) {

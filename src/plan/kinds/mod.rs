@@ -71,6 +71,15 @@ pub struct Endpoint {
     pub happy_eyeballs: bool,
 }
 
+impl Endpoint {
+    /// Where a URL of http, https, ws or wss leads to, which always names a host and has a port of its scheme: the host
+    /// is without the brackets of an IPv6 address (RFC 3986, section 3.2.2).
+    pub fn of(url: &Url, happy_eyeballs: bool) -> Endpoint {
+        let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        Endpoint { host: host.into(), port: url.port_or_known_default().unwrap_or(80), happy_eyeballs }
+    }
+}
+
 impl Action {
     /// How a database is used, if this is a probe of one.
     pub fn usage(&self) -> Option<&Usage> {

@@ -87,15 +87,14 @@ impl<'a> Kept<'a> {
             self.template.headers_mut().insert(AUTHORIZATION, authorize(attempt, plan).await?);
         }
         let url = &self.request.url;
-        let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-        let port = url.port_or_known_default().unwrap_or(80);
         // A client takes the first address that answers.
-        let endpoint = Endpoint { host: host.into(), port, happy_eyeballs: true };
+        let endpoint = Endpoint::of(url, true);
         let secure = url.scheme() == "https";
-        let session =
-            secure.then(|| Session::new(&settings(self.action, &self.request), host, &[b"http/1.1"])).transpose()?;
+        let session = secure
+            .then(|| Session::new(&settings(self.action, &self.request), &endpoint.host, &[b"http/1.1"]))
+            .transpose()?;
         let channel = Channel::Tcp(connect::connect(attempt, &endpoint).await?);
-        let stream = Secured::over(attempt, session.as_ref(), host, channel).await?;
+        let stream = Secured::over(attempt, session.as_ref(), &endpoint.host, channel).await?;
         let mut builder = http1::Builder::new();
         builder.max_buf_size(MAX_HEADER);
         let (sender, connection) = builder

@@ -90,17 +90,15 @@ fn headers(headers: &HeaderMap) -> Value {
 
 /// Connects to where the request goes, and carries it out.
 pub async fn visit(action: &HttpAction, request: &Request, attempt: &mut Attempt<'_>) -> Result<Answer, Failure> {
-    let host = request.url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    let port = request.url.port_or_known_default().unwrap_or(80);
-    let endpoint = Endpoint { host: host.into(), port, happy_eyeballs: action.happy_eyeballs };
+    let endpoint = Endpoint::of(&request.url, action.happy_eyeballs);
     let alpn: &[&[u8]] = match action.version {
         HttpVersion::Http1 => &[b"http/1.1"],
         HttpVersion::Http2 => &[b"h2"],
     };
     let secure = request.url.scheme() == "https";
-    let session = secure.then(|| Session::new(&settings(action, request), host, alpn)).transpose()?;
+    let session = secure.then(|| Session::new(&settings(action, request), &endpoint.host, alpn)).transpose()?;
     let channel = Channel::Tcp(connect::connect(attempt, &endpoint).await?);
-    let stream = Secured::over(attempt, session.as_ref(), host, channel).await?;
+    let stream = Secured::over(attempt, session.as_ref(), &endpoint.host, channel).await?;
     if action.version == HttpVersion::Http2 {
         http2::agreed(&stream, &endpoint)?;
     }

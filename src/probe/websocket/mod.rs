@@ -42,12 +42,10 @@ pub async fn probe(action: &WebsocketAction, attempt: &mut Attempt<'_>) -> Resul
         None => None,
         Some(plan) => Some(authorize(attempt, plan).await?),
     };
-    let host = action.url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    let port = action.url.port_or_known_default().unwrap_or(80);
-    let endpoint = Endpoint { host: host.into(), port, happy_eyeballs: action.happy_eyeballs };
+    let endpoint = Endpoint::of(&action.url, action.happy_eyeballs);
     // WebSockets over HTTP/2 (RFC 8441) are not asked for, so HTTP/1.1 is all that is offered.
     let secure = action.url.scheme() == "wss";
-    let session = secure.then(|| Session::new(&action.tls, host, &[b"http/1.1"])).transpose()?;
+    let session = secure.then(|| Session::new(&action.tls, &endpoint.host, &[b"http/1.1"])).transpose()?;
     let channel = Channel::Tcp(connect(attempt, &endpoint).await?);
     let stream = Secured::over(attempt, session.as_ref(), &endpoint.host, channel).await?;
     let upgraded = upgrade::upgrade(action, authorization, attempt, stream, session.as_ref()).await;
