@@ -102,7 +102,7 @@ pub fn websocket() -> Result<Contest, String> {
     Ok(Contest::new(probe, &Secrets::default(), Box::new(bare)).keep(server))
 }
 
-/// Asks a gRPC server for its health, with h2 alone.
+/// Asks a gRPC server for its health with the same header and settings as the probe, with h2 alone.
 pub fn grpc() -> Result<Contest, String> {
     let server = Health::plain(&[]);
     let address = SocketAddr::from(([127, 0, 0, 1], server.port()));
@@ -110,12 +110,17 @@ pub fn grpc() -> Result<Contest, String> {
         Box::pin(async move {
             let stream = TcpStream::connect(address).await.expect("a connection");
             stream.set_nodelay(true).expect("a socket");
-            let (sender, connection) = h2::client::handshake(stream).await.expect("a handshake");
+            let mut builder = h2::client::Builder::new();
+            builder.max_header_list_size(64 * 1024).enable_push(false);
+            let (sender, connection) = builder.handshake::<_, bytes::Bytes>(stream).await.expect("a handshake");
             let exchange = async {
                 let mut sender = sender.ready().await.expect("a connection");
                 let request = Request::post(format!("http://{address}/grpc.health.v1.Health/Check"))
-                    .header("content-type", "application/grpc")
+                    .header("grpc-timeout", "10000m")
                     .header("te", "trailers")
+                    .header("content-type", "application/grpc")
+                    .header("user-agent", concat!("runready/", env!("CARGO_PKG_VERSION")))
+                    .header("grpc-accept-encoding", "identity")
                     .body(())
                     .expect("a request");
                 let (response, mut body) = sender.send_request(request, false).expect("a stream");

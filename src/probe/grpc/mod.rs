@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use h2::client;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, TE, USER_AGENT};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, TE, USER_AGENT};
 use hyper::{Method, Request, Response};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -32,6 +32,8 @@ use crate::plan::kinds::GrpcAction;
 
 /// Largest header that is read, in bytes.
 const MAX_HEADER: u32 = 64 * 1024;
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 /// The longest grpc-timeout in milliseconds: eight digits.
 const LONGEST_TIMEOUT: u128 = 99_999_999;
 
@@ -134,14 +136,15 @@ fn request(action: &GrpcAction, left: Duration) -> Result<Request<()>, Failure> 
     *request.method_mut() = Method::POST;
     *request.uri_mut() = action.uri.clone();
     let headers = request.headers_mut();
+    headers.reserve(action.metadata.len() + 5);
     headers.extend(action.metadata.iter().map(|(name, value)| (name.clone(), value.clone())));
     let timeout = format!("{}m", left.as_millis().clamp(1, LONGEST_TIMEOUT));
     let timeout = HeaderValue::try_from(timeout).map_err(|error| ours(format!("the deadline: {error}")))?;
-    headers.insert("grpc-timeout", timeout);
+    headers.insert(GRPC_TIMEOUT, timeout);
     headers.insert(TE, HeaderValue::from_static("trailers"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("runready/", env!("CARGO_PKG_VERSION"))));
-    headers.insert("grpc-accept-encoding", HeaderValue::from_static("identity"));
+    headers.insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     Ok(request)
 }
 

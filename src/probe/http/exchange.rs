@@ -198,7 +198,7 @@ pub fn outgoing(request: &Request, version: HttpVersion) -> Result<hyper::Reques
         HttpVersion::Http1 => path,
         HttpVersion::Http2 => format!("{}://{authority}{path}", url.scheme()),
     };
-    let target: Uri = target.parse().map_err(|error| ours(format!("the URL can't be requested: {error}")))?;
+    let target = Uri::try_from(target).map_err(|error| ours(format!("the URL can't be requested: {error}")))?;
     let mut outgoing = hyper::Request::new(Full::new(request.body.clone()));
     *outgoing.method_mut() = request.method.clone();
     *outgoing.uri_mut() = target;
@@ -213,7 +213,7 @@ pub fn outgoing(request: &Request, version: HttpVersion) -> Result<hyper::Reques
         headers.entry(name).or_insert(value);
     }
     if version == HttpVersion::Http1 {
-        let host = HeaderValue::from_str(&authority).map_err(|error| ours(format!("the URL's host: {error}")))?;
+        let host = HeaderValue::try_from(authority).map_err(|error| ours(format!("the URL's host: {error}")))?;
         headers.entry(HOST).or_insert(host);
         headers.entry(CONNECTION).or_insert(HeaderValue::from_static("close"));
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
 
 use super::channel::Secured;
 use super::io_cause;
@@ -19,6 +19,8 @@ use crate::plan::kinds::Endpoint;
 
 /// How much of the first frame tells what it is: its length and its type (RFC 9113, section 4.1).
 const HEAD: usize = 4;
+/// Room for what a client begins with, its preface and its settings (RFC 9113, section 3.4), so that they are one packet.
+const BEGINNING: usize = 256;
 /// The type of the frame that a server begins with (RFC 9113, section 3.4).
 const SETTINGS: u8 = 4;
 
@@ -31,9 +33,9 @@ pub fn agreed(stream: &Secured, endpoint: &Endpoint) -> Result<(), Failure> {
     Err(Failure::new(Cause::ProtocolMismatch, Stage::Tls, message))
 }
 
-/// A stream whose first bytes must be those of HTTP/2.
+/// A stream whose first bytes must be those of HTTP/2. What is written goes out when it is flushed.
 pub struct Prefaced<S> {
-    stream: S,
+    stream: Box<BufWriter<S>>,
     head: [u8; HEAD],
     seen: usize,
     first: First,
@@ -97,10 +99,11 @@ impl First {
     }
 }
 
-impl<S> Prefaced<S> {
+impl<S: AsyncWrite> Prefaced<S> {
     /// Watches a stream on which nothing has been read yet.
     pub fn new(stream: S) -> (Self, First) {
         let first = First::default();
+        let stream = Box::new(BufWriter::with_capacity(BEGINNING, stream));
         (Prefaced { stream, head: [0; HEAD], seen: 0, first: first.clone(), unsent: None }, first)
     }
 
@@ -178,11 +181,11 @@ pub fn failure(error: &h2::Error, first: &First, stage: Stage, session: Option<&
     Failure::new(cause(error), stage, told)
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Prefaced<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Prefaced<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(context, buffer)).map_err(|error| this.first.note(error))?;
+        ready!(Pin::new(&mut *this.stream).poll_read(context, buffer)).map_err(|error| this.first.note(error))?;
         Poll::Ready(this.look(buffer.filled().get(before..).unwrap_or_default()))
     }
 }
@@ -193,7 +196,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Prefaced<S> {
     fn last_words(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Error>> {
         let Some(error) = self.unsent.take() else { return Poll::Ready(None) };
         let mut scratch = [0; 256];
-        let said = match Pin::new(&mut self.stream).poll_read(context, &mut ReadBuf::new(&mut scratch)) {
+        let said = match Pin::new(&mut *self.stream).poll_read(context, &mut ReadBuf::new(&mut scratch)) {
             Poll::Ready(Err(said)) => said,
             Poll::Ready(Ok(())) => error,
             Poll::Pending => {
@@ -208,12 +211,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Prefaced<S> {
     fn send<T>(
         &mut self,
         context: &mut Context<'_>,
-        write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
+        write: impl FnOnce(Pin<&mut BufWriter<S>>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if let Some(error) = ready!(self.last_words(context)) {
             return Poll::Ready(Err(error));
         }
-        match ready!(write(Pin::new(&mut self.stream), context)) {
+        match ready!(write(Pin::new(&mut *self.stream), context)) {
             Ok(sent) => Poll::Ready(Ok(sent)),
             Err(error) => {
                 let told = io::Error::new(error.kind(), error.to_string());
@@ -246,13 +249,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Prefaced<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+        Pin::new(&mut *self.get_mut().stream).poll_shutdown(context)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn the_preface_goes_out_with_the_settings() {
+        let (ours, mut theirs) = tokio::io::duplex(1024);
+        let (mut stream, _) = Prefaced::new(ours);
+        let mut heard = [0; 64];
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("room");
+        assert!(theirs.read(&mut heard).now_or_never().is_none(), "it is held");
+        stream.write_all(&[0, 0, 0, SETTINGS, 0, 0, 0, 0, 0]).await.expect("room");
+        stream.flush().await.expect("a peer");
+        assert_eq!(theirs.read(&mut heard).await.expect("both"), 33);
+    }
 
     #[test]
     fn the_first_frame_is_told_however_it_is_cut() {
@@ -265,7 +282,7 @@ mod tests {
             (b"SSH-2", Some("")),
         ] {
             for size in 1..=bytes.len() {
-                let (mut stream, first) = Prefaced::new(());
+                let (mut stream, first) = Prefaced::new(tokio::io::empty());
                 let fits = bytes.chunks(size).try_for_each(|piece| stream.look(piece));
                 assert_eq!(fits.is_err(), expected.is_some(), "in pieces of {size}");
                 let failure = first.failure(Stage::Request, None);
