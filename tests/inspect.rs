@@ -1,6 +1,7 @@
 //! Reads of Google Cloud's own view, tried against the stand-in for Google's APIs: what is read, what a refusal is told as, how
 //! often is asked.
 
+mod cut;
 mod leftover;
 mod shared_vpc;
 

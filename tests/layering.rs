@@ -33,7 +33,7 @@ const STEPS: &[Step] = &[
     step("probe", &["api", "cloud", "reasons", "refusal", "evidence", "plan"]),
     step("inspect", &["reasons", "refusal", "cloud", "plan", "probe"]),
     step("import", &["api", "reasons", "refusal", "cloud", "manifest", "probe"]),
-    step("diagnosis", &["api", "cloud", "evidence"]),
+    step("diagnosis", &["api", "baseline", "cloud", "evidence"]),
     step("source", &["api", "plan"]),
     // What is known of one probe: status is rendered from it, and the engine's step keeps it.
     step("engine::track", &["api", "evidence"]),

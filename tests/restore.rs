@@ -1,7 +1,9 @@
 //! `runready restore`: what it prints for a status, and that a shell and gcloud and Terraform read it as it is meant. What it runs is in
-//! `apply`.
+//! `apply`, what it prints for a network in `network`, and for declarations in `declared`.
 
 mod apply;
+mod declared;
+mod network;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -65,6 +67,8 @@ fn everything() -> (Vec<Drift>, Vec<BaselineObject>) {
         (Instance, INSTANCE, "settings.ipConfiguration.ipv4Enabled", Some("false"), Some("true")),
         (Instance, INSTANCE, "settings.connectorEnforcement", Some("NOT_REQUIRED"), Some("REQUIRED")),
         (Instance, INSTANCE, "settings.ipConfiguration.authorizedNetworks", Some("10.0.0.0/8"), None),
+        (Instance, INSTANCE, "settings.dataDiskSizeGb", Some("100"), Some("10")),
+        (Instance, INSTANCE, "settings.ipConfiguration.pscConfig.pscEnabled", Some("true"), Some("false")),
         (Instance, INSTANCE, "settings.databaseFlags[max_connections]", Some("200"), Some("20")),
         (Instance, INSTANCE, "ipAddresses[PRIVATE]", Some("10.20.0.3"), Some("10.20.0.9")),
         (Network, NETWORK, &format!("{peering}.exportCustomRoutes"), Some("true"), Some("false")),
@@ -116,7 +120,7 @@ fn each_field_is_restored_by_the_command_that_sets_it() {
             "gcloud run services update backend --project=netra-staging --region=us-central1 --vpc-connector=projects/netra-staging/locations/us-central1/connectors/staging-connector --vpc-egress=private-ranges-only --set-cloudsql-instances=p:r:a,p:r:b --timeout=300s --service-account=backend@netra-staging.iam.gserviceaccount.com --port=8080 --max-instances=20 --startup-probe=httpGet.path=/healthz,initialDelaySeconds=0,timeoutSeconds=1,periodSeconds=5,failureThreshold=7 --update-secrets=DB_PASSWORD=db-password:3",
             "gcloud run services update-traffic backend --project=netra-staging --region=us-central1 --to-latest",
             "gcloud compute networks vpc-access connectors update staging-connector --project=netra-staging --region=us-central1 --min-instances=2 --max-instances=10 --machine-type=e2-standard-4",
-            "gcloud sql instances patch staging-shared-postgres --project=netra-staging --activation-policy=ALWAYS --tier=db-custom-2-7680 --ssl-mode=ENCRYPTED_ONLY --no-assign-ip --connector-enforcement=NOT_REQUIRED --authorized-networks=10.0.0.0/8 --database-flags=log_connections=on,max_connections=200",
+            "gcloud sql instances patch staging-shared-postgres --project=netra-staging --activation-policy=ALWAYS --tier=db-custom-2-7680 --ssl-mode=ENCRYPTED_ONLY --no-assign-ip --connector-enforcement=NOT_REQUIRED --authorized-networks=10.0.0.0/8 --storage-size=100 --enable-private-service-connect --database-flags=log_connections=on,max_connections=200",
             "gcloud compute networks peerings update servicenetworking-googleapis-com --project=netra-staging --network=staging-vpc --export-custom-routes",
             "gcloud compute networks peerings create shared --project=netra-staging --network=staging-vpc --peer-network=shared --peer-project=host",
             "gcloud compute networks subnets update apps --project=netra-staging --region=us-central1 --enable-private-ip-google-access",
@@ -215,33 +219,32 @@ fn terraform_takes_every_fragment_as_it_is_laid_out() {
 
 #[test]
 fn gcloud_knows_every_flag() {
-    let Some(gcloud) = judge(tool("gcloud"), false, &mut std::io::stderr()) else { return };
     let (drift, baseline) = everything();
+    known_to_gcloud(&remedies(&drift, &baseline));
+}
+
+/// Asks gcloud's own help for every flag of these commands.
+fn known_to_gcloud(remedies: &[Remedy]) {
+    let Some(gcloud) = judge(tool("gcloud"), false, &mut std::io::stderr()) else { return };
     let home = scratch::dir("restore");
-    for remedy in remedies(&drift, &baseline) {
-        for command in &remedy.commands {
-            let words = command.words();
-            let flags: BTreeSet<&str> =
-                words.iter().filter_map(|word| word.strip_prefix("--")?.split('=').next()).collect();
-            let verb = words.iter().take_while(|word| !word.starts_with("--")).count() - 1;
-            let help = Command::new(&gcloud)
-                .args(&words[1..verb])
-                .arg("--help")
-                .env("CLOUDSDK_CONFIG", home.path())
-                .env("PAGER", "cat")
-                .env("TERM", "dumb")
-                .stdin(Stdio::null())
-                .output()
-                .expect("gcloud runs");
-            let help: String = String::from_utf8_lossy(&help.stdout).replace("[no-]", "");
-            for flag in flags {
-                let flag = flag.strip_prefix("no-").unwrap_or(flag);
-                assert!(
-                    help.contains(&format!("--{flag}")) || help.contains(flag),
-                    "{:?} has no --{flag}",
-                    &words[..verb]
-                );
-            }
+    for command in remedies.iter().flat_map(|remedy| &remedy.commands) {
+        let words = command.words();
+        let flags: BTreeSet<&str> =
+            words.iter().filter_map(|word| word.strip_prefix("--")?.split('=').next()).collect();
+        let verb = words.iter().take_while(|word| !word.starts_with("--")).count() - 1;
+        let help = Command::new(&gcloud)
+            .args(&words[1..verb])
+            .arg("--help")
+            .env("CLOUDSDK_CONFIG", home.path())
+            .env("PAGER", "cat")
+            .env("TERM", "dumb")
+            .stdin(Stdio::null())
+            .output()
+            .expect("gcloud runs");
+        let help: String = String::from_utf8_lossy(&help.stdout).replace("[no-]", "");
+        for flag in flags {
+            let flag = flag.strip_prefix("no-").unwrap_or(flag);
+            assert!(help.contains(&format!("--{flag}")) || help.contains(flag), "{:?} has no --{flag}", &words[..verb]);
         }
     }
 }
@@ -323,6 +326,22 @@ resource \"google_cloud_run_v2_service\" \"backend\" {
     );
     let (code, out, _) = restore(&file, directory.path(), &["--show", "gcloud"]);
     assert!(code == Some(1) && !out.contains("Terraform") && out.contains("gcloud run services update"), "{out}");
+}
+
+#[test]
+fn several_things_differ_and_what_has_no_fragment_is_named() {
+    let mut check = check();
+    check["items"][0]["status"]["drift"] = json!([
+        {"inspection": "Service", "object": SERVICE, "field": "traffic", "was": "LATEST=100", "since": "2026-11-25T12:41:00Z"},
+        {"inspection": "Network", "object": NETWORK, "field": "mtu", "was": "1500", "since": "2026-11-25T12:41:00Z"},
+    ]);
+    let directory = scratch::dir("restore");
+    let file = directory.path().join("checks.yaml");
+    std::fs::write(&file, serde_yaml::to_string(&check).expect("YAML")).expect("a file");
+    let (_, out, _) = restore(&file, directory.path(), &[]);
+    assert!(out.starts_with("staging/backend: 2 things differ from the configuration that worked\n"), "{out}");
+    assert!(out.contains("\n# Terraform: no fragment\n# traffic: no fragment; "), "{out}");
+    assert!(out.contains("\n# Terraform: set these in the declaration, the rest stays\nresource "), "{out}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::object::{Object, full, networks};
 use crate::cloud::connector::Connector;
 use crate::cloud::instance::{ActivationPolicy, AddressType, ConnectorEnforcement, Instance, SslMode};
-use crate::cloud::network::{FirewallRule, Network, Route};
+use crate::cloud::network::{FirewallRule, List, Network, Route};
 use crate::cloud::reading::{Absent, Found};
 use crate::cloud::service::{Says, Service, Template, VpcEgress};
 use crate::cloud::{Access, Inspection, Picture, Reading, Why, Zone};
@@ -284,7 +284,7 @@ fn of_instance(instance: &Instance, object: &Object<'_>, fields: &mut Fields) {
 }
 
 fn of_network(network: &Network, object: &Object<'_>, fields: &mut Fields) {
-    let Network { mtu, peerings, subnets, routes, firewall } = network;
+    let Network { mtu, peerings, subnets, routes, firewall, cut: _ } = network;
     fields.put("mtu", mtu.filter(|mtu| *mtu > 0).unwrap_or(1460));
     for peering in peerings {
         let at = format!("peerings[{}]", peering.name);
@@ -293,8 +293,8 @@ fn of_network(network: &Network, object: &Object<'_>, fields: &mut Fields) {
         fields.put(format!("{at}.importCustomRoutes"), peering.import_custom_routes);
         let announced = format!("{at}.importedRanges");
         match &peering.imported_ranges {
-            Some(ranges) => fields.list(announced, ranges),
-            None => _ = fields.unread.insert(announced),
+            Some(ranges) if !network.is_cut(List::ImportedRanges) => fields.list(announced, ranges),
+            Some(_) | None => _ = fields.unread.insert(announced),
         }
     }
     for subnet in subnets {

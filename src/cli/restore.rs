@@ -173,7 +173,7 @@ fn show(found: &Found, forms: Show, out: &mut String) {
         out.push_str(&format!("{name}: nothing differs from the configuration that worked\n"));
         return;
     }
-    out.push_str(&format!("{name}: {} differs from the configuration that worked\n", things(found.drift.len())));
+    out.push_str(&format!("{name}: {} from the configuration that worked\n", differing(found.drift.len())));
     for drift in &found.drift {
         out.push_str(&format!("  {}\n", visible(&sentence(drift))));
     }
@@ -190,12 +190,14 @@ fn show(found: &Found, forms: Show, out: &mut String) {
         ];
         for (form, title, fragment) in fragments {
             if let (true, Some(fragment)) = (shows(form), fragment) {
-                out.push_str(&format!("\n# {title}: set these in the declaration, the rest stays\n{fragment}"));
+                let nothing = fragment.lines().all(|line| line.starts_with('#'));
+                let what = if nothing { "no fragment" } else { "set these in the declaration, the rest stays" };
+                out.push_str(&format!("\n# {title}: {what}\n{fragment}"));
             }
         }
     }
 }
 
-fn things(count: usize) -> String {
-    if count == 1 { "1 thing".to_owned() } else { format!("{count} things") }
+fn differing(count: usize) -> String {
+    if count == 1 { "1 thing differs".to_owned() } else { format!("{count} things differ") }
 }

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 /// What the project's IAM policy grants to the service's account. Roles that are inherited from a folder or the organisation, or
-/// come by a group, don't show there: what is not granted here is `NotShown`, never denied.
+/// come by a group, don't show there: what is not granted here is `NotShown`, never denied. What a custom role or a
+/// condition may grant is told apart from both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Access {
@@ -18,11 +19,20 @@ pub struct Access {
     pub roles: Vec<String>,
 }
 
-/// Whether a permission is granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Whether a permission is granted, from what grants it for sure to what does not show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Grant {
     /// A role of the project's policy grants it.
     Granted,
+    /// A custom role may: which permissions it carries was not read.
+    CustomRole,
+    /// A role that carries it, or may, is bound under a condition, of which it was not read whether it holds.
+    Condition,
     /// No role of the project's policy does.
     NotShown,
+}
+
+/// Whether a role is one of a project's or an organisation's own: projects/p/roles/x, organizations/1/roles/x.
+pub fn is_custom(role: &str) -> bool {
+    role.starts_with("projects/") || role.starts_with("organizations/")
 }

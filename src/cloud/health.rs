@@ -80,6 +80,14 @@ pub struct HealthEvent {
     /// When it was last spoken of.
     #[serde(default)]
     pub update_time: Option<Timestamp>,
+    /// Whether there is more than was kept: events behind it, or products and regions that it hits.
+    #[serde(default)]
+    pub cut: bool,
+}
+
+/// Whether there are events, or impacts of one, that were not kept: that none touches the path can't be told then.
+pub fn is_cut(events: &[HealthEvent]) -> bool {
+    events.iter().any(|event| event.cut)
 }
 
 /// A product in a region.

@@ -16,6 +16,41 @@ pub struct Network {
     pub routes: Vec<Route>,
     /// Firewall rules and rules of policies in force for the network, as they are evaluated.
     pub firewall: Vec<FirewallRule>,
+    /// Lists of which only a part was kept: what is missing there may be there all the same.
+    pub cut: Vec<List>,
+}
+
+impl Network {
+    /// Whether only a part of a list was kept.
+    pub fn is_cut(&self, list: List) -> bool {
+        self.cut.contains(&list)
+    }
+}
+
+/// A list of a network that may be longer than what is kept of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum List {
+    /// Peerings.
+    Peerings,
+    /// Ranges that private services access brings.
+    ImportedRanges,
+    /// Subnets of the service's region.
+    Subnets,
+    /// Routes.
+    Routes,
+}
+
+impl List {
+    /// The same in a sentence.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            List::Peerings => "peerings",
+            List::ImportedRanges => "imported ranges",
+            List::Subnets => "subnets",
+            List::Routes => "routes",
+        }
+    }
 }
 
 /// A peering with another network (compute v1, NetworkPeering).

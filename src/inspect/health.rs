@@ -6,22 +6,50 @@ use super::convert::{named, time};
 use super::google::Google;
 use super::question::Question;
 use crate::cloud::health::{DetailedState, EventState, Impact, Relevance};
-use crate::cloud::{HealthEvent, Unread};
+use crate::cloud::{HealthEvent, Unread, Why};
 
 /// Events per page: the API's most.
 const PAGE: i32 = 100;
+/// Most pages of events.
+const MOST_PAGES: usize = 5;
 /// What is asked for: incidents that go on.
 const FILTER: &str = "category=INCIDENT state=ACTIVE";
 /// Most products and regions of an event that are kept.
 const MOST_IMPACTS: usize = 256;
 
-/// Reads the events. `question` is about `projects/PROJECT/locations/global`.
+/// Reads the events; the last says whether there are more. `question` is about `projects/PROJECT/locations/global`.
 pub async fn read(google: &Google, question: &Question) -> Result<Vec<HealthEvent>, Unread> {
     let clients = google.clients(question).await?;
     let api = clients.health(question).await?;
-    let list = || api.list_events().set_parent(&*question.name).set_page_size(PAGE).set_filter(FILTER).send();
-    let answer = google.ask(question, list).await?;
-    Ok(answer.events.iter().map(of).collect())
+    let (mut events, mut page, mut unreachable) = (Vec::new(), String::new(), false);
+    for _ in 0..MOST_PAGES {
+        let list = || {
+            api.list_events()
+                .set_parent(&*question.name)
+                .set_page_size(PAGE)
+                .set_filter(FILTER)
+                .set_page_token(page.clone())
+                .send()
+        };
+        let answer = google.ask(question, list).await?;
+        events.extend(answer.events.iter().map(of));
+        unreachable |= !answer.unreachable.is_empty();
+        page = answer.next_page_token;
+        if page.is_empty() {
+            break;
+        }
+    }
+    whole(question, events, unreachable || !page.is_empty())
+}
+
+/// The events, the last of which says that there are more. Where there are but more, nothing was read.
+fn whole(question: &Question, mut events: Vec<HealthEvent>, more: bool) -> Result<Vec<HealthEvent>, Unread> {
+    match events.last_mut() {
+        Some(last) => last.cut |= more,
+        None if more => return Err(question.unread(Why::Unavailable, "a part of the events alone, and none in it")),
+        None => {}
+    }
+    Ok(events)
 }
 
 fn of(event: &model::Event) -> HealthEvent {
@@ -34,6 +62,7 @@ fn of(event: &model::Event) -> HealthEvent {
         impacts: event.event_impacts.iter().take(MOST_IMPACTS).map(of_impact).collect(),
         start_time: time(event.start_time.as_ref()),
         update_time: time(event.update_time.as_ref()),
+        cut: event.event_impacts.len() > MOST_IMPACTS,
     }
 }
 
@@ -49,6 +78,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::cloud::Inspection;
+    use crate::cloud::health::is_cut;
 
     #[test]
     fn an_event_is_read_with_its_products_and_regions() {
@@ -61,5 +92,32 @@ mod tests {
         let event = of(&event);
         assert_eq!((event.state, event.relevance), (EventState::Active, Relevance::Impacted));
         assert_eq!(event.impacts, [Impact { product: "Cloud SQL".to_owned(), location: "us-central1".to_owned() }]);
+        assert!(!event.cut);
+    }
+
+    #[test]
+    fn an_event_with_more_impacts_than_are_kept_is_cut() {
+        for (impacts, cut) in [(MOST_IMPACTS, false), (MOST_IMPACTS + 1, true)] {
+            let event = model::Event::new().set_event_impacts(vec![model::EventImpact::new(); impacts]);
+            let event = of(&event);
+            assert_eq!((event.impacts.len(), event.cut), (MOST_IMPACTS, cut));
+        }
+    }
+
+    #[test]
+    fn the_last_event_says_that_there_are_more_and_more_alone_are_unread() {
+        let question = Question {
+            inspection: Inspection::ServiceHealth,
+            name: "projects/p/locations/global".into(),
+            project: "p".into(),
+            what: "the events of",
+        };
+        let event = || of(&model::Event::new());
+        for more in [false, true] {
+            let events = whole(&question, vec![event(), event()], more).expect("events");
+            assert_eq!((events[0].cut, events[1].cut, is_cut(&events)), (false, more, more));
+        }
+        assert_eq!(whole(&question, Vec::new(), false), Ok(Vec::new()));
+        assert_eq!(whole(&question, Vec::new(), true).map_err(|unread| unread.why), Err(Why::Unavailable));
     }
 }

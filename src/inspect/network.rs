@@ -9,7 +9,7 @@ use super::convert::{full, last};
 use super::firewall;
 use super::google::{Clients, Google};
 use super::question::Question;
-use crate::cloud::network::{Peering, Route, Subnet};
+use crate::cloud::network::{List, Peering, Route, Subnet};
 use crate::cloud::{Network, Unread};
 
 /// The peering of private services access, by which Cloud SQL's private addresses are reached.
@@ -28,13 +28,30 @@ pub async fn read(google: &Google, question: &Question, region: &str) -> Result<
     let (project, network) = (&*question.project, last(&question.name));
     let get = || api.get().set_project(project).set_network(network).send();
     let answer = google.ask(question, get).await?;
-    let (peerings, subnets, routes, firewall) = futures::try_join!(
+    let ((peerings, ranges_cut), (subnets, subnets_cut), (routes, routes_cut), firewall) = futures::try_join!(
         peerings(google, &clients, question, region, &answer),
         subnets(google, &clients, question, region),
         routes(google, &clients, question),
         firewall(google, &clients, question, &answer),
     )?;
-    Ok(Network { mtu: answer.mtu, peerings, subnets, routes, firewall })
+    let lists = [
+        (List::Peerings, answer.peerings.len() > MOST),
+        (List::ImportedRanges, ranges_cut),
+        (List::Subnets, subnets_cut),
+        (List::Routes, routes_cut),
+    ];
+    let cut = lists.into_iter().filter(|(_, cut)| *cut).map(|(list, _)| list).collect();
+    Ok(Network { mtu: answer.mtu, peerings, subnets, routes, firewall, cut })
+}
+
+/// What is kept of a list, and whether that is not all of it.
+type Kept<T> = (Vec<T>, bool);
+
+/// Keeps so many at most. `more`: whether there are pages that were not read.
+fn kept<T>(mut items: Vec<T>, most: usize, more: bool) -> Kept<T> {
+    let cut = more || items.len() > most;
+    items.truncate(most);
+    (items, cut)
 }
 
 /// Reads which network a subnet is in: its full name. `question` is about the subnet.
@@ -47,18 +64,22 @@ pub async fn of_subnet(google: &Google, question: &Question, region: &str) -> Re
     Ok(full(&answer.network.unwrap_or_default()).to_owned())
 }
 
+/// The peerings, and whether the ranges of one were cut.
 async fn peerings(
     google: &Google,
     clients: &Clients,
     question: &Question,
     region: &str,
     network: &model::Network,
-) -> Result<Vec<Peering>, Unread> {
+) -> Result<Kept<Peering>, Unread> {
     let mut peerings: Vec<_> = network.peerings.iter().take(MOST).map(of_peering).collect();
+    let mut any_cut = false;
     for peering in peerings.iter_mut().filter(|peering| peering.name == PRIVATE_SERVICES) {
-        peering.imported_ranges = Some(imported(google, clients, question, region, &peering.name).await?);
+        let (ranges, cut) = imported(google, clients, question, region, &peering.name).await?;
+        peering.imported_ranges = Some(ranges);
+        any_cut |= cut;
     }
-    Ok(peerings)
+    Ok((peerings, any_cut))
 }
 
 /// The ranges that a peering brings from the other network.
@@ -68,7 +89,7 @@ async fn imported(
     question: &Question,
     region: &str,
     peering: &str,
-) -> Result<Vec<String>, Unread> {
+) -> Result<Kept<String>, Unread> {
     let question = question.about("the routes that private services access brings to");
     let api = clients.networks(&question).await?;
     let (mut ranges, mut page) = (Vec::new(), None::<String>);
@@ -91,11 +112,15 @@ async fn imported(
             break;
         }
     }
-    ranges.truncate(MOST);
-    Ok(ranges)
+    Ok(kept(ranges, MOST, page.is_some()))
 }
 
-async fn subnets(google: &Google, clients: &Clients, question: &Question, region: &str) -> Result<Vec<Subnet>, Unread> {
+async fn subnets(
+    google: &Google,
+    clients: &Clients,
+    question: &Question,
+    region: &str,
+) -> Result<Kept<Subnet>, Unread> {
     let question = question.about("the subnets of");
     let api = clients.subnetworks(&question).await?;
     let (mut subnets, mut page) = (Vec::new(), None::<String>);
@@ -117,11 +142,10 @@ async fn subnets(google: &Google, clients: &Clients, question: &Question, region
             break;
         }
     }
-    subnets.truncate(MOST);
-    Ok(subnets)
+    Ok(kept(subnets, MOST, page.is_some()))
 }
 
-async fn routes(google: &Google, clients: &Clients, question: &Question) -> Result<Vec<Route>, Unread> {
+async fn routes(google: &Google, clients: &Clients, question: &Question) -> Result<Kept<Route>, Unread> {
     let question = question.about("the routes of");
     let api = clients.routes(&question).await?;
     let (mut routes, mut page) = (Vec::new(), None::<String>);
@@ -134,8 +158,7 @@ async fn routes(google: &Google, clients: &Clients, question: &Question) -> Resu
             break;
         }
     }
-    routes.truncate(MOST_ROUTES);
-    Ok(routes)
+    Ok(kept(routes, MOST_ROUTES, page.is_some()))
 }
 
 async fn firewall(
@@ -251,6 +274,13 @@ mod tests {
         ] {
             assert_eq!(next_hop(&serde_json::from_value(route).expect("a route")), hop);
         }
+    }
+
+    #[test]
+    fn a_list_is_cut_where_entries_or_pages_are_left() {
+        assert_eq!(kept(vec![1, 2], 2, false), (vec![1, 2], false));
+        assert_eq!(kept(vec![1, 2, 3], 2, false), (vec![1, 2], true));
+        assert_eq!(kept(vec![1], 2, true), (vec![1], true));
     }
 
     #[test]

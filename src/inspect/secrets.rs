@@ -9,10 +9,12 @@ use regex::Regex;
 const HIDDEN: &str = "***";
 
 /// What looks like a credential, and what stays of it. The first that fits is applied first.
-const SHAPES: [(&str, &str); 8] = [
+const SHAPES: [(&str, &str); 11] = [
     (r"-----BEGIN [A-Z ]+-----[\s\S]*?(-----END [A-Z ]+-----|$)", HIDDEN),
     // Greedy: a password may hold @ and /.
     (r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s]*@", "${1}***@"),
+    // Go's MySQL driver: user:password@tcp(host:port)/database.
+    (r"\S+@(tcp6?|unix|cloudsql\w*)\(", "***@${1}("),
     (r"(?i)\b(basic|bearer)\s+[A-Za-z0-9+/=._~-]{6,}", "${1} ***"),
     (
         concat!(
@@ -22,6 +24,9 @@ const SHAPES: [(&str, &str); 8] = [
         ),
         "${1}***",
     ),
+    // A word of its own, so that bypass, passes and compass stay.
+    (r#"(?i)\b((?:[a-z0-9]+[_.-])*pass["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^\s,;&]+)"#, "${1}***"),
+    (r#"(?i)\b(passw(?:or)?d|passphrase|pwd|pass|secret|identified\s+by)\s+("[^"]*"?|'[^']*'?)"#, "${1} ***"),
     (r"\beyJ[\w-]+\.[\w-]+(\.[\w-]*)?", HIDDEN),
     (r"\bya29\.[\w.-]+", HIDDEN),
     (r"\b(AIza|GOCSPX-|ghp_|sk-|xox[a-z]-)[\w-]{8,}", HIDDEN),
@@ -67,6 +72,12 @@ mod tests {
             (r#"{"apiKey": "hunter2", "port": 5}"#, r#"{"apiKey": ***, "port": 5}"#),
             ("Authorization: Bearer hunter2.hunter2", "Authorization: *** ***"),
             ("got ya29.a0hunter2 back", "got *** back"),
+            ("app:hunter2@tcp(10.20.0.3:3306)/app: dial tcp", "***@tcp(10.20.0.3:3306)/app: dial tcp"),
+            ("app:hunter2@unix(/cloudsql/p:r:i)/app", "***@unix(/cloudsql/p:r:i)/app"),
+            ("could not connect with password 'hunter2'", "could not connect with password ***"),
+            ("CREATE USER app IDENTIFIED BY 'hunter2';", "CREATE USER app IDENTIFIED BY ***;"),
+            ("PASS=hunter2 DB_PASS=hunter2 bypass=1", "PASS=*** DB_PASS=*** bypass=1"),
+            ("password authentication failed for user \"app\"", "password authentication failed for user \"app\""),
             ("jwt eyJhunter2.eyJhunter2.hunter2 expired", "jwt *** expired"),
             ("Database initialization timeout after 20.0s", "Database initialization timeout after 20.0s"),
             ("Container called exit(3).", "Container called exit(3)."),

@@ -10,7 +10,7 @@ use runready::cloud::instance::{
     ActivationPolicy, ConnectorEnforcement, InstanceState, OutOfDisk, SslMode, SuspensionReason,
 };
 use runready::cloud::reading::Found;
-use runready::cloud::service::{ConditionReason, ConditionState, RunCondition};
+use runready::cloud::service::{ConditionReason, ConditionSeverity, ConditionState, RunCondition};
 use runready::cloud::test::{ConnectivityTest, ProbingResult, Stop, TestResult};
 use runready::cloud::{Picture, Reading};
 use runready::diagnosis::cloud::condition_says;
@@ -35,6 +35,12 @@ const DELIBERATELY_NOT: &[(&str, &str)] = &[
     ("SslMode ALLOW_UNENCRYPTED_AND_ENCRYPTED", "takes any connection"),
     ("ConnectorEnforcement CONNECTOR_ENFORCEMENT_UNSPECIFIED", "says nothing"),
     ("ConnectorEnforcement NOT_REQUIRED", "takes any connection"),
+    ("ConditionState STATE_UNSPECIFIED", "says nothing"),
+    ("ConditionState CONDITION_PENDING", "goes on by itself; what fails at last is CONDITION_FAILED"),
+    ("ConditionState CONDITION_RECONCILING", "goes on by itself; what fails at last is CONDITION_FAILED"),
+    ("ConditionState CONDITION_SUCCEEDED", "is as it should be"),
+    ("ConditionSeverity WARNING", "does not keep the object from being ready"),
+    ("ConditionSeverity INFO", "says something only"),
     ("ConditionReason UNKNOWN", "says nothing; the condition's message is cited all the same"),
     ("ConditionReason WAITING_FOR_OPERATION", "goes on by itself"),
     ("ConditionReason IMMEDIATE_RETRY", "goes on by itself"),
@@ -132,22 +138,24 @@ fn event(picture: &mut Picture, change_it: impl Fn(&mut runready::cloud::HealthE
         }],
         start_time: None,
         update_time: None,
+        cut: false,
     };
     change_it(&mut event);
     change(&mut picture.service_health, |events| events.push(event));
 }
 
-fn condition(picture: &mut Picture, reason: &ConditionReason) {
-    change(&mut picture.ready_revision, |revision| {
-        revision.conditions = vec![RunCondition {
-            kind: "Ready".to_owned(),
-            state: ConditionState::Failed,
-            severity: None,
-            reason: Some(reason.clone()),
-            message: String::new(),
-            last_transition_time: None,
-        }];
-    });
+/// A condition of the revision that takes traffic, which fails.
+fn condition(picture: &mut Picture, change_it: impl Fn(&mut RunCondition)) {
+    let mut failed = RunCondition {
+        kind: "Ready".to_owned(),
+        state: ConditionState::Failed,
+        severity: None,
+        reason: None,
+        message: String::new(),
+        last_transition_time: None,
+    };
+    change_it(&mut failed);
+    change(&mut picture.ready_revision, |revision| revision.conditions = vec![failed.clone()]);
 }
 
 fn tested(picture: &mut Picture, result: TestResult, probing: Option<ProbingResult>, drops: Vec<Stop>) {
@@ -188,6 +196,14 @@ fn every_state_and_reason_has_a_rule_or_is_deliberately_without_one() {
         change(&mut picture.instance, |instance| instance.connector_enforcement = Some(enforced.clone()));
     };
     walk("ConnectorEnforcement", ConnectorEnforcement::ALL, &turned_away, enforced, &mut faults);
+    let endpoint = [well("web", Kind::Http, "34.1.2.3:443")];
+    let state =
+        |picture: &mut Picture, state: &ConditionState| condition(picture, |condition| condition.state = state.clone());
+    walk("ConditionState", ConditionState::ALL, &endpoint, state, &mut faults);
+    let severity = |picture: &mut Picture, severity: &ConditionSeverity| {
+        condition(picture, |condition| condition.severity = Some(severity.clone()));
+    };
+    walk("ConditionSeverity", ConditionSeverity::ALL, &endpoint, severity, &mut faults);
     walk(
         "EventState",
         EventState::ALL,
@@ -221,7 +237,7 @@ fn every_reason_of_a_condition_says_something_or_is_deliberately_silent() {
         let listed = DELIBERATELY_NOT.iter().any(|(known, _)| *known == format!("ConditionReason {reason}"));
         assert_ne!(condition_says(reason).is_some(), listed, "{reason}");
         let mut picture = healthy();
-        condition(&mut picture, reason);
+        condition(&mut picture, |condition| condition.reason = Some(reason.clone()));
         assert!(
             speaks(&[well("web", Kind::Http, "34.1.2.3:443")], &picture),
             "a condition that fails is cited: {reason}"

@@ -4,12 +4,17 @@
 //! Google Cloud allows, and what holds control characters gives no command at all.
 
 mod command;
+mod declare;
+mod firewall;
 mod fragment;
 mod instance;
 mod network;
+mod part;
 mod place;
 mod policy;
+mod route;
 mod service;
+mod zones;
 
 use super::object::Object;
 use super::snapshot::is_cut;
@@ -113,7 +118,7 @@ fn remedy(inspection: Inspection, group: Vec<&Drift>, baseline: &[BaselineObject
         Inspection::Connector => service::connector(&loss, &mut remedy),
         Inspection::Instance => instance::instance(&loss, &mut remedy),
         Inspection::Network => network::network(&loss, &mut remedy),
-        Inspection::DnsZones => network::zones(&loss, &mut remedy),
+        Inspection::DnsZones => zones::zones(&loss, &mut remedy),
         Inspection::Access => policy::access(&loss, &mut remedy),
         Inspection::Revisions
         | Inspection::ConnectivityTest
@@ -122,7 +127,7 @@ fn remedy(inspection: Inspection, group: Vec<&Drift>, baseline: &[BaselineObject
         | Inspection::Metrics
         | Inspection::AuditLog => {}
     }
-    place::fragments(inspection, &loss, &mut remedy);
+    declare::fragments(inspection, &loss, &mut remedy);
     let before = remedy.commands.len();
     remedy.commands.retain(Command::is_safe);
     if remedy.commands.len() < before {

@@ -1,7 +1,9 @@
-//! What restores a VPC network and its private DNS zones. Pure.
+//! What restores a VPC network. Pure.
 
 use std::collections::BTreeSet;
 
+use super::firewall::rule;
+use super::route::routes;
 use super::{Command, Loss, Remedy};
 use crate::cloud::Drift;
 
@@ -17,7 +19,7 @@ pub fn network(loss: &Loss<'_>, remedy: &mut Remedy) {
             Some(("peerings", name, _)) if peerings.insert(name) => peering(loss, name, remedy),
             Some(("peerings", _, _)) => {}
             Some(("subnets", name, part)) => subnet(loss, name, part, drift, remedy),
-            Some(("routes", range, _)) => route(loss, range, drift, remedy),
+            Some(("routes", range, _)) => routes(loss, range, drift, remedy),
             Some(("firewall", name, _)) => rule(loss, name, drift, remedy),
             Some(_) | None => match (field, drift.was.as_deref()) {
                 ("mtu", Some(mtu)) => remedy.commands.push(upon(loss, "compute networks update", loss.object.name).with("mtu", mtu)),
@@ -36,13 +38,14 @@ pub fn network(loss: &Loss<'_>, remedy: &mut Remedy) {
 }
 
 /// `LIST[KEY].PART`, taken apart.
-fn entry(field: &str) -> Option<(&str, &str, &str)> {
+pub fn entry(field: &str) -> Option<(&str, &str, &str)> {
     let (list, rest) = field.split_once('[')?;
     let (key, part) = rest.rsplit_once(']')?;
     (key != "*").then_some((list, key, part.trim_start_matches('.')))
 }
 
-fn upon(loss: &Loss<'_>, words: &str, name: &str) -> Command {
+/// A command upon something of the network's project.
+pub fn upon(loss: &Loss<'_>, words: &str, name: &str) -> Command {
     Command::gcloud(words, name).with_some("project", Some(loss.object.project))
 }
 
@@ -123,98 +126,5 @@ fn subnet(loss: &Loss<'_>, key: &str, part: &str, drift: &Drift, remedy: &mut Re
             "{part} of the subnet {key} was {}: a subnet's ranges can grow, and not go back",
             was.unwrap_or("not set")
         )),
-    }
-}
-
-fn route(loss: &Loss<'_>, range: &str, drift: &Drift, remedy: &mut Remedy) {
-    let then: BTreeSet<&str> =
-        drift.was.as_deref().unwrap_or_default().split("; ").filter(|one| !one.is_empty()).collect();
-    let now: BTreeSet<&str> =
-        drift.is.as_deref().unwrap_or_default().split("; ").filter(|one| !one.is_empty()).collect();
-    for lost in then.difference(&now) {
-        let (hop, rest) = lost.split_once(" priority=").unwrap_or((lost, ""));
-        let (priority, tags) = rest.split_once(" tags=").unwrap_or((rest, ""));
-        let flag = match hop.split_once(' ') {
-            Some(("gateway", gateway)) => Some(("next-hop-gateway", gateway)),
-            Some(("ip", address)) => Some(("next-hop-address", address)),
-            Some(_) | None => None,
-        };
-        let Some((flag, value)) = flag else {
-            remedy.notes.push(format!("the route to {range} by {hop} is gone: restore what announces it"));
-            continue;
-        };
-        let name = format!("restored-{}", range.replace(['.', '/', ':'], "-"));
-        remedy.commands.push(
-            upon(loss, "compute routes create", name.trim_end_matches('-'))
-                .with("network", loss.object.name)
-                .with("destination-range", range)
-                .with(flag, value)
-                .with_some("priority", Some(priority))
-                .with_some("tags", Some(tags)),
-        );
-    }
-    for new in now.difference(&then) {
-        remedy.notes.push(format!(
-            "the route to {range} by {new} is new: gcloud compute routes list names it, gcloud compute routes delete takes it away"
-        ));
-    }
-}
-
-fn rule(loss: &Loss<'_>, name: &str, drift: &Drift, remedy: &mut Remedy) {
-    if name.contains('/') {
-        let was = drift.was.as_deref().unwrap_or("not there");
-        return remedy
-            .notes
-            .push(format!("the rule {name} of a firewall policy was: {was}. Set it back in the policy"));
-    }
-    let Some(was) = drift.was.as_deref() else {
-        return remedy.notes.push(format!(
-            "the firewall rule {name} is new: gcloud compute firewall-rules delete takes it away, if it is not wanted"
-        ));
-    };
-    let words: Vec<&str> = was.split(' ').collect();
-    let [direction @ ("INGRESS" | "EGRESS"), verb @ ("allow" | "deny"), rest @ ..] = &*words else {
-        return remedy.notes.push(format!("the firewall rule {name} was: {was}. Set it back by hand"));
-    };
-    let part = |key: &str| rest.iter().find_map(|word| word.strip_prefix(key)).filter(|value| !value.is_empty());
-    let ranges = if *direction == "INGRESS" { "source-ranges" } else { "destination-ranges" };
-    let there = drift.is.as_deref().is_some_and(|is| is.starts_with(&format!("{direction} {verb} ")));
-    let command = if there {
-        upon(loss, "compute firewall-rules update", name)
-    } else {
-        if drift.is.is_some() {
-            remedy.notes.push(format!("a rule can't change direction or action: delete {name} first"));
-        }
-        let action = if *verb == "allow" { "ALLOW" } else { "DENY" };
-        upon(loss, "compute firewall-rules create", name)
-            .with("network", loss.object.name)
-            .with("direction", direction)
-            .with("action", action)
-    };
-    let command = command
-        .with("rules", part("ports=").unwrap_or("all"))
-        .with_some("priority", part("priority="))
-        .with_some(ranges, part("ranges="))
-        .with_some("target-tags", part("tags="));
-    remedy.commands.push(command.flag(if rest.contains(&"disabled") { "disabled" } else { "no-disabled" }));
-}
-
-/// Restores the private zones of a network.
-pub fn zones(loss: &Loss<'_>, remedy: &mut Remedy) {
-    for drift in &loss.fields {
-        let was = drift.was.as_deref();
-        match (entry(&drift.field), was) {
-            (Some((_, zone, "networks")), Some(was)) => {
-                remedy.commands.push(upon(loss, "dns managed-zones update", zone).with("networks", was));
-            }
-            (Some((_, zone, "forwardingTargets")), Some(was)) => {
-                remedy.commands.push(upon(loss, "dns managed-zones update", zone).with("forwarding-targets", was));
-            }
-            (Some((_, zone, part)), was) => remedy.notes.push(format!(
-                "{part} of the zone {zone} was {}: create or delete the zone accordingly",
-                was.unwrap_or("not set")
-            )),
-            (None, _) => remedy.notes.push("the private zones are others than they were".to_owned()),
-        }
     }
 }

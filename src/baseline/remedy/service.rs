@@ -153,7 +153,7 @@ fn recreate(loss: &Loss<'_>, remedy: &mut Remedy) {
     );
     create(loss, name, false, remedy);
     // Nothing is deleted that can't be made again.
-    if !remedy.commands.is_empty() {
+    if remedy.commands.first().is_some_and(Command::is_safe) {
         remedy.commands.insert(0, upon(loss, "compute networks vpc-access connectors delete"));
     }
 }

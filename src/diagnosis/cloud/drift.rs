@@ -3,6 +3,7 @@
 use super::super::{Case, Finding, Gravity, Observation};
 use super::{clock, raised, short, way};
 use crate::api::{Cause, Confidence, Layer, Stage};
+use crate::baseline;
 use crate::cloud::{Drift, Inspection};
 
 pub(in crate::diagnosis) const DRIFT: &str = "baseline/drift";
@@ -121,7 +122,9 @@ pub(in crate::diagnosis) fn name(case: &Case<'_>, finding: &mut Finding) -> Vec<
         (false, true) => Some(1),
         (false, false) => None,
     };
-    let mut fitting: Vec<(u8, &Drift)> = case.drift.iter().filter_map(|drift| Some((rank(&drift)?, drift))).collect();
+    let ranked = baseline::rank(case.drift, finding.cause, finding.stage);
+    let mut fitting: Vec<(u8, &Drift)> = ranked.into_iter().filter_map(|drift| Some((rank(&drift)?, drift))).collect();
+    // Stable: among equals, what explains the failure best stays first, as in the order in which it is restored.
     fitting.sort_by_key(|(rank, drift)| (*rank, layer(drift) != finding.layer));
     let named: Vec<String> = fitting.iter().map(|(_, drift)| told(drift)).collect();
     if fitting.iter().any(|(rank, drift)| *rank == 0 || layer(drift) == finding.layer) {

@@ -12,12 +12,16 @@ use crate::cloud::{Inspection, Picture};
 
 pub(in crate::diagnosis) const DENIES: &str = "network/firewall-denies";
 
-/// The network tags that the service's packets bear.
+/// What the service's packets bear by which rules tell them: network tags and, where they leave by interfaces of its own, its
+/// account.
 fn tags(picture: &Picture) -> Vec<String> {
-    let access = picture.service.object().and_then(|service| service.template.vpc_access.as_ref());
-    let Some(access) = access else { return Vec::new() };
+    let Some(template) = picture.service.object().map(|service| &service.template) else { return Vec::new() };
+    let Some(access) = &template.vpc_access else { return Vec::new() };
     let mut tags: Vec<String> =
         access.network_interfaces.iter().flat_map(|interface| interface.tags.iter().cloned()).collect();
+    if !access.network_interfaces.is_empty() {
+        tags.push(format!("serviceAccount:{}", template.service_account));
+    }
     if let Some(connector) = &access.connector {
         tags.push("vpc-connector".to_owned());
         if let Some(region) = segment(connector, "locations") {
@@ -42,16 +46,47 @@ fn holds_port(ports: &[String], port: u16) -> bool {
     ports.is_empty() || ports.iter().any(holds)
 }
 
-fn concerns(rule: &FirewallRule, ip: IpAddr, port: u16, tags: &[String]) -> bool {
-    let covers = |range: &String| range.parse::<IpNet>().is_ok_and(|range| range.contains(&ip));
-    let tagged = rule.target_tags.is_empty() || rule.target_tags.iter().any(|tag| tags.contains(tag));
-    let ranged = rule.ranges.is_empty() || rule.ranges.iter().any(covers);
-    !rule.disabled && rule.direction == "EGRESS" && tagged && ranged && holds_port(&rule.ports, port)
+/// Whether a rule concerns packets to an address and port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Concerns {
+    No,
+    /// It holds for what is not known of them: an address group, a name, a secure tag.
+    Perhaps,
+    Yes,
 }
 
-/// The rule that decides on packets to an address and port: the first that concerns them, in the order of evaluation.
+/// The best that one of several offers; all are meant where none is named.
+fn best(of: &[String], how: impl Fn(&String) -> Concerns) -> Concerns {
+    let rank = |concerns: &Concerns| *concerns as u8;
+    if of.is_empty() { Concerns::Yes } else { of.iter().map(how).max_by_key(rank).unwrap_or(Concerns::No) }
+}
+
+fn concerns(rule: &FirewallRule, ip: IpAddr, port: u16, tags: &[String]) -> Concerns {
+    let told = |yes: bool| if yes { Concerns::Yes } else { Concerns::No };
+    if rule.disabled || rule.direction != "EGRESS" || !holds_port(&rule.ports, port) {
+        return Concerns::No;
+    }
+    let ranged = best(&rule.ranges, |range| match range.parse::<IpNet>() {
+        Ok(range) => told(range.contains(&ip)),
+        Err(_) => Concerns::Perhaps,
+    });
+    let tagged = best(&rule.target_tags, |tag| match tag.split_once(':') {
+        Some(("secureTag", _)) => Concerns::Perhaps,
+        _ => told(tags.contains(tag)),
+    });
+    if (ranged as u8) < (tagged as u8) { ranged } else { tagged }
+}
+
+/// The rule that decides on packets to an address and port: the first that concerns them, in the order of evaluation. None where
+/// one before it perhaps lets them pass.
 fn decisive<'n>(network: &'n Network, ip: IpAddr, port: u16, tags: &[String]) -> Option<&'n FirewallRule> {
-    network.firewall.iter().find(|rule| concerns(rule, ip, port, tags))
+    let rules = network.firewall.iter().map(|rule| (rule, concerns(rule, ip, port, tags)));
+    let mut relevant = rules.filter(|(rule, concerns)| match concerns {
+        Concerns::Yes => true,
+        Concerns::Perhaps => rule.allow,
+        Concerns::No => false,
+    });
+    relevant.next().filter(|(_, concerns)| *concerns == Concerns::Yes).map(|(rule, _)| rule)
 }
 
 pub(in crate::diagnosis) fn denies(case: &Case<'_>) -> Vec<Finding> {

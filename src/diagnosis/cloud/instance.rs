@@ -1,7 +1,7 @@
 //! Rules about the Cloud SQL instance: whether it is there, runs, and has the address that is aimed at. Pure.
 
 use super::super::{Case, Finding, Gravity, Observation};
-use super::{cite, clock, short, way};
+use super::{cite, clock, segment, short, way};
 use crate::api::{Cause, Confidence, Layer};
 use crate::cloud::Inspection;
 use crate::cloud::instance::{ActivationPolicy, AddressType, Instance, InstanceState, OutOfDisk, SuspensionReason};
@@ -60,7 +60,8 @@ pub(in crate::diagnosis) fn suspended(case: &Case<'_>) -> Vec<Finding> {
     let mut finding = Finding::told(SUSPENDED, Cause::InstanceSuspended, Inspection::Instance, summary, told);
     let remedies: Vec<&str> = instance.suspension_reason.iter().filter_map(mends).collect();
     if !remedies.is_empty() {
-        finding = finding.remedied(format!("The reason is {}.", remedies.join("; and ")));
+        let project = segment(&found.name, "projects").unwrap_or("PROJECT");
+        finding = finding.remedied(format!("The reason is {}.", remedies.join("; and ").replace("PROJECT", project)));
     }
     vec![finding.about_the_instance(case, picture)]
 }

@@ -144,6 +144,16 @@ fn squeezed(case: &Case<'_>) -> Vec<usize> {
     on_it.map(|(index, ..)| index).collect()
 }
 
+/// What a connector passes on, and what it is made for.
+fn throughput(picture: &Picture, metrics: &Metrics) -> Option<String> {
+    let megabits = |bytes: f64| bytes * 8.0 / 1e6;
+    let sent = megabits(metrics.connector_sent_bytes_per_second?);
+    let received = megabits(metrics.connector_received_bytes_per_second?);
+    let most = picture.connector.object().map(|connector| connector.max_throughput).filter(|most| *most > 0);
+    let most = most.map(|most| format!(" (it is made for {most} Mbit/s)")).unwrap_or_default();
+    Some(format!(", {sent:.0} Mbit/s sent and {received:.0} Mbit/s received{most}"))
+}
+
 pub(in crate::diagnosis) fn connector(case: &Case<'_>) -> Vec<Finding> {
     let Some(picture) = case.cloud else { return Vec::new() };
     let Some(found) = picture.metrics.found() else { return Vec::new() };
@@ -161,7 +171,8 @@ pub(in crate::diagnosis) fn connector(case: &Case<'_>) -> Vec<Finding> {
         (None, _) => String::new(),
     };
     let summary = format!("the VPC connector {name} is at its limit: CPU {}{instances}", percent(cpu));
-    let told = vec![cite("metrics", found, format!("connector CPU {}{instances}", percent(cpu)))];
+    let passed_on = throughput(picture, &found.object).unwrap_or_default();
+    let told = vec![cite("metrics", found, format!("connector CPU {}{instances}{passed_on}", percent(cpu)))];
     let finding = Finding::told(CONNECTOR, Cause::ResourcesExhausted, Inspection::Metrics, summary, told);
     let finding = finding.of_layer(Layer::Egress).sure(Confidence::Medium).weighing(Gravity::Flaw);
     let finding = finding.remedied(

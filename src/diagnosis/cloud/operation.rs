@@ -5,13 +5,20 @@ use jiff::{SignedDuration, Timestamp};
 use super::super::{Case, Finding, Gravity};
 use super::{cite, clock, way};
 use crate::api::{Cause, Confidence};
-use crate::cloud::Inspection;
-use crate::cloud::instance::Operation;
+use crate::cloud::instance::{Instance, Operation};
+use crate::cloud::reading::Found;
+use crate::cloud::{Inspection, Picture};
 
 pub(in crate::diagnosis) const OPERATION: &str = "database/operation";
 
 /// How long after its end an operation still explains a failure: clients and name servers take their time.
 const AFTER: SignedDuration = SignedDuration::from_mins(10);
+
+/// How long before maintenance that is planned it is worth a remark.
+const SOON: SignedDuration = SignedDuration::from_hours(24);
+
+/// How long after it was due it may be what breaks connections (Cloud SQL documentation, "Maintenance": minutes, within a window of an hour).
+const LASTS: SignedDuration = SignedDuration::from_hours(1);
 
 /// Operations that take connections away while they run.
 const INTERRUPTING: [&str; 10] = [
@@ -39,6 +46,25 @@ fn explains(operation: &Operation, now: Timestamp) -> Option<bool> {
     }
 }
 
+/// Maintenance that Google has planned: a remark before it is due, and an explanation while it may be under way.
+fn maintenance(case: &Case<'_>, picture: &Picture, found: &Found<Instance>) -> Option<Finding> {
+    let due = found.object.scheduled_maintenance?;
+    let ahead = due.duration_since(case.now);
+    if ahead > SOON || ahead < -LASTS {
+        return None;
+    }
+    let begun = !ahead.is_positive();
+    let when = if begun { "was due at" } else { "is planned for" };
+    let says = format!("maintenance {when} {due}");
+    let summary =
+        format!("maintenance of the instance {} {when} {due}: it breaks connections", found.object.connection_name);
+    let told = vec![cite("instance", found, says)];
+    let failing = if begun { way::of_instance(case, picture) } else { Vec::new() };
+    let symptoms = if failing.is_empty() { Vec::new() } else { way::symptoms(case) };
+    let finding = Finding::told(OPERATION, Cause::InstanceOperation, Inspection::Instance, summary, told);
+    Some(finding.sure(Confidence::Medium).weighing(Gravity::Remark).explaining(case, failing, symptoms))
+}
+
 pub(in crate::diagnosis) fn operation(case: &Case<'_>) -> Vec<Finding> {
     let Some(picture) = case.cloud else { return Vec::new() };
     let Some(found) = picture.instance.found() else { return Vec::new() };
@@ -47,7 +73,7 @@ pub(in crate::diagnosis) fn operation(case: &Case<'_>) -> Vec<Finding> {
         .filter_map(|operation| Some((operation, explains(operation, case.now)?)))
         .max_by_key(|(_, running)| *running)
     else {
-        return Vec::new();
+        return maintenance(case, picture, found).into_iter().collect();
     };
     let by = if operation.user.is_empty() { String::new() } else { format!(" by {}", operation.user) };
     let when = match (running, operation.start_time, operation.end_time) {

@@ -3,8 +3,8 @@
 use super::super::{Case, Finding, Gravity};
 use super::{cite, clock, region_of, way};
 use crate::api::{Cause, Confidence};
-use crate::cloud::Inspection;
-use crate::cloud::health::{DetailedState, EventState, HealthEvent, Relevance};
+use crate::cloud::health::{DetailedState, EventState, HealthEvent, Relevance, is_cut};
+use crate::cloud::{Inspection, Picture};
 
 pub(in crate::diagnosis) const IMPACTED: &str = "region/impacted";
 
@@ -16,12 +16,41 @@ pub fn touches(event: &HealthEvent, region: &str) -> bool {
     let goes_on = event.state == EventState::Active
         && matches!(event.detailed_state, DetailedState::Emerging | DetailedState::Confirmed);
     let concerns = matches!(event.relevance, Relevance::Impacted | Relevance::Related);
-    let here = event.impacts.iter().any(|impact| {
+    goes_on && concerns && is_here(event, region)
+}
+
+/// Whether it is one of the path's products in its region that is hit.
+fn is_here(event: &HealthEvent, region: &str) -> bool {
+    event.impacts.iter().any(|impact| {
         let product = impact.product.to_lowercase();
         let place = impact.location == region || impact.location == "global";
         place && PRODUCTS.iter().any(|known| product.contains(known))
-    });
-    goes_on && concerns && here
+    })
+}
+
+/// Whether an event keeps the region from being cleared: it goes on there, and Google does not say that it leaves the project alone.
+pub fn may_touch(event: &HealthEvent, region: &str) -> bool {
+    let over = event.state == EventState::Closed
+        || matches!(
+            event.detailed_state,
+            DetailedState::Resolved | DetailedState::Merged | DetailedState::AutoClosed | DetailedState::FalsePositive
+        );
+    !over && event.relevance != Relevance::NotImpacted && is_here(event, region)
+}
+
+/// The event that could be to blame although Google does not say that it concerns the project, as what can't be told.
+pub fn doubtful(picture: &Picture) -> Option<String> {
+    let (found, region) = (picture.service_health.found()?, region_of(picture)?);
+    let unsaid = |event: &&HealthEvent| may_touch(event, region) && !touches(event, region);
+    let Some(event) = found.object.iter().find(unsaid) else {
+        let more =
+            || format!("whether another event touches {region} could not be told: there are more events than are read");
+        return is_cut(&found.object).then(more);
+    };
+    Some(format!(
+        "Google reports \"{}\" in {region} ({}, {}, {}): whether it concerns this path could not be told",
+        event.title, event.state, event.detailed_state, event.relevance
+    ))
 }
 
 fn certainty(event: &HealthEvent) -> Confidence {

@@ -2,9 +2,10 @@
 
 use super::super::{Case, Finding, behind_cloud_run};
 use super::test::{ABORT_CAUSES, result};
-use super::{clock, contradiction, region, region_of, short};
+use super::{access, clock, contradiction, network, region, region_of, short};
 use crate::api::{Cause, Layer, Stage};
 use crate::cloud::connector::ConnectorState;
+use crate::cloud::health;
 use crate::cloud::instance::{ActivationPolicy, InstanceState};
 use crate::cloud::reading::{Absent, Why};
 use crate::cloud::test::{ProbingResult, TestResult};
@@ -34,7 +35,7 @@ pub(in crate::diagnosis) fn cleared(case: &Case<'_>, primary: &Finding) -> Vec<(
 
 fn region_cleared(picture: &Picture) -> Option<(Layer, String)> {
     let (found, region) = (picture.service_health.found()?, region_of(picture)?);
-    if found.object.iter().any(|event| region::touches(event, region)) {
+    if health::is_cut(&found.object) || found.object.iter().any(|event| region::may_touch(event, region)) {
         return None;
     }
     let evidence = format!(
@@ -92,6 +93,9 @@ pub(in crate::diagnosis) fn unknown(case: &Case<'_>, primary: &Finding) -> Vec<S
     unknown.extend(unread(picture));
     unknown.extend(aborted(picture));
     unknown.extend(unheard_of(picture));
+    unknown.extend(region::doubtful(picture));
+    unknown.extend(access::untold(case));
+    unknown.extend(network::untold(case));
     unknown
 }
 
@@ -176,6 +180,9 @@ fn unheard_of(picture: &Picture) -> Vec<String> {
         unknown.push(format!("{what} is {value}, which this version of runready does not know"))
     };
     if let Some(instance) = picture.instance.object() {
+        if let ActivationPolicy::Other(policy) = &instance.activation_policy {
+            note("the instance's activation policy", policy);
+        }
         match &instance.state {
             InstanceState::Other(state) => note("the instance's state", state),
             InstanceState::Unspecified => unknown.push("Google does not say in which state the instance is".to_owned()),

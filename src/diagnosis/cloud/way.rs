@@ -9,6 +9,9 @@ use crate::cloud::Picture;
 use crate::cloud::instance::Instance;
 use crate::cloud::service::VpcEgress;
 
+/// The port at which connectors, and what Cloud Run mounts, reach an instance (Cloud SQL documentation, "Cloud SQL Auth Proxy").
+const CONNECTOR_PORT: u16 = 3307;
+
 /// Whether an address is of a private range, and so within a VPC network or what it is connected with.
 pub(super) fn private(ip: IpAddr) -> bool {
     match ip {
@@ -154,6 +157,21 @@ pub(super) fn logs_in<'c, 'a>(case: &'c Case<'a>, picture: &Picture) -> Option<&
     })
 }
 
+/// The port by which the service reaches the instance: that of the probes which aim at it, or else of its mount or its protocol.
+fn port(case: &Case<'_>, picture: &Picture, instance: &Instance) -> u16 {
+    let aiming = case.observations.iter().filter(|observation| aims_at(observation, Some(instance)));
+    if let Some(at) = aiming.flat_map(Observation::tried).find(|at| private(at.ip())) {
+        return at.port();
+    }
+    let mounts = picture.service.object().is_some_and(|service| !service.template.cloud_sql_instances.is_empty());
+    match engine(instance) {
+        _ if mounts => CONNECTOR_PORT,
+        Some(Kind::Mysql) => 3306,
+        Some(Kind::Sqlserver) => 1433,
+        Some(_) | None => 5432,
+    }
+}
+
 /// Addresses that the path must reach: those of the silent probes, or else the instance's private ones.
 pub(super) fn goals(case: &Case<'_>, picture: &Picture) -> Vec<(IpAddr, u16)> {
     let mut goals: Vec<(IpAddr, u16)> = silent(case)
@@ -163,11 +181,7 @@ pub(super) fn goals(case: &Case<'_>, picture: &Picture) -> Vec<(IpAddr, u16)> {
         .map(|at| (at.ip(), at.port()))
         .collect();
     if let Some(instance) = picture.instance.object().filter(|_| goals.is_empty()) {
-        let port = match engine(instance) {
-            Some(Kind::Mysql) => 3306,
-            Some(Kind::Sqlserver) => 1433,
-            Some(_) | None => 5432,
-        };
+        let port = port(case, picture, instance);
         goals.extend(addresses(instance).filter(|ip| private(*ip)).map(|ip| (ip, port)));
     }
     goals.sort_unstable();

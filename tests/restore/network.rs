@@ -1,0 +1,235 @@
+//! What restores a network and its private DNS zones: each thing that a rule or a route may say has a flag of its own, and nothing is
+//! created that is there, or changed that is gone.
+
+use runready::baseline::{Remedy, remedies};
+use runready::cloud::Inspection;
+
+use super::{NETWORK, commands, drift, known, known_to_gcloud};
+
+const DB: &str = "db@netra-staging.iam.gserviceaccount.com";
+
+/// What restores one field of the network.
+fn of(field: &str, was: Option<&str>, is: Option<&str>) -> Remedy {
+    let drift = [drift(Inspection::Network, NETWORK, field, was, is)];
+    remedies(&drift, &[]).pop().expect("one object")
+}
+
+fn command(field: &str, was: &str, is: Option<&str>) -> String {
+    let remedy = of(field, Some(was), is);
+    assert!(remedy.notes.is_empty(), "{field}: {:?}", remedy.notes);
+    commands(&[remedy]).join("\n")
+}
+
+#[test]
+fn tags_and_accounts_of_a_rule_have_flags_of_their_own() {
+    let create = "gcloud compute firewall-rules create r --project=netra-staging --network=staging-vpc";
+    for (was, flags) in [
+        (
+            "INGRESS allow priority=1000 ranges=10.8.0.0/28,tag:web ports=tcp:5432 tags=db".to_owned(),
+            "--direction=INGRESS --action=ALLOW --rules=tcp:5432 --priority=1000 --source-ranges=10.8.0.0/28 \
+             --source-tags=web --target-tags=db --no-disabled"
+                .to_owned(),
+        ),
+        (
+            format!("INGRESS deny priority=5 ranges=2001:db8::/32,serviceAccount:a@p.example tags=serviceAccount:{DB}"),
+            format!(
+                "--direction=INGRESS --action=DENY --rules=all --priority=5 --source-ranges=2001:db8::/32 \
+                 --source-service-accounts=a@p.example --target-service-accounts={DB} --no-disabled"
+            ),
+        ),
+        (
+            format!(
+                "EGRESS allow priority=7 ranges=10.20.0.0/24,10.21.0.0/24 ports=tcp:1,udp:2 tags=serviceAccount:{DB} disabled"
+            ),
+            format!(
+                "--direction=EGRESS --action=ALLOW --rules=tcp:1,udp:2 --priority=7 \
+                 --destination-ranges=10.20.0.0/24,10.21.0.0/24 --target-service-accounts={DB} --disabled"
+            ),
+        ),
+    ] {
+        assert_eq!(command("firewall[r]", &was, None), format!("{create} {flags}"));
+    }
+}
+
+#[test]
+fn what_a_rule_has_got_since_is_cleared() {
+    assert_eq!(
+        command(
+            "firewall[r]",
+            "INGRESS allow priority=900 ranges=10.8.0.0/28 ports=tcp:443",
+            Some("INGRESS allow priority=900 ranges=tag:web ports=tcp:443 tags=web"),
+        ),
+        "gcloud compute firewall-rules update r --project=netra-staging --rules=tcp:443 --priority=900 \
+         --source-ranges=10.8.0.0/28 --source-tags= --target-tags= --no-disabled"
+    );
+}
+
+#[test]
+fn what_only_a_policy_can_hold_for_gives_a_note_and_no_command() {
+    for (was, names) in [
+        ("INGRESS allow priority=1 ranges=10.0.0.0/8,addressGroup:offices", "no flag for addressGroup:offices"),
+        ("EGRESS allow priority=1 ranges=fqdn:a.example,fqdn:b.example", "no flag for fqdn:a.example, fqdn:b.example"),
+        ("EGRESS allow priority=1 ranges=DE", "no flag for DE"),
+        ("EGRESS deny priority=1 ranges=iplist-tor-exit-nodes", "no flag for iplist-tor-exit-nodes"),
+        (
+            "INGRESS allow priority=1 ranges=10.0.0.0/8 tags=secureTag:tagValues/1,web",
+            "no flag for secureTag:tagValues/1",
+        ),
+    ] {
+        let remedy = of("firewall[r]", Some(was), None);
+        assert!(remedy.commands.is_empty(), "{was}");
+        assert!(remedy.notes.iter().any(|note| note.contains(names)), "{:?}", remedy.notes);
+    }
+}
+
+#[test]
+fn a_rule_with_another_action_is_deleted_before_it_is_created() {
+    let was = "EGRESS allow priority=1000 ranges=10.20.0.0/24 ports=tcp:5432";
+    let create = "gcloud compute firewall-rules create egress-db --project=netra-staging --network=staging-vpc \
+                  --direction=EGRESS --action=ALLOW --rules=tcp:5432 --priority=1000 --destination-ranges=10.20.0.0/24 \
+                  --no-disabled";
+    let delete = "gcloud compute firewall-rules delete egress-db --project=netra-staging";
+    for is in [
+        "EGRESS deny priority=1000 ranges=10.20.0.0/24 ports=tcp:5432",
+        "INGRESS allow priority=1000 ranges=10.20.0.0/24 ports=tcp:5432",
+    ] {
+        assert_eq!(command("firewall[egress-db]", was, Some(is)), format!("{delete}\n{create}"), "{is}");
+    }
+    assert_eq!(command("firewall[egress-db]", was, None), create, "a rule that is gone can't be deleted");
+}
+
+#[test]
+fn nothing_is_deleted_that_can_t_be_made_again() {
+    let was = "EGRESS allow priority=1000 ranges=10.20.0.0/24 ports=tcp:5432\u{202e}";
+    let remedy = of("firewall[egress-db]", Some(was), Some("EGRESS deny priority=1000 ranges=10.20.0.0/24"));
+    assert!(remedy.commands.is_empty(), "{:?}", remedy.commands);
+    assert!(remedy.notes.iter().any(|note| note.contains("no command is printed")), "{:?}", remedy.notes);
+}
+
+#[test]
+fn static_routes_are_created_and_those_that_are_announced_are_not() {
+    let create = "gcloud compute routes create restored-10-30-0-0-16 --project=netra-staging --network=staging-vpc \
+                  --destination-range=10.30.0.0/16";
+    let field = "routes[10.30.0.0/16]";
+    for (hop, flags) in [
+        ("gateway default-internet-gateway", "--next-hop-gateway=default-internet-gateway --priority=800"),
+        ("ip 10.0.0.5", "--next-hop-address=10.0.0.5 --priority=800"),
+        ("load balancer 10.0.0.9", "--next-hop-ilb=10.0.0.9 --priority=800"),
+        (
+            "instance projects/p/zones/us-central1-a/instances/nat",
+            "--next-hop-instance=nat --priority=800 --next-hop-instance-zone=us-central1-a",
+        ),
+    ] {
+        assert_eq!(command(field, &format!("{hop} priority=800"), None), format!("{create} {flags}"));
+    }
+    // Where the next hop is, the baseline does not hold: a command without it would fail.
+    for (hop, flags) in [
+        ("instance nat", "--next-hop-instance=nat --priority=800 --tags=db --next-hop-instance-zone=ZONE"),
+        ("load balancer ilb", "--next-hop-ilb=ilb --priority=800 --tags=db --next-hop-ilb-region=REGION"),
+        ("tunnel office", "--next-hop-vpn-tunnel=office --priority=800 --tags=db --next-hop-vpn-tunnel-region=REGION"),
+    ] {
+        let remedy = of(field, Some(&format!("{hop} priority=800 tags=db")), None);
+        assert!(remedy.commands.is_empty(), "{hop}");
+        assert!(remedy.notes[0].ends_with(&format!("put it into: {create} {flags}")), "{:?}", remedy.notes);
+    }
+    for (hop, says) in [
+        ("peering shared", "restore what announces it"),
+        ("hub ncc", "restore what announces it"),
+        ("interconnect office", "restore what announces it"),
+        ("network staging-vpc", "with the subnet of that range"),
+    ] {
+        let remedy = of(field, Some(&format!("{hop} priority=0")), None);
+        assert!(remedy.commands.is_empty(), "{hop}");
+        assert!(remedy.notes[0].ends_with(says), "{:?}", remedy.notes);
+    }
+}
+
+#[test]
+fn two_routes_to_one_range_get_two_names() {
+    let said = command("routes[10.30.0.0/16]", "ip 10.0.0.5 priority=1; ip 10.0.0.6 priority=1", None);
+    let names: Vec<&str> = said.lines().filter_map(|line| line.split(' ').nth(4)).collect();
+    assert_eq!(names, ["restored-10-30-0-0-16", "restored-10-30-0-0-16-2"]);
+}
+
+/// What restores the zone `internal`, of which these parts differ.
+fn zone(parts: &[(&str, Option<&str>, Option<&str>)], baseline: &[(&str, &str)]) -> Remedy {
+    let differs = |(part, was, is): &(&str, _, _)| {
+        drift(Inspection::DnsZones, NETWORK, &format!("zones[internal].{part}"), *was, *is)
+    };
+    let drift: Vec<_> = parts.iter().map(differs).collect();
+    remedies(&drift, &[known(Inspection::DnsZones, NETWORK, baseline)]).pop().expect("one object")
+}
+
+#[test]
+fn a_zone_that_is_there_is_set_back_and_no_other() {
+    let shared = zone(
+        &[
+            ("networks", Some("host,staging-vpc"), Some("staging-vpc")),
+            ("forwardingTargets", Some("10.0.0.53"), Some("10.0.0.54")),
+            ("peeringNetwork", Some("projects/host/global/networks/hub"), None),
+        ],
+        &[("zones[internal].dnsName", "internal.example.")],
+    );
+    assert_eq!(
+        commands(std::slice::from_ref(&shared)),
+        [
+            "gcloud dns managed-zones update internal --project=netra-staging --networks=host,staging-vpc",
+            "gcloud dns managed-zones update internal --project=netra-staging --forwarding-targets=10.0.0.53",
+            "gcloud dns managed-zones update internal --project=netra-staging --target-network=hub --target-project=host",
+        ]
+    );
+    assert!(shared.notes.is_empty(), "{:?}", shared.notes);
+}
+
+#[test]
+fn a_zone_that_is_not_seen_any_more_is_created_if_it_is_gone_and_attached_if_it_is_not() {
+    let gone: [(&str, Option<&str>, Option<&str>); 3] = [
+        ("dnsName", Some("internal.example."), None),
+        ("networks", Some("staging-vpc"), None),
+        ("forwardingTargets", Some("10.0.0.53"), None),
+    ];
+    let remedy = zone(&gone, &[]);
+    assert!(remedy.commands.is_empty(), "either would fail upon the other");
+    let [there, gone_for_good] = &*remedy.notes else { panic!("two notes: {:?}", remedy.notes) };
+    for part in [
+        "gcloud dns managed-zones describe internal --project=netra-staging",
+        "gcloud dns managed-zones update internal --project=netra-staging --networks=staging-vpc",
+    ] {
+        assert!(there.contains(part), "{there}");
+    }
+    let create = "gcloud dns managed-zones create internal --project=netra-staging --dns-name=internal.example. \
+                  --visibility=private --networks=staging-vpc '--description=Restored from the baseline of runready' \
+                  --forwarding-targets=10.0.0.53";
+    assert!(
+        gone_for_good.contains(create) && gone_for_good.contains("records are not in the baseline"),
+        "{gone_for_good}"
+    );
+    let remedy = zone(&gone[..1], &[]);
+    assert!(remedy.commands.is_empty() && remedy.notes[0].contains("from where it is declared"), "{:?}", remedy.notes);
+}
+
+#[test]
+fn a_zone_for_another_name_or_one_that_is_new_gets_no_command() {
+    for (was, is, says) in [
+        (Some("a.example."), Some("b.example."), "can't be changed"),
+        (None, Some("b.example."), "if it is not wanted"),
+    ] {
+        let remedy = zone(&[("dnsName", was, is)], &[]);
+        assert!(remedy.commands.is_empty() && remedy.notes[0].contains(says), "{:?}", remedy.notes);
+    }
+}
+
+#[test]
+fn gcloud_knows_the_flags_of_rules_routes_and_zones() {
+    let rule = "INGRESS allow priority=1 ranges=10.8.0.0/28,tag:web,serviceAccount:a@p tags=db,serviceAccount:b@p";
+    let remedies = [
+        of("firewall[r]", Some(rule), Some("INGRESS deny priority=1")),
+        of("firewall[r]", Some(rule), Some("INGRESS allow priority=1")),
+        of("routes[10.0.0.0/8]", Some("load balancer p/regions/r/forwardingRules/ilb priority=1"), None),
+        of("routes[10.0.0.0/8]", Some("instance p/zones/z/instances/nat priority=1"), None),
+        of("routes[10.0.0.0/8]", Some("tunnel p/regions/r/vpnTunnels/office priority=1 tags=db"), None),
+        zone(&[("peeringNetwork", Some("projects/host/global/networks/hub"), None)], &[]),
+    ];
+    assert!(remedies.iter().all(|remedy| !remedy.commands.is_empty()), "{remedies:#?}");
+    known_to_gcloud(&remedies);
+}
