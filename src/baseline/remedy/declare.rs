@@ -26,6 +26,7 @@ pub fn fragments(inspection: Inspection, loss: &Loss<'_>, remedy: &mut Remedy) {
     let Said { fields, yamls, hcls } = match kind(inspection) {
         Some(kind) => of_object(loss, &kind),
         None if inspection == Inspection::Network => part::of_network(loss),
+        None if inspection == Inspection::Access => part::of_access(loss),
         None => Said::default(),
     };
     let left = loss.fields.iter().filter(|drift| !fields.contains(drift.field.as_str()));

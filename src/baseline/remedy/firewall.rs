@@ -3,7 +3,10 @@
 //! The configuration keeps in one list what gcloud has flags of their own for: ranges, tags and accounts, told apart by a prefix.
 //! What only a firewall policy can hold for (a secure tag, an address group, a name) gives a note and no command.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+
+use serde_json::{Map, Value, json};
 
 use super::network::upon;
 use super::{Command, Loss, Remedy};
@@ -73,6 +76,59 @@ impl<'a> Rule<'a> {
         }
         command.flag(if self.disabled { "disabled" } else { "no-disabled" })
     }
+}
+
+/// A rule as Config Connector (`spec`) and Terraform declare it. None: neither can say what it was.
+pub fn declared(text: &str) -> Option<(Map<String, Value>, Map<String, Value>)> {
+    let rule = Rule::of(text).filter(|rule| rule.beyond.is_empty())?;
+    let (mut spec, mut body) = (Map::new(), Map::new());
+    let mut set = |connector: &str, terraform: &str, value: Value| {
+        spec.insert(connector.to_owned(), value.clone());
+        body.insert(terraform.to_owned(), value);
+    };
+    set("direction", "direction", json!(rule.direction));
+    set(rule.verb, rule.verb, protocols(rule.ports));
+    set("disabled", "disabled", json!(rule.disabled));
+    if let Some(priority) = rule.priority {
+        set("priority", "priority", json!(priority.parse::<i64>().ok()?));
+    }
+    for (flag, connector, terraform) in [
+        ("source-ranges", "sourceRanges", "source_ranges"),
+        ("source-tags", "sourceTags", "source_tags"),
+        ("destination-ranges", "destinationRanges", "destination_ranges"),
+        ("target-tags", "targetTags", "target_tags"),
+    ] {
+        let values = rule.values(flag);
+        if !values.is_empty() {
+            set(connector, terraform, json!(values));
+        }
+    }
+    for (flag, connector, terraform) in [
+        ("source-service-accounts", "sourceServiceAccounts", "source_service_accounts"),
+        ("target-service-accounts", "targetServiceAccounts", "target_service_accounts"),
+    ] {
+        let values = rule.values(flag);
+        if !values.is_empty() {
+            let references: Vec<Value> = values.iter().map(|account| json!({"external": account})).collect();
+            spec.insert(connector.to_owned(), json!(references));
+            body.insert(terraform.to_owned(), json!(values));
+        }
+    }
+    Some((spec, body))
+}
+
+/// Protocols, each with its ports.
+fn protocols(ports: Option<&str>) -> Value {
+    let mut known: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for entry in ports.unwrap_or("all").split(',') {
+        let (protocol, port) = entry.split_once(':').map_or((entry, None), |(protocol, port)| (protocol, Some(port)));
+        known.entry(protocol).or_default().extend(port);
+    }
+    let entry = |(protocol, ports): (&str, Vec<&str>)| match &*ports {
+        [] => json!({"protocol": protocol}),
+        ports => json!({"protocol": protocol, "ports": ports}),
+    };
+    known.into_iter().map(entry).collect()
 }
 
 /// What follows a key in one of the words.

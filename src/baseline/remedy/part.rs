@@ -1,9 +1,11 @@
-//! Fragments of a network. It is declared as several resources: its own, one for each subnet, one for each peering. Pure.
+//! Fragments of a network, which is declared as several resources (its own, one for each subnet, peering and firewall rule), and of
+//! the roles of an account, one resource each. Pure.
 
 use serde_json::{Map, Value, json};
 
 use super::Loss;
 use super::declare::Said;
+use super::firewall::declared;
 use super::fragment::hcl;
 use super::network::entry;
 
@@ -20,8 +22,47 @@ pub fn of_network<'a>(loss: &'a Loss<'_>) -> Said<'a> {
             (Some(("peerings", name, "exportCustomRoutes" | "importCustomRoutes")), field) => {
                 peering(loss, name, field, &mut said);
             }
+            (Some(("firewall", name, "")), field) => rule(loss, name, was, field, &mut said),
             (Some(_) | None, _) => {}
         }
+    }
+    said
+}
+
+/// A firewall rule of the network itself; that of a policy, whose name stands before it, is declared with the policy.
+fn rule<'a>(loss: &Loss<'_>, name: &str, was: &str, field: &'a str, said: &mut Said<'a>) {
+    let Some((mut spec, mut body)) = declared(was).filter(|_| !name.contains('/')) else { return };
+    spec.insert("networkRef".to_owned(), json!({"external": loss.object.name}));
+    for (key, value) in [("name", name), ("project", loss.object.project), ("network", loss.object.name)] {
+        body.insert(key.to_owned(), json!(value));
+    }
+    said.fields.insert(field);
+    said.yamls.extend(document("ComputeFirewall", name, &Value::Object(spec)));
+    said.hcls.push(hcl("google_compute_firewall", name, &Value::Object(body)));
+}
+
+/// The fragments of the roles of a service's account.
+pub fn of_access<'a>(loss: &'a Loss<'_>) -> Said<'a> {
+    let mut said = Said::default();
+    let Some(account) = loss.was("account") else { return said };
+    let project = if loss.object.project.is_empty() { loss.object.name } else { loss.object.project };
+    let member = format!("serviceAccount:{account}");
+    for drift in loss.fields.iter().filter(|drift| drift.was.is_some()) {
+        let role = drift.field.strip_prefix("roles[").and_then(|rest| rest.strip_suffix(']'));
+        let Some(role) = role else { continue };
+        let name = format!("{}-{}", account.split('@').next().unwrap_or_default(), role.replace(['/', '.', '_'], "-"));
+        let body = json!({"project": project, "role": role, "member": member});
+        let object = json!({
+            "apiVersion": "iam.cnrm.cloud.google.com/v1beta1", "kind": "IAMPolicyMember",
+            "metadata": {"name": name.to_lowercase()},
+            "spec": {
+                "member": member, "role": role,
+                "resourceRef": {"kind": "Project", "external": format!("projects/{project}")},
+            },
+        });
+        said.fields.insert(&drift.field);
+        said.yamls.extend(serde_yaml::to_string(&object).ok());
+        said.hcls.push(hcl("google_project_iam_member", &name, &body));
     }
     said
 }
