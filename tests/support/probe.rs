@@ -142,8 +142,9 @@ impl Case {
     /// The deadline of one stage; the probe has ample time.
     pub fn stage_timeout(mut self, stage: Stage, millis: u64) -> Case {
         self.probe["stageTimeouts"][stage.as_str()] = json!(format!("{millis}ms"));
-        // The stages before it take their time on a busy machine; their own limits are not what is tried.
-        Case { within: Duration::from_millis(millis) + Duration::from_secs(2), ..self }
+        // The stages before it take their time on a busy machine, above all to generate an RSA key without optimisation; their own limits are
+        // not what is tried.
+        Case { within: Duration::from_millis(millis) + Duration::from_secs(10), ..self }
     }
 
     /// A further field of the probe, such as maxLatency.
