@@ -8,6 +8,7 @@ use super::declare::Said;
 use super::firewall::declared;
 use super::fragment::hcl;
 use super::network::entry;
+use super::policy::{project, role};
 
 const API_VERSION: &str = "compute.cnrm.cloud.google.com/v1beta1";
 
@@ -45,11 +46,10 @@ fn rule<'a>(loss: &Loss<'_>, name: &str, was: &str, field: &'a str, said: &mut S
 pub fn of_access<'a>(loss: &'a Loss<'_>) -> Said<'a> {
     let mut said = Said::default();
     let Some(account) = loss.was("account") else { return said };
-    let project = if loss.object.project.is_empty() { loss.object.name } else { loss.object.project };
+    let project = project(loss);
     let member = format!("serviceAccount:{account}");
     for drift in loss.fields.iter().filter(|drift| drift.was.is_some()) {
-        let role = drift.field.strip_prefix("roles[").and_then(|rest| rest.strip_suffix(']'));
-        let Some(role) = role else { continue };
+        let Some(role) = role(drift) else { continue };
         let name = format!("{}-{}", account.split('@').next().unwrap_or_default(), role.replace(['/', '.', '_'], "-"));
         let body = json!({"project": project, "role": role, "member": member});
         let object = json!({

@@ -1,14 +1,13 @@
 //! What restores the roles of a service's account. Pure.
 
 use super::{Command, Loss, Remedy};
+use crate::cloud::Drift;
 
 /// Restores the roles of an account.
 pub fn access(loss: &Loss<'_>, remedy: &mut Remedy) {
-    let project = loss.object.project;
-    let project = if project.is_empty() { loss.object.name } else { project };
+    let project = project(loss);
     for drift in &loss.fields {
-        let role = drift.field.strip_prefix("roles[").and_then(|rest| rest.strip_suffix(']'));
-        match (role, drift.was.is_some(), loss.was("account")) {
+        match (role(drift), drift.was.is_some(), loss.was("account")) {
             (Some(role), true, Some(account)) => remedy.commands.push(
                 Command::gcloud("projects add-iam-policy-binding", project)
                     .with("member", &format!("serviceAccount:{account}"))
@@ -26,4 +25,14 @@ pub fn access(loss: &Loss<'_>, remedy: &mut Remedy) {
             (None, _, _) => {}
         }
     }
+}
+
+/// The project whose policy it is.
+pub fn project<'l>(loss: &'l Loss<'_>) -> &'l str {
+    if loss.object.project.is_empty() { loss.object.name } else { loss.object.project }
+}
+
+/// The role that a field is about.
+pub fn role(drift: &Drift) -> Option<&str> {
+    drift.field.strip_prefix("roles[")?.strip_suffix(']')
 }
