@@ -59,6 +59,7 @@ fn path() -> Value {
                 "importedRanges": ["10.20.0.0/24"],
             }],
             "subnets": [{"name": "apps", "region": "us-central1", "ipCidrRange": "10.10.0.0/24"}],
+            "allocatedRanges": [{"name": "services", "range": "10.20.0.0/24"}],
             "routes": [{"name": "default-route-1", "destRange": "0.0.0.0/0", "priority": 1000,
                         "nextHop": "gateway default-internet-gateway"}],
             "firewall": [{"name": "allow-db", "direction": "EGRESS", "priority": 1000, "allow": true,
@@ -264,20 +265,31 @@ fn what_could_not_be_read_is_no_drift_and_what_does_not_exist_is() {
 }
 
 #[test]
-fn a_zone_that_the_network_does_not_see_is_no_part_of_the_path_and_one_that_it_sees_no_longer_is_gone() {
-    let zone = |name: &str, seen_by: &str| json!({"name": name, "dnsName": "staging.internal.", "networks": [seen_by]});
+fn a_zone_that_was_detached_is_told_from_one_that_is_gone_and_one_that_was_never_seen_is_no_part_of_the_path() {
+    let full = |name: &str| format!("projects/netra-staging/global/networks/{name}");
+    let zone = |name: &str, seen_by: &[&str]| {
+        let networks: Vec<String> = seen_by.iter().map(|name| full(name)).collect();
+        json!({"name": name, "dnsName": "staging.internal.", "networks": networks})
+    };
     let with_zones = |zones: &[Value]| {
-        let (mut path, name) = (path(), "projects/netra-staging/global/networks/staging-vpc");
-        path["dnsZones"] = json!({"read": {"name": name, "at": "2026-11-25T11:59:00Z", "object": zones}});
+        let mut path = path();
+        path["dnsZones"] =
+            json!({"read": {"name": full("staging-vpc"), "at": "2026-11-25T11:59:00Z", "object": zones}});
         picture(&path)
     };
-    let before = snapshot(&with_zones(&[zone("ours", "staging-vpc")]), None, noon());
+    let before = snapshot(&with_zones(&[zone("ours", &["staging-vpc"]), zone("theirs", &["other-vpc"])]), None, noon());
     let now = |zones: &[Value]| told(&against(&before, &with_zones(zones)));
-    assert_eq!(now(&[zone("ours", "staging-vpc"), zone("theirs", "other-vpc")]), [""; 0]);
+    assert_eq!(now(&[zone("ours", &["staging-vpc"]), zone("theirs", &[])]), [""; 0]);
+    assert_eq!(now(&[zone("ours", &["other-vpc"])]), ["zones[ours].networks: staging-vpc -> other-vpc"]);
+    assert_eq!(now(&[zone("ours", &[])]), ["zones[ours].networks: staging-vpc -> -"]);
     assert_eq!(
-        now(&[zone("ours", "other-vpc")]),
+        now(&[zone("theirs", &["other-vpc"])]),
         ["zones[ours].dnsName: staging.internal. -> -", "zones[ours].networks: staging-vpc -> -"]
     );
+    // Of the same name in another project: it is not this network that sees the zone.
+    let mut elsewhere = zone("ours", &[]);
+    elsewhere["networks"] = json!(["projects/host/global/networks/staging-vpc"]);
+    assert_eq!(now(&[elsewhere]), ["zones[ours].networks: staging-vpc -> projects/host/global/networks/staging-vpc"]);
 }
 
 #[test]

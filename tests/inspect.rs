@@ -94,6 +94,7 @@ fn methods(inspection: Inspection) -> &'static [Method] {
         Inspection::Network => &[
             Method::NetworksGet,
             Method::SubnetworksList,
+            Method::GlobalAddressesList,
             Method::RoutesList,
             Method::EffectiveFirewallsGet,
             Method::PeeringRoutesList,
@@ -135,6 +136,8 @@ async fn the_service_alone_is_enough_for_a_whole_picture() {
     let network = picture.network.object().expect("a network");
     assert!(!network.subnets.is_empty() && !network.routes.is_empty(), "{network:?}");
     assert!(network.peerings.iter().any(|peering| peering.imported_ranges.is_some()), "{:?}", network.peerings);
+    let allocated: Vec<_> = network.allocated_ranges.iter().map(|range| (&*range.name, &*range.range)).collect();
+    assert_eq!(allocated, [("staging-services", "10.20.0.0/24")]);
     assert_eq!(picture.access.object().expect("access").connect, Grant::Granted);
     assert!(!format!("{picture:?}").contains(SECRET), "a value of the environment was kept");
 }
@@ -148,7 +151,7 @@ async fn a_private_zone_that_was_detached_from_the_network_is_read_all_the_same(
     let picture = inspector(&standin).inspect(&plan(), &quiet()).await;
     let zones = picture.dns_zones.object().expect("the zones");
     let told: Vec<_> = zones.iter().map(|zone| (&*zone.dns_name, zone.networks.join(" "))).collect();
-    assert_eq!(told, [("staging.internal.", "other".to_owned())]);
+    assert_eq!(told, [("staging.internal.", format!("projects/{PROJECT}/global/networks/other"))]);
 }
 
 #[tokio::test]
@@ -432,6 +435,7 @@ async fn of_an_object_that_differs_its_own_changes_are_read_however_its_api_name
         ("compute", "v1.compute.networks.patch", NETWORK),
         ("compute", "v1.compute.routes.insert", "projects/netra-staging/global/routes/nat"),
         ("compute", "v1.compute.subnetworks.patch", "projects/netra-staging/regions/us-central1/subnetworks/apps"),
+        ("compute", "v1.compute.globalAddresses.delete", "projects/netra-staging/global/addresses/staging-services"),
         ("compute", "v1.compute.networks.patch", "projects/netra-staging/global/networks/other"),
         ("compute", "v1.compute.instances.insert", "projects/netra-staging/zones/us-central1-a/instances/vm"),
         ("dns", "dns.managedZones.patch", "managedZones/staging-internal"),
@@ -445,7 +449,7 @@ async fn of_an_object_that_differs_its_own_changes_are_read_however_its_api_name
         (Inspection::Service, SERVICE, &["ReplaceService"]),
         (Inspection::Connector, CONNECTOR, &["CreateConnector"]),
         (Inspection::Instance, INSTANCE, &["update"]),
-        (Inspection::Network, NETWORK, &["patch", "insert", "patch"]),
+        (Inspection::Network, NETWORK, &["delete", "insert", "patch", "patch"]),
         (Inspection::DnsZones, NETWORK, &["patch"]),
         (Inspection::Access, "projects/netra-staging", &["SetIamPolicy"]),
     ];

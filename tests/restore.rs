@@ -71,10 +71,15 @@ fn everything() -> (Vec<Drift>, Vec<BaselineObject>) {
         (Instance, INSTANCE, "settings.ipConfiguration.pscConfig.pscEnabled", Some("true"), Some("false")),
         (Instance, INSTANCE, "settings.databaseFlags[max_connections]", Some("200"), Some("20")),
         (Instance, INSTANCE, "ipAddresses[PRIVATE]", Some("10.20.0.3"), Some("10.20.0.9")),
+        (Network, NETWORK, "allocatedRanges[services]", Some("10.20.0.0/24"), None),
         (Network, NETWORK, &format!("{peering}.exportCustomRoutes"), Some("true"), Some("false")),
         (Network, NETWORK, &format!("{peering}.importedRanges"), Some("10.20.0.0/24"), None),
         (Network, NETWORK, &format!("{other}.network"), Some("projects/host/global/networks/shared"), None),
         (Network, NETWORK, "subnets[us-central1/apps].privateIpGoogleAccess", Some("true"), Some("false")),
+        (Network, NETWORK, "subnets[us-central1/gone].ipCidrRange", Some("10.11.0.0/26"), None),
+        (Network, NETWORK, "subnets[us-central1/gone].privateIpGoogleAccess", Some("true"), None),
+        (Network, NETWORK, "subnets[us-central1/gone].purpose", Some("PRIVATE"), None),
+        (Network, NETWORK, "subnets[us-central1/gone].secondaryIpRanges", Some("10.12.0.0/24"), None),
         (Network, NETWORK, "routes[0.0.0.0/0]", Some("gateway default-internet-gateway priority=1000"), None),
         (
             Network,
@@ -121,9 +126,12 @@ fn each_field_is_restored_by_the_command_that_sets_it() {
             "gcloud run services update-traffic backend --project=netra-staging --region=us-central1 --to-latest",
             "gcloud compute networks vpc-access connectors update staging-connector --project=netra-staging --region=us-central1 --min-instances=2 --max-instances=10 --machine-type=e2-standard-4",
             "gcloud sql instances patch staging-shared-postgres --project=netra-staging --activation-policy=ALWAYS --tier=db-custom-2-7680 --ssl-mode=ENCRYPTED_ONLY --no-assign-ip --connector-enforcement=NOT_REQUIRED --authorized-networks=10.0.0.0/8 --storage-size=100 --enable-private-service-connect --database-flags=log_connections=on,max_connections=200",
+            "gcloud compute addresses create services --global --purpose=VPC_PEERING --addresses=10.20.0.0 --prefix-length=24 --network=staging-vpc --project=netra-staging",
             "gcloud compute networks peerings update servicenetworking-googleapis-com --project=netra-staging --network=staging-vpc --export-custom-routes",
+            "gcloud services vpc-peerings update --service=servicenetworking.googleapis.com --network=staging-vpc --project=netra-staging --ranges=services",
             "gcloud compute networks peerings create shared --project=netra-staging --network=staging-vpc --peer-network=shared --peer-project=host",
             "gcloud compute networks subnets update apps --project=netra-staging --region=us-central1 --enable-private-ip-google-access",
+            "gcloud compute networks subnets create gone --project=netra-staging --network=staging-vpc --region=us-central1 --range=10.11.0.0/26 --enable-private-ip-google-access",
             "gcloud compute routes create restored-0-0-0-0-0 --project=netra-staging --network=staging-vpc --destination-range=0.0.0.0/0 --next-hop-gateway=default-internet-gateway --priority=1000",
             "gcloud compute firewall-rules create allow-db --project=netra-staging --network=staging-vpc --direction=EGRESS --action=ALLOW --rules=tcp:5432 --priority=1000 --destination-ranges=10.20.0.0/24 --no-disabled",
             "gcloud compute firewall-rules update allow-web --project=netra-staging --rules=tcp:443 --priority=900 --source-ranges=0.0.0.0/0 --target-tags=web --no-disabled",
@@ -162,9 +170,19 @@ fn what_no_command_restores_says_so() {
         "the variable DB_HOST said: host 10.20.0.3",
         "Google chooses it",
         "sets every flag at once",
-        "gcloud services vpc-peerings update",
+        "it does so again with the ranges that were allocated to it",
+        "--add-secondary-ranges=NAME=RANGE",
     ] {
         assert!(notes.iter().any(|note| note.contains(part)), "{part} is not in {notes:#?}");
+    }
+}
+
+#[test]
+fn a_variable_that_is_new_may_be_taken_away_as_what_it_is() {
+    for (is, flag) in [("secret db-password:3", "--remove-secrets"), ("host 10.20.0.9", "--remove-env-vars")] {
+        let drift = [drift(Inspection::Service, SERVICE, "env[DB_HOST]", None, Some(is))];
+        let remedy = remedies(&drift, &[]).pop().expect("one object");
+        assert!(remedy.commands.is_empty() && remedy.notes[0].contains(flag), "{remedy:?}");
     }
 }
 
@@ -231,7 +249,9 @@ fn known_to_gcloud(remedies: &[Remedy]) {
         let words = command.words();
         let flags: BTreeSet<&str> =
             words.iter().filter_map(|word| word.strip_prefix("--")?.split('=').next()).collect();
-        let verb = words.iter().take_while(|word| !word.starts_with("--")).count() - 1;
+        let plain = words.iter().take_while(|word| !word.starts_with("--")).count();
+        // The connection of private services access has no name.
+        let verb = if words[..plain].contains(&"vpc-peerings".to_owned()) { plain } else { plain - 1 };
         let help = Command::new(&gcloud)
             .args(&words[1..verb])
             .arg("--help")
@@ -332,7 +352,7 @@ resource \"google_cloud_run_v2_service\" \"backend\" {
 fn several_things_differ_and_what_has_no_fragment_is_named() {
     let mut check = check();
     check["items"][0]["status"]["drift"] = json!([
-        {"inspection": "Service", "object": SERVICE, "field": "traffic", "was": "LATEST=100", "since": "2026-11-25T12:41:00Z"},
+        {"inspection": "Service", "object": SERVICE, "field": "env[DB_HOST]", "was": "host 10.20.0.3", "since": "2026-11-25T12:41:00Z"},
         {"inspection": "Network", "object": NETWORK, "field": "mtu", "was": "1500", "since": "2026-11-25T12:41:00Z"},
     ]);
     let directory = scratch::dir("restore");
@@ -340,7 +360,7 @@ fn several_things_differ_and_what_has_no_fragment_is_named() {
     std::fs::write(&file, serde_yaml::to_string(&check).expect("YAML")).expect("a file");
     let (_, out, _) = restore(&file, directory.path(), &[]);
     assert!(out.starts_with("staging/backend: 2 things differ from the configuration that worked\n"), "{out}");
-    assert!(out.contains("\n# Terraform: no fragment\n# traffic: no fragment; "), "{out}");
+    assert!(out.contains("\n# Terraform: no fragment\n# env[DB_HOST]: no fragment; "), "{out}");
     assert!(out.contains("\n# Terraform: set these in the declaration, the rest stays\nresource "), "{out}");
 }
 

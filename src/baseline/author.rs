@@ -196,6 +196,7 @@ fn place(drift: &Drift) -> Option<Place<'_>> {
                 let (region, name) = entry.split_once('/')?;
                 Some(Place { region, ..of("subnetworks", name, ".subnetworks.") })
             }
+            "allocatedRanges" => Some(of("addresses", entry, ".globaladdresses.")),
             // Routes of subnets, peerings and hubs come and go with those.
             "routes" if is_derived(drift) => None,
             "routes" => Some(of("routes", "", ".routes.")),

@@ -5,15 +5,17 @@
 //! it), the disk's size while it grows by itself, a connector's throughput (it follows from its instances), addresses that Google
 //! chooses for outgoing connections, and the values of the environment, of which nothing but what speaks of the path is known.
 
+mod network;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::object::{Object, full, networks};
+use self::network::{of_network, of_zones};
+use super::object::{Object, full};
 use crate::cloud::connector::Connector;
 use crate::cloud::instance::{ActivationPolicy, AddressType, ConnectorEnforcement, Instance, SslMode};
-use crate::cloud::network::{FirewallRule, List, Network, Route};
 use crate::cloud::reading::{Absent, Found};
 use crate::cloud::service::{Says, Service, Template, VpcEgress};
-use crate::cloud::{Access, Inspection, Picture, Reading, Why, Zone};
+use crate::cloud::{Access, Inspection, Picture, Reading, Why};
 
 /// The configuration of one object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct Configured {
     pub name: String,
     /// Its fields.
     pub fields: BTreeMap<String, String>,
+    /// Fields of what the path does not see now: compared only where the baseline names them.
+    pub beside: BTreeMap<String, String>,
     /// Fields that it has, but that could not be read.
     pub unread: BTreeSet<String>,
 }
@@ -72,10 +76,9 @@ fn known<T>(reading: &Reading<T>, of: impl Fn(&T, &Object<'_>, &mut Fields)) -> 
         Reading::Read(Found { name, object, at: _ }) => {
             let mut fields = Fields::default();
             of(object, &Object::of(name), &mut fields);
-            let Fields { set, unread } = fields;
-            let fields = set.into_iter().map(|(field, values)| (field, values.into_iter().collect::<Vec<_>>()));
-            let fields = fields.map(|(field, values)| (field, values.join("; "))).collect();
-            Known::Read(Configured { name: full(name).to_owned(), fields, unread })
+            let Fields { set, beside, unread } = fields;
+            let (fields, beside) = (joined(set), joined(beside));
+            Known::Read(Configured { name: full(name).to_owned(), fields, beside, unread })
         }
         Reading::Absent(Absent::NotUsed) => Known::Nothing,
         Reading::Unread(unread) if unread.why == Why::NotFound => Known::Nothing,
@@ -85,10 +88,17 @@ fn known<T>(reading: &Reading<T>, of: impl Fn(&T, &Object<'_>, &mut Fields)) -> 
     }
 }
 
+/// What several things of one name say, as one value.
+fn joined(set: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, String> {
+    let joined = |values: BTreeSet<String>| values.into_iter().collect::<Vec<_>>().join("; ");
+    set.into_iter().map(|(field, values)| (field, joined(values))).collect()
+}
+
 /// Fields as they are gathered: what several things of one name say stands together.
 #[derive(Default)]
 struct Fields {
     set: BTreeMap<String, BTreeSet<String>>,
+    beside: BTreeMap<String, BTreeSet<String>>,
     unread: BTreeSet<String>,
 }
 
@@ -280,60 +290,6 @@ fn of_instance(instance: &Instance, object: &Object<'_>, fields: &mut Fields) {
     fields.put("settings.connectorEnforcement", enforced.unwrap_or(&ConnectorEnforcement::NotRequired));
     for (flag, value) in flags {
         fields.put(format!("settings.databaseFlags[{flag}]"), value);
-    }
-}
-
-fn of_network(network: &Network, object: &Object<'_>, fields: &mut Fields) {
-    let Network { mtu, peerings, subnets, routes, firewall, cut: _ } = network;
-    fields.put("mtu", mtu.filter(|mtu| *mtu > 0).unwrap_or(1460));
-    for peering in peerings {
-        let at = format!("peerings[{}]", peering.name);
-        fields.put(format!("{at}.network"), object.network(&peering.network));
-        fields.put(format!("{at}.exportCustomRoutes"), peering.export_custom_routes);
-        fields.put(format!("{at}.importCustomRoutes"), peering.import_custom_routes);
-        let announced = format!("{at}.importedRanges");
-        match &peering.imported_ranges {
-            Some(ranges) if !network.is_cut(List::ImportedRanges) => fields.list(announced, ranges),
-            Some(_) | None => _ = fields.unread.insert(announced),
-        }
-    }
-    for subnet in subnets {
-        let at = format!("subnets[{}/{}]", subnet.region.rsplit('/').next().unwrap_or_default(), subnet.name);
-        fields.put(format!("{at}.ipCidrRange"), &subnet.ip_cidr_range);
-        fields.list(format!("{at}.secondaryIpRanges"), &subnet.secondary_ranges);
-        fields.put(format!("{at}.privateIpGoogleAccess"), subnet.private_ip_google_access);
-        fields.put(format!("{at}.purpose"), if subnet.purpose.is_empty() { "PRIVATE" } else { &subnet.purpose });
-    }
-    routes.iter().for_each(|route| fields.put(format!("routes[{}]", route.dest_range), of_route(route)));
-    firewall.iter().for_each(|rule| fields.put(format!("firewall[{}]", rule.name), of_rule(rule)));
-}
-
-/// A route by where it leads: the server gives names of its own to those of subnets and peerings.
-fn of_route(route: &Route) -> String {
-    let tags = if route.tags.is_empty() { String::new() } else { format!(" tags={}", listed(&route.tags)) };
-    format!("{} priority={}{tags}", route.next_hop, route.priority)
-}
-
-fn of_rule(rule: &FirewallRule) -> String {
-    let FirewallRule { name: _, direction, priority, allow, ranges, ports, target_tags, disabled } = rule;
-    let verb = if *allow { "allow" } else { "deny" };
-    let part = |name: &str, values: &[String]| match values {
-        [] => String::new(),
-        values => format!(" {name}={}", listed(values)),
-    };
-    let (ranges, ports, tags) = (part("ranges", ranges), part("ports", ports), part("tags", target_tags));
-    format!("{direction} {verb} priority={priority}{ranges}{ports}{tags}{}", if *disabled { " disabled" } else { "" })
-}
-
-/// The zones that the network sees: what the others say is not asked on its way.
-fn of_zones(zones: &[Zone], network: &Object<'_>, fields: &mut Fields) {
-    let seen = |zone: &&Zone| zone.networks.iter().any(|name| Object::of(name).name == network.name);
-    for zone in zones.iter().filter(seen) {
-        let at = format!("zones[{}]", zone.name);
-        fields.put(format!("{at}.dnsName"), &zone.dns_name);
-        fields.put(format!("{at}.networks"), networks(&zone.networks));
-        fields.list(format!("{at}.forwardingTargets"), &zone.forwarding_targets);
-        fields.put(format!("{at}.peeringNetwork"), full(zone.peering_network.as_deref().unwrap_or_default()));
     }
 }
 

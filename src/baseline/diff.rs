@@ -63,7 +63,9 @@ fn of_object(
     if then.name.is_empty() && !unnamed {
         return;
     }
-    let current = kept(&read.fields, Some(&then.fields));
+    let named = read.beside.iter().filter(|(field, _)| then.fields.contains_key(*field));
+    let fields = read.fields.iter().chain(named).map(|(field, value)| (field.clone(), value.clone())).collect();
+    let current = kept(&fields, Some(&then.fields));
     let names: BTreeSet<&String> = match compared {
         Compared::Every => then.fields.keys().chain(current.keys()).collect(),
         Compared::Named => then.fields.keys().collect(),

@@ -1,5 +1,7 @@
 //! Names of Google Cloud's objects: in full, whatever way they were written. Pure.
 
+use std::collections::BTreeSet;
+
 /// An object's name, taken apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Object<'a> {
@@ -17,13 +19,6 @@ pub fn full(name: &str) -> &str {
         Some(at) if at == 0 || name[..at].contains("//") => &name[at..],
         Some(_) | None => name,
     }
-}
-
-/// Names of networks, each without its path where they are of the object's project anyway, in one order.
-pub fn networks(names: &[String]) -> String {
-    let names: std::collections::BTreeSet<&str> =
-        names.iter().map(|name| name.rsplit('/').next().unwrap_or(name)).collect();
-    names.into_iter().collect::<Vec<_>>().join(",")
 }
 
 impl<'a> Object<'a> {
@@ -57,6 +52,14 @@ impl<'a> Object<'a> {
             bare if bare.contains('/') || self.project.is_empty() => bare.to_owned(),
             bare => format!("projects/{}/global/networks/{bare}", self.project),
         }
+    }
+
+    /// Names of networks in one order, each without its path where it is of the same project.
+    pub fn networks(&self, names: &[String]) -> String {
+        let own = format!("projects/{}/global/networks/", self.project);
+        let near = |name: &'_ String| full(name).trim_start_matches(&*own).to_owned();
+        let names: BTreeSet<String> = names.iter().map(near).collect();
+        names.into_iter().collect::<Vec<_>>().join(",")
     }
 
     /// An object of the same project and region in full, whether it was named so or by name alone.

@@ -294,9 +294,15 @@ const fn of_instance(about: About) -> Weights {
 
 const fn of_network(about: About) -> Weights {
     let (rows, rest): (&[(u8, &[&str])], u8) = match about {
-        About::Reach => {
-            (&[(7, &["peerings"]), (6, &[OBJECT, "routes"]), (5, &["firewall"]), (4, &["subnets", "mtu"])], UNRELATED)
-        }
+        About::Reach => (
+            &[
+                (7, &["peerings"]),
+                (6, &[OBJECT, "routes"]),
+                (5, &["firewall"]),
+                (4, &["subnets", "allocatedRanges", "mtu"]),
+            ],
+            UNRELATED,
+        ),
         About::Name => (&[(4, &["routes", "firewall", "peerings"])], UNRELATED),
         About::Encryption | About::Identity | About::Capacity | About::Start | About::Database | About::Other => {
             (&[], UNRELATED)
@@ -327,6 +333,7 @@ mod tests {
             (Inspection::Instance, "settings.connectorEnforcement", Cause::ConnectorRequired),
             (Inspection::Instance, "settings.databaseFlags[max_connections]", Cause::TooManyConnections),
             (Inspection::Network, "peerings[p].importCustomRoutes", Cause::PeeringLost),
+            (Inspection::Network, "allocatedRanges[services]", Cause::ConnectTimeout),
             (Inspection::DnsZones, "zones[z].networks", Cause::DnsZoneDetached),
             (Inspection::Access, "connect", Cause::AccessNotGranted),
             (Inspection::Service, "env[STARTUP_TIMEOUT]", Cause::EffectiveTimeoutDiffers),

@@ -170,6 +170,11 @@ pub struct Picture {
 }
 
 impl Picture {
+    /// The service's way into a network, where it was read and has one.
+    pub fn vpc_access(&self) -> Option<&service::VpcAccess> {
+        self.service.object()?.template.vpc_access.as_ref()
+    }
+
     /// Each reading without its object: which inspection, of what, how it went. Revisions are two; of the audit logs' the first that
     /// failed stands for all.
     pub fn readings(&self) -> [(Inspection, Reading<()>); 13] {

@@ -12,6 +12,8 @@ pub struct Network {
     pub peerings: Vec<Peering>,
     /// Subnets of the service's region.
     pub subnets: Vec<Subnet>,
+    /// Ranges that are reserved in the network for private services access.
+    pub allocated_ranges: Vec<AllocatedRange>,
     /// Routes, those that peerings import included.
     pub routes: Vec<Route>,
     /// Firewall rules and rules of policies in force for the network, as they are evaluated.
@@ -37,6 +39,8 @@ pub enum List {
     ImportedRanges,
     /// Subnets of the service's region.
     Subnets,
+    /// Ranges that are reserved for private services access.
+    AllocatedRanges,
     /// Routes.
     Routes,
 }
@@ -48,6 +52,7 @@ impl List {
             List::Peerings => "peerings",
             List::ImportedRanges => "imported ranges",
             List::Subnets => "subnets",
+            List::AllocatedRanges => "allocated ranges",
             List::Routes => "routes",
         }
     }
@@ -101,6 +106,16 @@ pub struct Subnet {
     pub used_addresses: Option<u32>,
 }
 
+/// A range that is reserved for private services access (compute v1, Address with the purpose VPC_PEERING).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AllocatedRange {
+    /// Name.
+    pub name: String,
+    /// CIDR such as 10.20.0.0/16.
+    pub range: String,
+}
+
 /// A route (compute v1, Route).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -112,7 +127,8 @@ pub struct Route {
     /// Lower wins.
     #[serde(default)]
     pub priority: u32,
-    /// Such as `gateway default-internet-gateway`, `peering servicenetworking-googleapis-com`, `instance proxy`, `ip 10.0.0.5`.
+    /// Such as `gateway default-internet-gateway`, `peering servicenetworking-googleapis-com`, `ip 10.0.0.5`,
+    /// `instance projects/p/zones/us-central1-a/instances/proxy`.
     pub next_hop: String,
     /// Tags of the hosts that it holds for; empty: all.
     #[serde(default)]

@@ -10,7 +10,7 @@ pub struct Zone {
     pub name: String,
     /// Suffix that it answers for, with the dot at the end.
     pub dns_name: String,
-    /// Names of the networks that see it.
+    /// The networks that see it, in full.
     #[serde(default)]
     pub networks: Vec<String>,
     /// Servers that questions are forwarded to.
@@ -19,4 +19,11 @@ pub struct Zone {
     /// The network that is asked instead, if any.
     #[serde(default)]
     pub peering_network: Option<String>,
+}
+
+impl Zone {
+    /// Whether a network, named in full, sees it.
+    pub fn is_seen_by(&self, network: &str) -> bool {
+        self.networks.iter().any(|seen_by| seen_by == network)
+    }
 }

@@ -96,7 +96,7 @@ fn filter(of: Inspection, object: &str, now: Timestamp) -> Option<String> {
             ("cloudsql.googleapis.com", format!("{which}:\"instances/{name}\""))
         }
         Inspection::Network => {
-            let parts = "(subnetworks|routes|firewalls|firewallPolicies)/[^/]+";
+            let parts = "(subnetworks|addresses|routes|firewalls|firewallPolicies)/[^/]+";
             ("compute.googleapis.com", format!("protoPayload.resourceName=~\"/(networks/{name}|{parts})$\""))
         }
         Inspection::DnsZones => ("dns.googleapis.com", "protoPayload.methodName:\"managedZones\"".to_owned()),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex as Lock, PoisonError};
 use std::time::{Duration, Instant};
 
 use google_cloud_auth::credentials::{AccessTokenCredentials, anonymous};
-use google_cloud_compute_v1::client::{Networks, Routes, Subnetworks};
+use google_cloud_compute_v1::client::{GlobalAddresses, Networks, Routes, Subnetworks};
 use google_cloud_dns_v1::client::ManagedZones;
 use google_cloud_gax::client_builder::Result as Built;
 use google_cloud_gax::error::Error;
@@ -67,6 +67,7 @@ pub struct Clients {
     operations: OnceCell<SqlOperationsService>,
     networks: OnceCell<Networks>,
     subnetworks: OnceCell<Subnetworks>,
+    addresses: OnceCell<GlobalAddresses>,
     routes: OnceCell<Routes>,
     zones: OnceCell<ManagedZones>,
     tests: OnceCell<ReachabilityService>,
@@ -108,6 +109,7 @@ clients! {
     operations: SqlOperationsService,
     networks: Networks,
     subnetworks: Subnetworks,
+    addresses: GlobalAddresses,
     routes: Routes,
     zones: ManagedZones,
     tests: ReachabilityService,

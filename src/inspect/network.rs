@@ -1,7 +1,8 @@
-//! Reads a VPC network (compute v1): its peerings with the routes that they bring, the subnets of a region, its routes and the
-//! firewall rules in force. Does network I/O.
+//! Reads a VPC network (compute v1): its peerings with the routes that they bring, the subnets of a region, the ranges that are
+//! allocated to private services access, its routes and the firewall rules in force. Does network I/O.
 
 use google_cloud_compute_v1::model;
+use google_cloud_compute_v1::model::address::Purpose;
 use google_cloud_compute_v1::model::networks::list_peering_routes_request::Direction;
 use google_cloud_compute_v1::model::subnetworks::list_request::Views;
 
@@ -9,11 +10,13 @@ use super::convert::{full, last};
 use super::firewall;
 use super::google::{Clients, Google};
 use super::question::Question;
-use crate::cloud::network::{List, Peering, Route, Subnet};
+use crate::cloud::network::{AllocatedRange, List, Peering, Route, Subnet};
 use crate::cloud::{Network, Unread};
 
 /// The peering of private services access, by which Cloud SQL's private addresses are reached.
 const PRIVATE_SERVICES: &str = "servicenetworking-googleapis-com";
+/// Of the reserved addresses, those for private services access.
+const ALLOCATED: &str = "purpose=VPC_PEERING";
 /// Most pages of a list.
 const MOST_PAGES: usize = 5;
 /// Most peerings, subnets or ranges that are kept.
@@ -28,9 +31,16 @@ pub async fn read(google: &Google, question: &Question, region: &str) -> Result<
     let (project, network) = (&*question.project, last(&question.name));
     let get = || api.get().set_project(project).set_network(network).send();
     let answer = google.ask(question, get).await?;
-    let ((peerings, ranges_cut), (subnets, subnets_cut), (routes, routes_cut), firewall) = futures::try_join!(
+    let (
+        (peerings, ranges_cut),
+        (subnets, subnets_cut),
+        (allocated_ranges, allocated_cut),
+        (routes, routes_cut),
+        firewall,
+    ) = futures::try_join!(
         peerings(google, &clients, question, region, &answer),
         subnets(google, &clients, question, region),
+        allocated(google, &clients, question),
         routes(google, &clients, question),
         firewall(google, &clients, question, &answer),
     )?;
@@ -38,10 +48,11 @@ pub async fn read(google: &Google, question: &Question, region: &str) -> Result<
         (List::Peerings, answer.peerings.len() > MOST),
         (List::ImportedRanges, ranges_cut),
         (List::Subnets, subnets_cut),
+        (List::AllocatedRanges, allocated_cut),
         (List::Routes, routes_cut),
     ];
     let cut = lists.into_iter().filter(|(_, cut)| *cut).map(|(list, _)| list).collect();
-    Ok(Network { mtu: answer.mtu, peerings, subnets, routes, firewall, cut })
+    Ok(Network { mtu: answer.mtu, peerings, subnets, allocated_ranges, routes, firewall, cut })
 }
 
 /// What is kept of a list, and whether that is not all of it.
@@ -145,6 +156,29 @@ async fn subnets(
     Ok(kept(subnets, MOST, page.is_some()))
 }
 
+/// The ranges that are allocated to private services access.
+async fn allocated(google: &Google, clients: &Clients, question: &Question) -> Result<Kept<AllocatedRange>, Unread> {
+    let question = question.about("the ranges that are allocated to private services access in");
+    let api = clients.addresses(&question).await?;
+    let (mut ranges, mut page) = (Vec::new(), None::<String>);
+    for _ in 0..MOST_PAGES {
+        let list = || {
+            api.list()
+                .set_project(&*question.project)
+                .set_filter(ALLOCATED)
+                .set_or_clear_page_token(page.clone())
+                .send()
+        };
+        let answer = google.ask(&question, list).await?;
+        ranges.extend(answer.items.iter().filter_map(|address| of_address(address, &question)));
+        page = answer.next_page_token.filter(|token| !token.is_empty());
+        if page.is_none() || ranges.len() >= MOST {
+            break;
+        }
+    }
+    Ok(kept(ranges, MOST, page.is_some()))
+}
+
 async fn routes(google: &Google, clients: &Clients, question: &Question) -> Result<Kept<Route>, Unread> {
     let question = question.about("the routes of");
     let api = clients.routes(&question).await?;
@@ -216,6 +250,15 @@ fn of_subnetwork(subnet: &model::Subnetwork) -> Subnet {
     }
 }
 
+/// None: it is not a range that the network allocates to private services access.
+fn of_address(address: &model::Address, question: &Question) -> Option<AllocatedRange> {
+    if address.purpose != Some(Purpose::VpcPeering) || !is_in(address.network.as_deref(), question) {
+        return None;
+    }
+    let range = format!("{}/{}", address.address.as_deref()?, address.prefix_length?);
+    Some(AllocatedRange { name: address.name.clone()?, range })
+}
+
 fn of_route(route: &model::Route) -> Route {
     Route {
         name: route.name.clone().unwrap_or_default(),
@@ -227,6 +270,8 @@ fn of_route(route: &model::Route) -> Route {
     }
 }
 
+/// Where a route leads: a gateway, peering, hub or network by name; what has a zone or region by its full name, because a route
+/// to it can't be made without.
 fn next_hop(route: &model::Route) -> String {
     let hops = [
         ("gateway", &route.next_hop_gateway),
@@ -239,7 +284,9 @@ fn next_hop(route: &model::Route) -> String {
         ("hub", &route.next_hop_hub),
         ("network", &route.next_hop_network),
     ];
-    let hop = hops.into_iter().find_map(|(kind, hop)| hop.as_deref().map(|hop| format!("{kind} {}", last(hop))));
+    let placed = |hop: &str| ["/zones/", "/regions/"].iter().any(|place| hop.contains(place));
+    let name = |hop: &'_ str| if placed(hop) { full(hop).to_owned() } else { last(hop).to_owned() };
+    let hop = hops.into_iter().find_map(|(kind, hop)| hop.as_deref().map(|hop| format!("{kind} {}", name(hop))));
     hop.unwrap_or_default()
 }
 
@@ -248,6 +295,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::cloud::Inspection;
 
     #[test]
     fn a_subnet_tells_how_many_addresses_are_taken() {
@@ -264,12 +312,50 @@ mod tests {
     }
 
     #[test]
+    fn of_the_addresses_the_ranges_that_the_network_allocates_to_private_services_access_are_taken() {
+        let question = Question {
+            inspection: Inspection::Network,
+            name: "projects/p/global/networks/vpc".into(),
+            project: "p".into(),
+            what: "the network",
+        };
+        let taken = |purpose: &str, network: &str| {
+            let address = json!({
+                "name": "services", "address": "10.20.0.0", "prefixLength": 16, "purpose": purpose,
+                "network": format!("https://www.googleapis.com/compute/v1/{network}"),
+            });
+            of_address(&serde_json::from_value(address).expect("an address"), &question)
+        };
+        let range = AllocatedRange { name: "services".to_owned(), range: "10.20.0.0/16".to_owned() };
+        assert_eq!(taken("VPC_PEERING", "projects/p/global/networks/vpc"), Some(range));
+        for (purpose, network) in [
+            ("PRIVATE_SERVICE_CONNECT", "projects/p/global/networks/vpc"),
+            ("VPC_PEERING", "projects/p/global/networks/other"),
+            ("VPC_PEERING", "projects/q/global/networks/vpc"),
+        ] {
+            assert_eq!(taken(purpose, network), None, "{purpose} in {network}");
+        }
+        // The address of a load balancer.
+        let address = json!({"name": "frontend", "address": "203.0.113.10", "addressType": "EXTERNAL"});
+        assert_eq!(of_address(&serde_json::from_value(address).expect("an address"), &question), None);
+    }
+
+    #[test]
     fn a_route_tells_where_it_leads() {
         let url = "https://www.googleapis.com/compute/v1/projects/p/global/gateways/default-internet-gateway";
         for (route, hop) in [
             (json!({"nextHopGateway": url}), "gateway default-internet-gateway"),
             (json!({"nextHopPeering": "servicenetworking-googleapis-com"}), "peering servicenetworking-googleapis-com"),
             (json!({"nextHopIp": "10.0.0.5"}), "ip 10.0.0.5"),
+            (
+                json!({"nextHopInstance": "https://www.googleapis.com/compute/v1/projects/p/zones/us-central1-a/instances/nat"}),
+                "instance projects/p/zones/us-central1-a/instances/nat",
+            ),
+            (
+                json!({"nextHopVpnTunnel": "https://www.googleapis.com/compute/v1/projects/p/regions/us-central1/vpnTunnels/hq"}),
+                "tunnel projects/p/regions/us-central1/vpnTunnels/hq",
+            ),
+            (json!({"nextHopIlb": "10.0.0.9"}), "load balancer 10.0.0.9"),
             (json!({}), ""),
         ] {
             assert_eq!(next_hop(&serde_json::from_value(route).expect("a route")), hop);

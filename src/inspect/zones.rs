@@ -2,7 +2,7 @@
 
 use google_cloud_dns_v1::model;
 
-use super::convert::{full, last};
+use super::convert::full;
 use super::google::Google;
 use super::question::Question;
 use crate::cloud::{Unread, Zone};
@@ -52,7 +52,7 @@ fn of(zone: &model::ManagedZone) -> Zone {
     Zone {
         name: zone.name.clone().unwrap_or_default(),
         dns_name: zone.dns_name.clone().unwrap_or_default(),
-        networks: networks(zone).take(MOST).map(|url| last(url).to_owned()).collect(),
+        networks: networks(zone).take(MOST).map(|url| full(url).to_owned()).collect(),
         forwarding_targets: forwarding
             .filter_map(|server| {
                 server.ipv_4_address.clone().or(server.ipv_6_address.clone()).or(server.domain_name.clone())
@@ -82,6 +82,9 @@ mod tests {
         assert!(!sees(&zone, "projects/q/global/networks/vpc"));
         assert!(!sees(&model::ManagedZone::default(), "projects/p/global/networks/vpc"));
         let zone = of(&zone);
-        assert_eq!((zone.networks, zone.forwarding_targets), (vec!["vpc".to_owned()], vec!["10.0.0.53".to_owned()]));
+        assert_eq!(
+            (zone.networks, zone.forwarding_targets),
+            (vec!["projects/p/global/networks/vpc".to_owned()], vec!["10.0.0.53".to_owned()])
+        );
     }
 }

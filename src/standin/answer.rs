@@ -99,6 +99,9 @@ pub fn answer(state: &mut State, request: &Request) -> Result<Value, Refusal> {
         Method::SubnetworksList => {
             in_pages(state, request, &list("items", "maxResults", 500, Some("compute#subnetworkList")))
         }
+        Method::GlobalAddressesList => {
+            in_pages(state, request, &list("items", "maxResults", 500, Some("compute#addressList")))
+        }
         Method::RoutesList => in_pages(state, request, &list("items", "maxResults", 500, Some("compute#routeList"))),
         Method::FirewallsList => {
             in_pages(state, request, &list("items", "maxResults", 500, Some("compute#firewallList")))

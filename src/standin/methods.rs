@@ -148,6 +148,9 @@ methods! {
     /// The subnets of a region.
     SubnetworksList = "compute.subnetworks.list", Compute,
         "GET" "/compute/v1/projects/{project}/regions/{region}/subnetworks", "compute.subnetworks.list";
+    /// The global addresses of a project, among them the ranges that are allocated to private services access.
+    GlobalAddressesList = "compute.globalAddresses.list", Compute,
+        "GET" "/compute/v1/projects/{project}/global/addresses", "compute.globalAddresses.list";
     /// The routes of a project.
     RoutesList = "compute.routes.list", Compute,
         "GET" "/compute/v1/projects/{project}/global/routes", "compute.routes.list";

@@ -37,6 +37,8 @@ pub const PEERING: &str = "servicenetworking-googleapis-com";
 /// The routes that it exchanges.
 pub const PEERING_ROUTES: &str =
     "projects/netra-staging/global/networks/staging-vpc/listPeeringRoutes/servicenetworking-googleapis-com";
+/// The range that is allocated to private services access.
+pub const ALLOCATED_RANGE: &str = "projects/netra-staging/global/addresses/staging-services";
 /// The route that it brings.
 pub const PEERING_ROUTE: &str = "projects/netra-staging/global/routes/peering-route-5d1f0c2a9b7e4386";
 /// The policies of the firewall over the network.
@@ -96,6 +98,9 @@ impl State {
             "destRange": range, "type": "SUBNET_PEERING_ROUTE", "priority": 0, "imported": true, "nextHopRegion": REGION,
         });
         self.patch(PEERING_ROUTES, &json!({"INCOMING": [route]}));
+        if let Some((first, length)) = range.split_once('/') {
+            self.patch(ALLOCATED_RANGE, &json!({"address": first, "prefixLength": length.parse::<i32>().ok()}));
+        }
         self.set_variable("DATABASE_HOST", address);
     }
 
@@ -260,6 +265,12 @@ fn network(state: &mut State) {
         "destRange": "10.10.0.0/24", "type": "SUBNET_PEERING_ROUTE", "priority": 0, "imported": true, "nextHopRegion": REGION,
     });
     state.set(PEERING_ROUTES, json!({"INCOMING": [imported], "OUTGOING": [exported]}));
+    let allocated = json!({
+        "kind": "compute#address", "id": "4711471147114717", "name": "staging-services", "network": url, "address": "10.20.0.0",
+        "prefixLength": 24, "addressType": "INTERNAL", "purpose": "VPC_PEERING", "networkTier": "PREMIUM", "status": "RESERVED",
+        "selfLink": format!("{COMPUTE}/{ALLOCATED_RANGE}"),
+    });
+    state.set(ALLOCATED_RANGE, allocated);
     let subnet = json!({
         "kind": "compute#subnetwork", "id": "4711471147114712", "name": "staging-us-central1", "network": url,
         "region": format!("{COMPUTE}/projects/{PROJECT}/regions/{REGION}"), "ipCidrRange": "10.10.0.0/24",

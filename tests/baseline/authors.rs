@@ -74,6 +74,8 @@ fn an_entry_is_matched_by_its_resource_however_the_api_names_it_and_by_what_its_
     let subnet =
         ("/network/read/object/subnets/0/ipCidrRange", json!("10.10.0.0/25"), "subnets[us-central1/apps].ipCidrRange");
     let firewall = ("/network/read/object/firewall/0/allow", json!(false), "firewall[allow-db]");
+    let allocated =
+        ("/network/read/object/allocatedRanges/0/range", json!("10.30.0.0/24"), "allocatedRanges[services]");
     let zone = ("/dnsZones/read/object/0/dnsName", json!("other.internal."), "zones[staging].dnsName");
     let update = format!("{VPC}.UpdateConnector");
     let replace = "google.cloud.run.v1.Services.ReplaceService";
@@ -126,6 +128,8 @@ fn an_entry_is_matched_by_its_resource_however_the_api_names_it_and_by_what_its_
         (&subnet, "v1.compute.subnetworks.patch", "projects/netra-staging/regions/us-east1/subnetworks/apps", false),
         (&firewall, "v1.compute.firewalls.patch", "projects/netra-staging/global/firewalls/allow-db", true),
         (&firewall, "v1.compute.firewalls.patch", "projects/netra-staging/global/firewalls/allow-dbs", false),
+        (&allocated, "v1.compute.globalAddresses.delete", "projects/netra-staging/global/addresses/services", true),
+        (&allocated, "v1.compute.globalAddresses.delete", "projects/netra-staging/global/addresses/other", false),
         (&zone, "dns.managedZones.patch", "managedZones/staging", true),
         (&zone, "dns.managedZones.patch", "projects/netra-staging/managedZones/staging", true),
         (&zone, "dns.changes.create", "managedZones/staging", false),

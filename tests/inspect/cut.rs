@@ -6,7 +6,7 @@ use runready::cloud::health::is_cut;
 use runready::cloud::network::List;
 use runready::cloud::{Inspection, Network};
 use runready::standin::State;
-use runready::standin::world::{ACCOUNT, PEERING_ROUTES, POLICY, PROJECT, REGION};
+use runready::standin::world::{ACCOUNT, ALLOCATED_RANGE, PEERING_ROUTES, POLICY, PROJECT, REGION};
 use serde_json::{Value, json};
 
 use super::{healthy, inspector, only, quiet, standin};
@@ -62,6 +62,23 @@ async fn imported_ranges_that_are_not_kept_are_told_of() {
         let network = network(state).await;
         let kept = network.peerings.iter().find_map(|peering| peering.imported_ranges.as_ref()).map(Vec::len);
         assert_eq!((kept, network.cut), (Some(256), cut), "{number} ranges");
+    }
+}
+
+#[tokio::test]
+async fn allocated_ranges_that_are_not_kept_are_told_of() {
+    // One is there already.
+    for (number, cut) in [(255, Vec::new()), (256, vec![List::AllocatedRanges])] {
+        let mut state = healthy();
+        let mut range = state.object(ALLOCATED_RANGE).expect("a range").clone();
+        for number in 0..number {
+            let name = format!("range-{number:04}");
+            range["address"] = json!(format!("10.{}.{}.0", 30 + number / 256, number % 256));
+            range["name"] = json!(name);
+            state.set(format!("projects/{PROJECT}/global/addresses/{name}"), range.clone());
+        }
+        let network = network(state).await;
+        assert_eq!((network.allocated_ranges.len(), network.cut), (256, cut), "{number} more");
     }
 }
 

@@ -106,6 +106,8 @@ async fn the_network_is_found_and_read_in_the_project_that_it_is_in() {
         let subnets: Vec<&str> = network.object.subnets.iter().map(|subnet| &*subnet.name).collect();
         assert!(subnets.contains(&"serverless"), "{way}: {subnets:?}");
         assert!(!network.object.routes.is_empty() && !network.object.firewall.is_empty(), "{way}: {network:?}");
+        let allocated: Vec<&str> = network.object.allocated_ranges.iter().map(|range| &*range.range).collect();
+        assert_eq!(allocated, ["10.20.0.0/24"], "{way}");
         let peering = network.object.peerings.first().expect("private services access");
         assert_eq!(peering.imported_ranges.as_deref(), Some(&["10.20.0.0/24".to_owned()][..]), "{way}");
         assert!(picture.dns_zones.object().is_some_and(|zones| zones.len() == 1), "{way}: {:?}", picture.dns_zones);

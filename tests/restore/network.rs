@@ -182,30 +182,27 @@ fn a_zone_that_is_there_is_set_back_and_no_other() {
 }
 
 #[test]
-fn a_zone_that_is_not_seen_any_more_is_created_if_it_is_gone_and_attached_if_it_is_not() {
-    let gone: [(&str, Option<&str>, Option<&str>); 3] = [
+fn a_zone_that_is_gone_is_created_and_one_that_was_detached_is_attached() {
+    let parts: [(&str, Option<&str>, Option<&str>); 3] = [
         ("dnsName", Some("internal.example."), None),
         ("networks", Some("staging-vpc"), None),
         ("forwardingTargets", Some("10.0.0.53"), None),
     ];
-    let remedy = zone(&gone, &[]);
-    assert!(remedy.commands.is_empty(), "either would fail upon the other");
-    let [there, gone_for_good] = &*remedy.notes else { panic!("two notes: {:?}", remedy.notes) };
-    for part in [
-        "gcloud dns managed-zones describe internal --project=netra-staging",
-        "gcloud dns managed-zones update internal --project=netra-staging --networks=staging-vpc",
-    ] {
-        assert!(there.contains(part), "{there}");
-    }
-    let create = "gcloud dns managed-zones create internal --project=netra-staging --dns-name=internal.example. \
-                  --visibility=private --networks=staging-vpc '--description=Restored from the baseline of runready' \
-                  --forwarding-targets=10.0.0.53";
-    assert!(
-        gone_for_good.contains(create) && gone_for_good.contains("records are not in the baseline"),
-        "{gone_for_good}"
+    let gone = zone(&parts, &[]);
+    assert!(gone.notes.iter().any(|note| note.contains("not in the baseline")), "{:?}", gone.notes);
+    assert_eq!(
+        commands(&[gone]),
+        ["gcloud dns managed-zones create internal --project=netra-staging --dns-name=internal.example. \
+          --visibility=private --networks=staging-vpc '--description=Restored from the baseline of runready' \
+          --forwarding-targets=10.0.0.53"]
     );
-    let remedy = zone(&gone[..1], &[]);
-    assert!(remedy.commands.is_empty() && remedy.notes[0].contains("from where it is declared"), "{:?}", remedy.notes);
+    let detached = zone(&parts[1..2], &[("zones[internal].dnsName", "internal.example.")]);
+    assert_eq!(
+        commands(&[detached]),
+        ["gcloud dns managed-zones update internal --project=netra-staging --networks=staging-vpc"]
+    );
+    let unknown = zone(&parts[..1], &[]);
+    assert!(unknown.commands.is_empty() && unknown.notes[0].contains("is declared"), "{:?}", unknown.notes);
 }
 
 #[test]
@@ -219,6 +216,100 @@ fn a_zone_for_another_name_or_one_that_is_new_gets_no_command() {
     }
 }
 
+/// What restores these parts of a peering, with these ranges known to be allocated.
+fn peering(name: &str, parts: &[(&str, Option<&str>, Option<&str>)], ranges: &[&str]) -> Remedy {
+    let differs = |(part, was, is): &(&str, _, _)| {
+        drift(Inspection::Network, NETWORK, &format!("peerings[{name}].{part}"), *was, *is)
+    };
+    let drift: Vec<_> = parts.iter().map(differs).collect();
+    let ranges: Vec<(String, &str)> =
+        ranges.iter().map(|name| (format!("allocatedRanges[{name}]"), "10.20.0.0/24")).collect();
+    let fields: Vec<(&str, &str)> = ranges.iter().map(|(field, range)| (field.as_str(), *range)).collect();
+    remedies(&drift, &[known(Inspection::Network, NETWORK, &fields)]).pop().expect("one object")
+}
+
+const SERVICES: &str = "servicenetworking-googleapis-com";
+
+#[test]
+fn private_services_access_is_connected_anew_with_all_its_ranges() {
+    let tenant = Some("projects/tenant/global/networks/servicenetworking");
+    let gone = [
+        ("network", tenant, None),
+        ("exportCustomRoutes", Some("true"), None),
+        ("importedRanges", Some("10.20.0.0/24"), None),
+    ];
+    assert_eq!(
+        commands(&[peering(SERVICES, &gone, &["a", "b"])]),
+        [
+            "gcloud services vpc-peerings connect --service=servicenetworking.googleapis.com --network=staging-vpc \
+             --project=netra-staging --ranges=a,b",
+            "gcloud compute networks peerings update servicenetworking-googleapis-com --project=netra-staging \
+             --network=staging-vpc --export-custom-routes",
+        ]
+    );
+    // Without the names nothing is set of a peering that is not there.
+    let unknown = peering(SERVICES, &gone, &[]);
+    assert!(unknown.commands.is_empty(), "{:?}", unknown.commands);
+    assert!(unknown.notes[0].contains("--ranges=RANGE,..."), "{:?}", unknown.notes);
+    let narrowed = [("importedRanges", Some("10.20.0.0/24,10.21.0.0/24"), Some("10.20.0.0/24"))];
+    assert_eq!(
+        commands(&[peering(SERVICES, &narrowed, &["a", "b"])]),
+        ["gcloud services vpc-peerings update --service=servicenetworking.googleapis.com --network=staging-vpc \
+          --project=netra-staging --ranges=a,b"]
+    );
+}
+
+#[test]
+fn a_peering_that_leads_elsewhere_is_deleted_before_it_is_made_again() {
+    let parts = [("network", Some("projects/host/global/networks/hub"), Some("projects/other/global/networks/hub"))];
+    assert_eq!(
+        commands(&[peering("shared", &parts, &[])]),
+        [
+            "gcloud compute networks peerings delete shared --project=netra-staging --network=staging-vpc",
+            "gcloud compute networks peerings create shared --project=netra-staging --network=staging-vpc \
+             --peer-network=hub --peer-project=host",
+        ]
+    );
+    let new = peering("shared", &[("network", None, parts[0].2), ("importCustomRoutes", None, Some("true"))], &[]);
+    assert!(new.commands.is_empty() && new.notes.len() == 1, "{new:?}");
+}
+
+#[test]
+fn an_allocated_range_is_allocated_again_and_neither_changed_nor_released() {
+    let field = "allocatedRanges[services]";
+    assert_eq!(
+        command(field, "10.20.0.0/24", None),
+        "gcloud compute addresses create services --global --purpose=VPC_PEERING --addresses=10.20.0.0 \
+         --prefix-length=24 --network=staging-vpc --project=netra-staging"
+    );
+    for (was, says) in [(Some("10.20.0.0/24"), "can't be changed"), (None, "nothing need be restored")] {
+        let remedy = of(field, was, Some("10.30.0.0/24"));
+        assert!(remedy.commands.is_empty() && remedy.notes[0].contains(says), "{remedy:?}");
+    }
+}
+
+#[test]
+fn a_subnet_that_grew_or_is_new_gives_a_note_and_no_command() {
+    let field = "subnets[us-central1/apps].ipCidrRange";
+    for (was, is, says) in [
+        (Some("10.10.0.0/26"), "10.10.0.0/24", "can grow, and not go back"),
+        (None, "10.10.0.0/24", "if it is not wanted"),
+    ] {
+        let remedy = of(field, was, Some(is));
+        assert!(remedy.commands.is_empty() && remedy.notes[0].contains(says), "{remedy:?}");
+    }
+}
+
+#[test]
+fn a_zone_s_network_of_another_project_is_named_by_its_url() {
+    let remedy = zone(&[("networks", Some("projects/host/global/networks/hub,staging-vpc"), Some("staging-vpc"))], &[]);
+    assert_eq!(
+        commands(&[remedy]),
+        ["gcloud dns managed-zones update internal --project=netra-staging \
+          --networks=https://www.googleapis.com/compute/v1/projects/host/global/networks/hub,staging-vpc"]
+    );
+}
+
 #[test]
 fn gcloud_knows_the_flags_of_rules_routes_and_zones() {
     let rule = "INGRESS allow priority=1 ranges=10.8.0.0/28,tag:web,serviceAccount:a@p tags=db,serviceAccount:b@p";
@@ -229,6 +320,11 @@ fn gcloud_knows_the_flags_of_rules_routes_and_zones() {
         of("routes[10.0.0.0/8]", Some("instance p/zones/z/instances/nat priority=1"), None),
         of("routes[10.0.0.0/8]", Some("tunnel p/regions/r/vpnTunnels/office priority=1 tags=db"), None),
         zone(&[("peeringNetwork", Some("projects/host/global/networks/hub"), None)], &[]),
+        peering(SERVICES, &[("network", Some("projects/t/global/networks/n"), None)], &["a"]),
+        peering(SERVICES, &[("importedRanges", Some("10.20.0.0/24"), None)], &["a"]),
+        peering("shared", &[("network", Some("projects/t/global/networks/n"), Some("other"))], &[]),
+        of("allocatedRanges[services]", Some("10.20.0.0/24"), None),
+        of("subnets[us-central1/apps].ipCidrRange", Some("10.20.0.0/24"), None),
     ];
     assert!(remedies.iter().all(|remedy| !remedy.commands.is_empty()), "{remedies:#?}");
     known_to_gcloud(&remedies);

@@ -54,6 +54,10 @@ fn requests(now: Timestamp) -> Vec<(Method, String, Option<Value>)> {
         ),
         read(Method::SubnetworksGet, format!("/compute/v1/{}", world::SUBNETWORK)),
         read(Method::SubnetworksList, format!("/compute/v1/{project}/regions/us-central1/subnetworks")),
+        read(
+            Method::GlobalAddressesList,
+            format!("/compute/v1/{project}/global/addresses?filter=purpose%3DVPC_PEERING"),
+        ),
         read(Method::RoutesList, format!("/compute/v1/{project}/global/routes")),
         read(Method::FirewallsList, format!("/compute/v1/{project}/global/firewalls")),
         read(Method::ZonesList, format!("/dns/v1/{project}/managedZones")),

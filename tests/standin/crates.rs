@@ -1,7 +1,7 @@
 //! Google's own crates against the stand-in: each client that this product uses reads what the state says.
 
 use google_cloud_auth::credentials::{Credentials, anonymous};
-use google_cloud_compute_v1::client::{Firewalls, Networks, Routes, Subnetworks};
+use google_cloud_compute_v1::client::{Firewalls, GlobalAddresses, Networks, Routes, Subnetworks};
 use google_cloud_dns_v1::client::ManagedZones;
 use google_cloud_gax::error::rpc::Code;
 use google_cloud_gax::paginator::ItemPaginator;
@@ -95,6 +95,11 @@ async fn the_clients_of_the_network_read_what_the_state_says() {
     let subnets =
         client!(Subnetworks, standin).list().set_project(world::PROJECT).set_region(world::REGION).send().await;
     assert_eq!(subnets.expect("the subnets").items.len(), 2, "of the network, and of the default one");
+    let addresses = client!(GlobalAddresses, standin);
+    for (filter, count) in [("purpose=VPC_PEERING", 1), ("purpose=GCE_ENDPOINT", 0)] {
+        let listed = addresses.list().set_project(world::PROJECT).set_filter(filter).send().await;
+        assert_eq!(listed.expect("the addresses").items.len(), count, "{filter}");
+    }
     let routes = client!(Routes, standin).list().set_project(world::PROJECT).send().await.expect("the routes");
     assert_eq!(routes.items.len(), 3);
     let rules = client!(Firewalls, standin).list().set_project(world::PROJECT).send().await.expect("the rules");

@@ -25,7 +25,7 @@ pub fn incident() -> Standin {
 }
 
 /// The schema that an object of the state has: what its name ends in, the document, the schema. The longer endings come first.
-const SCHEMAS: [(&str, &str, &str); 13] = [
+const SCHEMAS: [(&str, &str, &str); 14] = [
     ("/locations/*/connectors/*", "vpcaccess.v1", "Connector"),
     ("/services/*/revisions/*", "run.v2", "GoogleCloudRunV2Revision"),
     ("/locations/*/services/*", "run.v2", "GoogleCloudRunV2Service"),
@@ -36,6 +36,7 @@ const SCHEMAS: [(&str, &str, &str); 13] = [
     ("projects/*/operations/*", "sqladmin.v1", "Operation"),
     ("/global/networks/*", "compute.v1", "Network"),
     ("/regions/*/subnetworks/*", "compute.v1", "Subnetwork"),
+    ("/global/addresses/*", "compute.v1", "Address"),
     ("/global/routes/*", "compute.v1", "Route"),
     ("/global/firewalls/*", "compute.v1", "Firewall"),
     ("projects/*/managedZones/*", "dns.v1", "ManagedZone"),

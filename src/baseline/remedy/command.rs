@@ -19,6 +19,12 @@ impl Command {
         Command { words: all, names: vec![name.to_owned()] }
     }
 
+    /// gcloud with the words of one of its commands, which names what it is upon by flags alone.
+    pub fn unnamed(words: &str) -> Self {
+        let words = std::iter::once("gcloud").chain(words.split(' ')).map(str::to_owned);
+        Command { words: words.collect(), names: Vec::new() }
+    }
+
     /// With a flag that has a value.
     #[must_use]
     pub fn with(mut self, flag: &str, value: &str) -> Self {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::fragment::{hcl, set};
+use super::fragment::{hcl, set, snake, yaml};
 use super::place::{Kind, kind, terraform_way, value};
-use super::{Loss, Remedy, part};
+use super::{Loss, Remedy, part, template, zones};
 use crate::baseline::visible;
 use crate::cloud::Inspection;
 
@@ -21,11 +21,21 @@ pub struct Said<'a> {
     pub hcls: Vec<String>,
 }
 
+impl<'a> Said<'a> {
+    /// Adds a resource that speaks of these fields: what it sets in both forms.
+    pub fn add(&mut self, fields: &[&'a str], kind: &Kind, name: &str, spec: &Value, body: &Value) {
+        self.fields.extend(fields);
+        self.yamls.extend(yaml(kind.api_version, kind.kind, name, spec));
+        self.hcls.push(hcl(kind.resource, name, body));
+    }
+}
+
 /// Adds the fragments that declare what was. Every field that differs is named in both, so that nothing is left out silently.
 pub fn fragments(inspection: Inspection, loss: &Loss<'_>, remedy: &mut Remedy) {
     let Said { fields, yamls, hcls } = match kind(inspection) {
         Some(kind) => of_object(loss, &kind),
         None if inspection == Inspection::Network => part::of_network(loss),
+        None if inspection == Inspection::DnsZones => zones::declared(loss),
         None if inspection == Inspection::Access => part::of_access(loss),
         None => Said::default(),
     };
@@ -44,14 +54,14 @@ fn without(field: &str) -> String {
 
 fn of_object<'a>(loss: &'a Loss<'_>, kind: &Kind) -> Said<'a> {
     let mut said = Said::default();
-    let (mut yaml, mut body) = (Value::Object(Map::new()), Value::Object(Map::new()));
+    let (mut spec, mut body) = (Value::Object(Map::new()), Value::Object(Map::new()));
     let mut removed: Vec<(&str, &str)> = Vec::new();
     for (field, connector, terraform, how) in kind.places {
         let Some(drift) = loss.fields.iter().find(|drift| drift.field == *field) else { continue };
         said.fields.insert(drift.field.as_str());
-        match drift.was.as_deref().and_then(|was| Some((value(was, *how)?, value(was, terraform_way(*how))?))) {
+        match drift.was.as_deref().and_then(|was| Some((value(was, *how)?, snake(value(was, terraform_way(*how))?)))) {
             Some((there, here)) => {
-                set(&mut yaml, &format!("spec.{connector}"), there);
+                set(&mut spec, connector, there);
                 set(&mut body, terraform, here);
             }
             None => removed.push((*connector, *terraform)),
@@ -62,26 +72,33 @@ fn of_object<'a>(loss: &'a Loss<'_>, kind: &Kind) -> Said<'a> {
         None => {}
         Some([]) => removed.push(("settings.databaseFlags", "settings.database_flags")),
         Some(entries) => {
-            set(&mut yaml, "spec.settings.databaseFlags", Value::Array(entries.to_vec()));
+            set(&mut spec, "settings.databaseFlags", Value::Array(entries.to_vec()));
             set(&mut body, "settings.database_flags", Value::Array(entries.to_vec()));
         }
     }
+    let variables = template::variables(loss, &mut said.fields);
+    if !variables.is_empty() {
+        let there = variables.iter().map(|(name, secret, version)| {
+            let source = json!({"secretRef": {"external": secret}, "versionRef": {"external": version}});
+            json!({"name": name, "valueSource": {"secretKeyRef": source}})
+        });
+        set(&mut spec, "template.containers[].env", there.collect());
+        let here = variables.iter().map(|(name, secret, version)| {
+            json!({"name": name, "value_source": {"secret_key_ref": {"secret": secret, "version": version}}})
+        });
+        set(&mut body, "template.containers.env", here.collect());
+    }
     if !said.fields.is_empty() {
-        said.yamls.extend(document(loss, kind, yaml, &removed));
+        said.yamls.extend(document(loss, kind, &spec, &removed));
         said.hcls.push(resource(loss, kind, body, &removed));
     }
     said
 }
 
 /// The object as Config Connector declares it.
-fn document(loss: &Loss<'_>, kind: &Kind, yaml: Value, removed: &[(&str, &str)]) -> Option<String> {
-    let Kind { api_version, kind, .. } = kind;
-    let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": loss.object.name}});
-    if let (Value::Object(object), Value::Object(yaml)) = (&mut object, yaml) {
-        object.extend(yaml);
-    }
+fn document(loss: &Loss<'_>, kind: &Kind, spec: &Value, removed: &[(&str, &str)]) -> Option<String> {
     let said = comment(removed.iter().map(|(connector, _)| format!("spec.{connector}")).collect());
-    serde_yaml::to_string(&object).ok().map(|yaml| said + &yaml)
+    yaml(kind.api_version, kind.kind, loss.object.name, spec).map(|yaml| said + &yaml)
 }
 
 /// The object as Terraform declares it.

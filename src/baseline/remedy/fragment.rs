@@ -1,6 +1,7 @@
 //! Fragments of declarations: what is to be set in, YAML or HCL out. Pure.
 
-use serde_json::{Map, Value};
+use heck::ToSnakeCase;
+use serde_json::{Map, Value, json};
 
 /// Sets a value at a path such as spec.template.vpcAccess or interfaces[].network (`[]`: a list of one entry).
 pub fn set(root: &mut Value, path: &str, value: Value) {
@@ -21,6 +22,21 @@ pub fn set(root: &mut Value, path: &str, value: Value) {
             }
         }
     }
+}
+
+/// The same with keys as Terraform writes them.
+pub fn snake(value: Value) -> Value {
+    match value {
+        Value::Object(map) => map.into_iter().map(|(key, value)| (key.to_snake_case(), snake(value))).collect(),
+        Value::Array(entries) => entries.into_iter().map(snake).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+    }
+}
+
+/// A resource of Config Connector.
+pub fn yaml(api_version: &str, kind: &str, name: &str, spec: &Value) -> Option<String> {
+    let object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, "spec": spec});
+    serde_yaml::to_string(&object).ok()
 }
 
 /// A resource of Terraform: what is to be set in its body, as `terraform fmt` would lay it out.

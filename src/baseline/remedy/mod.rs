@@ -10,13 +10,16 @@ mod fragment;
 mod instance;
 mod network;
 mod part;
+mod peering;
 mod place;
 mod policy;
 mod route;
 mod service;
+mod subnet;
+mod template;
 mod zones;
 
-use super::object::Object;
+use super::object::{Object, full};
 use super::snapshot::is_cut;
 use crate::api::baseline::BaselineObject;
 use crate::cloud::{Drift, Inspection};
@@ -48,6 +51,16 @@ struct Loss<'a> {
 }
 
 impl Loss<'_> {
+    /// The object's name in full, as the drift has it.
+    fn name(&self) -> &str {
+        self.fields.first().map_or("", |drift| full(&drift.object))
+    }
+
+    /// The difference of a field, if it differs.
+    fn drifted(&self, field: &str) -> Option<&Drift> {
+        self.fields.iter().find(|drift| drift.field == field).copied()
+    }
+
     /// A field of the object as it was.
     fn was(&self, field: &str) -> Option<&str> {
         let drifted = self.fields.iter().find(|drift| drift.field == field);

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::template;
 use crate::cloud::Inspection;
 
 /// How a value is written.
@@ -19,12 +20,16 @@ pub enum As {
     References,
     /// Entries that hold nothing but a value, separated by commas.
     Values,
+    /// A start-up probe.
+    Probe,
+    /// Shares of the requests, separated by commas.
+    Traffic,
 }
 
 /// A field, where Config Connector has it (below spec), and where Terraform has it.
 pub type Place = (&'static str, &'static str, &'static str, As);
 
-const SERVICE: [Place; 11] = [
+const SERVICE: [Place; 13] = [
     ("vpcAccess.connector", "template.vpcAccess.connectorRef.external", "template.vpc_access.connector", As::Text),
     ("vpcAccess.egress", "template.vpcAccess.egress", "template.vpc_access.egress", As::Text),
     (
@@ -71,6 +76,8 @@ const SERVICE: [Place; 11] = [
         "template.scaling.max_instance_count",
         As::Number,
     ),
+    ("startupProbe", "template.containers[].startupProbe", "template.containers.startup_probe", As::Probe),
+    ("traffic", "traffic", "traffic", As::Traffic),
 ];
 
 const CONNECTOR: [Place; 7] = [
@@ -143,6 +150,13 @@ pub struct Kind {
     pub places: &'static [Place],
 }
 
+impl Kind {
+    /// A kind that one thing of a larger object is declared as.
+    pub const fn part(api_version: &'static str, kind: &'static str, resource: &'static str) -> Kind {
+        Kind { api_version, kind, resource, location: "", places: &[] }
+    }
+}
+
 /// The kind of object that an inspection shows. None: it is no single object, or none that is declared.
 pub const fn kind(inspection: Inspection) -> Option<Kind> {
     match inspection {
@@ -183,7 +197,7 @@ pub const fn kind(inspection: Inspection) -> Option<Kind> {
 pub const fn terraform_way(how: As) -> As {
     match how {
         As::References => As::List,
-        As::Text | As::Number | As::Bool | As::List | As::Values => how,
+        As::Text | As::Number | As::Bool | As::List | As::Values | As::Probe | As::Traffic => how,
     }
 }
 
@@ -197,5 +211,7 @@ pub fn value(was: &str, how: As) -> Option<Value> {
         As::List => Some(entries().map(|entry| json!(entry)).collect()).filter(|_| !was.is_empty()),
         As::References => Some(entries().map(|entry| json!({"external": entry})).collect()).filter(|_| !was.is_empty()),
         As::Values => Some(entries().map(|entry| json!({"value": entry})).collect()).filter(|_| !was.is_empty()),
+        As::Probe => template::probe(was),
+        As::Traffic => template::traffic(was),
     }
 }

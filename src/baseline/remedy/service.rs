@@ -1,6 +1,6 @@
 //! What restores a Cloud Run service and the connector that it goes out by. Pure.
 
-use super::{Command, Loss, Remedy};
+use super::{Command, Loss, Remedy, template};
 use crate::cloud::Drift;
 
 /// Restores a service.
@@ -60,6 +60,16 @@ fn of_field(loss: &Loss<'_>, drift: &Drift, command: Command, remedy: &mut Remed
             command
         }
         (_, Some(says)) if field.starts_with("env[") => of_variable(field, says, command, remedy),
+        (_, None) if field.starts_with("env[") => {
+            let variable = variable(field);
+            let flag =
+                if drift.is.as_deref().is_some_and(|is| is.starts_with("secret ")) { "secrets" } else { "env-vars" };
+            remedy.notes.push(format!(
+                "the variable {variable} is new, or did not speak of the path before: gcloud run services update --remove-{flag} takes \
+                 it away, if it is not wanted"
+            ));
+            command
+        }
         ("", was) => {
             let was = was.unwrap_or("none");
             remedy.notes.push(format!("the service itself was {was}: no command brings it back, deploy it again"));
@@ -73,24 +83,18 @@ fn of_field(loss: &Loss<'_>, drift: &Drift, command: Command, remedy: &mut Remed
 }
 
 fn with_probe(probe: &str, command: Command, remedy: &mut Remedy) -> Command {
-    let (what, rest) = probe.split_once(' ').unwrap_or((probe, ""));
-    let tried = match what.split_once(':') {
-        Some(("tcp", port)) => format!("tcpSocket.port={port}"),
-        Some(("http", path)) => format!("httpGet.path={path}"),
-        Some(("grpc", service)) => format!("grpc.service={service}"),
-        Some(_) | None => {
+    match template::probe_keys(probe) {
+        Some(keys) => command.with_list("startup-probe", &keys),
+        None => {
             remedy.notes.push(format!("no command sets the start-up probe {probe:?}"));
-            return command;
+            command
         }
-    };
-    let keys: Vec<&str> =
-        std::iter::once(tried.as_str()).chain(rest.split(' ').filter(|key| !key.is_empty())).collect();
-    command.with_list("startup-probe", &keys)
+    }
 }
 
 /// Of a variable only what it says of the path is known, so that it can be set only where it refers to a Secret.
 fn of_variable(field: &str, says: &str, command: Command, remedy: &mut Remedy) -> Command {
-    let variable = field.trim_start_matches("env[").trim_end_matches(']');
+    let variable = variable(field);
     if let Some(secret) = says.strip_prefix("secret ").filter(|secret| !secret.contains('/')) {
         let secret = if secret.contains(':') { secret.to_owned() } else { format!("{secret}:latest") };
         return command.with("update-secrets", &format!("{variable}={secret}"));
@@ -100,6 +104,10 @@ fn of_variable(field: &str, says: &str, command: Command, remedy: &mut Remedy) -
          update --update-env-vars"
     ));
     command
+}
+
+fn variable(field: &str) -> &str {
+    field.trim_start_matches("env[").trim_end_matches(']')
 }
 
 /// Restores a connector.

@@ -217,7 +217,7 @@ fn why_not(route: &Route) -> String {
 fn ranges<'p>(picture: &'p Picture, network: &'p Network) -> Vec<(String, &'p str, bool)> {
     let mut ranges = Vec::new();
     let of_connector = picture.connector.object().and_then(|connector| connector.subnet.as_ref());
-    let access = picture.service.object().and_then(|service| service.template.vpc_access.as_ref());
+    let access = picture.vpc_access();
     let interfaces = access.into_iter().flat_map(|access| &access.network_interfaces);
     let own: Vec<&str> = of_connector
         .map(|subnet| &*subnet.name)

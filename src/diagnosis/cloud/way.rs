@@ -22,7 +22,7 @@ pub(super) fn private(ip: IpAddr) -> bool {
 
 /// Whether all of the service's traffic goes by the VPC network.
 pub(super) fn all_traffic(picture: &Picture) -> bool {
-    let access = picture.service.object().and_then(|service| service.template.vpc_access.as_ref());
+    let access = picture.vpc_access();
     access.is_some_and(|access| access.egress == VpcEgress::AllTraffic)
 }
 

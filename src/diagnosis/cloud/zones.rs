@@ -3,17 +3,19 @@
 use super::super::{Case, Finding};
 use super::{cite, short};
 use crate::api::{Cause, Confidence};
+use crate::cloud::Inspection;
 use crate::cloud::zones::Zone;
-use crate::cloud::{Inspection, Picture};
 
 pub(in crate::diagnosis) const ZONE: &str = "network/dns-zone";
 
-/// Why a zone does not answer for the network, if it does not.
+/// Why a zone does not answer for the network of that full name, if it does not.
 fn fault(zone: &Zone, network: &str) -> Option<String> {
-    if !zone.networks.iter().any(|seen_by| short(seen_by) == network) {
+    if !zone.is_seen_by(network) {
         return Some(format!(
-            "the private zone {} ({}) is not attached to the network {network}",
-            zone.name, zone.dns_name
+            "the private zone {} ({}) is not attached to the network {}",
+            zone.name,
+            zone.dns_name,
+            short(network)
         ));
     }
     if let Some(peer) = &zone.peering_network {
@@ -45,20 +47,16 @@ fn zone_of<'z>(zones: &'z [Zone], target: &str) -> Option<&'z Zone> {
     zones.iter().filter(holds).max_by_key(|zone| zone.dns_name.len())
 }
 
-fn network_name(picture: &Picture) -> Option<&str> {
-    picture.network.found().map(|found| short(&found.name))
-}
-
 pub(in crate::diagnosis) fn zone(case: &Case<'_>) -> Vec<Finding> {
     let Some(picture) = case.cloud else { return Vec::new() };
-    let (Some(found), Some(network)) = (picture.dns_zones.found(), network_name(picture)) else { return Vec::new() };
+    let (Some(found), Some(network)) = (picture.dns_zones.found(), picture.network.found()) else { return Vec::new() };
     let is = |cause| {
         matches!(cause, Cause::NameNotFound | Cause::NoAddress | Cause::ResolverTimeout | Cause::ResolverFailed)
     };
     let look = |(index, observation, failure): (usize, &super::super::Observation<'_>, &crate::evidence::Failure)| {
         let zone = zone_of(&found.object, observation.target)?;
-        let summary = fault(zone, network)?;
-        let attached = zone.networks.iter().any(|seen_by| short(seen_by) == network);
+        let summary = fault(zone, &network.name)?;
+        let attached = zone.is_seen_by(&network.name);
         // A zone that hands questions on says where to look next, not that the answer is lost there.
         let confidence = if attached { Confidence::Medium } else { Confidence::High };
         let told = vec![cite("zone", found, format!("{} {}", zone.name, zone.dns_name))];
