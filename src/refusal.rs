@@ -81,9 +81,13 @@ impl Answer {
     }
 }
 
-/// The command that lets a member read what an inspection reads; `member` is as gcloud takes it, `user:ADDRESS` say.
+/// The command that lets a member read what an inspection reads; `member` is as gcloud takes it, `user:ADDRESS` say. That there is no condition must
+/// be said where the policy holds one anywhere.
 pub fn grant(inspection: Inspection, project: &str, member: &str) -> String {
-    format!("gcloud projects add-iam-policy-binding {project} --member={member} --role={}", inspection.role())
+    format!(
+        "gcloud projects add-iam-policy-binding {project} --member={member} --role={} --condition=None",
+        inspection.role()
+    )
 }
 
 /// The command that enables the API that an inspection reads from.

@@ -1,6 +1,8 @@
 //! Baseline and drift: what counts as a difference, what does not, when a configuration is learned, what explains a failure.
 
 mod authors;
+mod kept;
+mod upgrade;
 
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use jiff::Timestamp;
 use runready::api::baseline::{Baseline, BaselineSpec, MAX_FIELDS};
 use runready::api::{Cause, Stage};
 use runready::baseline::diff::Compared;
-use runready::baseline::learn::{ADOPTED_AFTER, STEADY};
+use runready::baseline::learn::{ADOPTED_AFTER, MAX_DRIFT, STEADY};
 use runready::baseline::{Kept, diff, explaining, judge, rank, sentence, snapshot};
 use runready::cloud::{Drift, Inspection, Picture};
 use serde_json::{Value, json};
@@ -241,6 +243,24 @@ fn every_field_of_the_path_shows_when_it_changes() {
     }
 }
 
+#[test]
+fn where_the_path_leads_to_another_object_its_fields_are_not_compared_with_those_of_the_first() {
+    let mut path = path();
+    path["network"]["read"]["name"] = json!("projects/netra-staging/global/networks/other-vpc");
+    path["network"]["read"]["object"] = json!({"mtu": 1300});
+    let network = |name: &str| format!("projects/netra-staging/global/networks/{name}");
+    let moved = format!(": {} -> {}", network("staging-vpc"), network("other-vpc"));
+    assert_eq!(told(&against(&good(), &picture(&path))), std::slice::from_ref(&moved));
+    let pinned = |name: &str| {
+        let object = json!({"inspection": "Network", "name": name, "fields": {"mtu": "1460"}});
+        let pin: BaselineSpec = serde_json::from_value(json!({"objects": [object]})).expect("a pin");
+        told(&judge(Some(&pin), &Kept::default(), &picture(&path), None, noon()).drift)
+    };
+    assert_eq!(pinned(&network("staging-vpc")), [moved]);
+    assert_eq!(pinned(&network("other-vpc")), ["mtu: 1460 -> 1300"]);
+    assert_eq!(pinned(""), ["mtu: 1460 -> 1300"], "whichever network it is");
+}
+
 fn unread(why: &str) -> Value {
     json!({"unread": {"name": "x", "at": "2026-11-25T12:00:00Z", "why": why, "message": "asked", "remedy": "grant it"}})
 }
@@ -274,7 +294,7 @@ fn a_zone_that_was_detached_is_told_from_one_that_is_gone_and_one_that_was_never
     let with_zones = |zones: &[Value]| {
         let mut path = path();
         path["dnsZones"] =
-            json!({"read": {"name": full("staging-vpc"), "at": "2026-11-25T11:59:00Z", "object": zones}});
+            json!({"read": {"name": full("staging-vpc"), "at": "2026-11-25T11:59:00Z", "object": {"zones": zones}}});
         picture(&path)
     };
     let before = snapshot(&with_zones(&[zone("ours", &["staging-vpc"]), zone("theirs", &["other-vpc"])]), None, noon());
@@ -425,6 +445,21 @@ fn a_change_shows_at_once_and_is_adopted_after_a_day_of_ready_alone() {
 
     let back = judge(None, &drifted, &picture(&path()), Some(noon()), day);
     assert_eq!((back.drift.len(), &back.baseline), (0, &known.baseline));
+}
+
+#[test]
+fn more_differences_than_are_listed_are_adopted_after_a_day_all_the_same() {
+    let route = |index: u32| json!({"name": "r", "destRange": format!("10.{index}.0.0/16"), "nextHop": "ip 10.0.0.1"});
+    let changed = with("/network/read/object/routes", (0..70).map(route).collect());
+    let known = judge(None, &Kept::default(), &picture(&path()), Some(noon()), after(noon(), STEADY));
+    let hour = |hours: u32| after(noon(), Duration::from_secs(3600) * hours);
+    let mut kept = known.clone();
+    for hours in 1..25 {
+        kept = judge(None, &kept, &changed, Some(noon()), hour(hours));
+        assert_eq!((kept.drift.len(), &kept.baseline), (MAX_DRIFT, &known.baseline), "after {hours} hours");
+    }
+    kept = judge(None, &kept, &changed, Some(noon()), hour(25));
+    assert_eq!((kept.drift.len(), kept.baseline.expect("a baseline").taken.0), (0, hour(25)));
 }
 
 #[test]

@@ -94,7 +94,6 @@ fn methods(inspection: Inspection) -> &'static [Method] {
         Inspection::Network => &[
             Method::NetworksGet,
             Method::SubnetworksList,
-            Method::GlobalAddressesList,
             Method::RoutesList,
             Method::EffectiveFirewallsGet,
             Method::PeeringRoutesList,
@@ -136,7 +135,8 @@ async fn the_service_alone_is_enough_for_a_whole_picture() {
     let network = picture.network.object().expect("a network");
     assert!(!network.subnets.is_empty() && !network.routes.is_empty(), "{network:?}");
     assert!(network.peerings.iter().any(|peering| peering.imported_ranges.is_some()), "{:?}", network.peerings);
-    let allocated: Vec<_> = network.allocated_ranges.iter().map(|range| (&*range.name, &*range.range)).collect();
+    let allocated = network.allocated_ranges.as_ref().expect("the ranges were read");
+    let allocated: Vec<_> = allocated.iter().map(|range| (&*range.name, &*range.range)).collect();
     assert_eq!(allocated, [("staging-services", "10.20.0.0/24")]);
     assert_eq!(picture.access.object().expect("access").connect, Grant::Granted);
     assert!(!format!("{picture:?}").contains(SECRET), "a value of the environment was kept");
@@ -149,7 +149,7 @@ async fn a_private_zone_that_was_detached_from_the_network_is_read_all_the_same(
     state.patch(ZONE, &json!({"privateVisibilityConfig": {"networks": [other]}}));
     let standin = standin(state);
     let picture = inspector(&standin).inspect(&plan(), &quiet()).await;
-    let zones = picture.dns_zones.object().expect("the zones");
+    let zones = &picture.dns_zones.object().expect("the zones").zones;
     let told: Vec<_> = zones.iter().map(|zone| (&*zone.dns_name, zone.networks.join(" "))).collect();
     assert_eq!(told, [("staging.internal.", format!("projects/{PROJECT}/global/networks/other"))]);
 }
@@ -194,7 +194,7 @@ async fn every_inspection_without_its_permission_is_unread_with_the_role_to_gran
             let unread = unread(&picture, inspection);
             assert_eq!(unread.why, Why::PermissionDenied, "{inspection}, {method:?}: {unread:?}");
             let command = format!(
-                "gcloud projects add-iam-policy-binding {PROJECT} --member=serviceAccount:ACCOUNT --role={}",
+                "gcloud projects add-iam-policy-binding {PROJECT} --member=serviceAccount:ACCOUNT --role={} --condition=None",
                 inspection.role()
             );
             assert!(unread.remedy.contains(&command), "{inspection}: {}", unread.remedy);
@@ -202,6 +202,75 @@ async fn every_inspection_without_its_permission_is_unread_with_the_role_to_gran
             println!("{inspection} without {method:?}: {}; {}", unread.why.as_str(), unread.remedy);
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_not_found_of_an_object_does_not_say_that_the_object_is_gone() {
+    let parts = [
+        (Inspection::Network, Method::PeeringRoutesList),
+        (Inspection::Network, Method::SubnetworksList),
+        (Inspection::Network, Method::RoutesList),
+        (Inspection::Network, Method::EffectiveFirewallsGet),
+        (Inspection::Instance, Method::OperationsList),
+    ];
+    for (inspection, method) in parts {
+        let mut state = healthy();
+        state.fail(method, Fault::NotFound);
+        let standin = standin(state);
+        let path = [Inspection::Service, Inspection::Revisions, Inspection::Connector, Inspection::Instance];
+        let plan = only(&[&path[..], &[inspection]].concat());
+        let unread = unread(&inspector(&standin).inspect(&plan, &quiet()).await, inspection);
+        assert_eq!(unread.why, Why::Unavailable, "{method:?}: {unread:?}");
+        assert!(unread.message.contains("HTTP 404"), "{method:?}: {}", unread.message);
+    }
+    let mut state = healthy();
+    state.fail(Method::InstancesList, Fault::NotFound);
+    state.fail(Method::NetworksGet, Fault::NotFound);
+    let standin = standin(state);
+    // Found by its address, in the list of the project's instances.
+    let picture = inspector(&standin).inspect(&only(&[Inspection::Instance]), &quiet()).await;
+    assert_eq!(unread(&picture, Inspection::Instance).why, Why::Unavailable, "{:?}", picture.instance);
+    let pinned = InspectionPlan { network: Some(NETWORK.into()), ..only(&[Inspection::Network]) };
+    let unread = unread(&inspector(&standin).inspect(&pinned, &quiet()).await, Inspection::Network);
+    assert_eq!(unread.why, Why::NotFound, "the network's own answer: {unread:?}");
+}
+
+#[tokio::test]
+async fn without_the_ranges_allocated_to_private_services_access_the_rest_of_the_network_is_read() {
+    for fault in [Fault::PermissionDenied, Fault::NotFound, Fault::Internal] {
+        let mut state = healthy();
+        state.fail(Method::GlobalAddressesList, fault.clone());
+        let standin = standin(state);
+        let picture = inspector(&standin).inspect(&plan(), &quiet()).await;
+        let network = picture.network.object().unwrap_or_else(|| panic!("{fault:?}: {:?}", picture.network));
+        assert_eq!(network.allocated_ranges, None, "{fault:?}");
+        assert!(!network.routes.is_empty() && !network.subnets.is_empty() && network.cut.is_empty(), "{network:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_network_that_is_named_by_its_projects_number_is_read_with_all_that_is_in_it() {
+    let mut state = healthy();
+    let numbered = |name: &str| name.replace(&format!("projects/{PROJECT}/"), "projects/123456/");
+    let asked: Vec<(String, serde_json::Value)> = state
+        .objects()
+        .filter(|(name, _)| !name.contains("/locations/") && !name.contains("/instances/"))
+        .map(|(name, object)| (numbered(name), object.clone()))
+        .collect();
+    for (name, object) in asked {
+        state.set(name, object);
+    }
+    let standin = standin(state);
+    let network: Arc<str> = numbered(NETWORK).into();
+    let plan = InspectionPlan { network: Some(network.clone()), ..only(&[Inspection::Network, Inspection::DnsZones]) };
+    let picture = inspector(&standin).inspect(&plan, &quiet()).await;
+    let found = picture.network.found().unwrap_or_else(|| panic!("{:?}", picture.network));
+    assert_eq!(found.name, network);
+    let own = &found.object;
+    assert_eq!((own.subnets.len(), own.routes.len()), (1, 3), "{own:?}");
+    assert_eq!(own.allocated_ranges.as_ref().map(Vec::len), Some(1), "{own:?}");
+    let zones = &picture.dns_zones.object().expect("the zones").zones;
+    assert!(zones.len() == 1 && zones[0].is_seen_by(&network), "{zones:?}");
 }
 
 #[tokio::test]

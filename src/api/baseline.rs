@@ -13,7 +13,7 @@ use crate::cloud::{Drift, Inspection};
 /// Most objects of a baseline.
 pub const MAX_OBJECTS: usize = 8;
 /// Most fields of one object.
-pub const MAX_FIELDS: usize = 128;
+pub const MAX_FIELDS: usize = 288;
 /// Longest name of an object or field, in characters.
 pub const MAX_NAME: usize = 256;
 /// Longest value of a field, in characters.
@@ -25,6 +25,9 @@ pub struct Baseline {
     /// When it was taken over as the known-good one.
     #[schemars(schema_with = "time")]
     pub taken: Time,
+    /// What the configuration is read as: raised where an upgrade reads more or other fields.
+    #[serde(default)]
+    pub format: u32,
     /// The objects of the path.
     #[serde(default)]
     #[schemars(length(max = 8))]
@@ -42,14 +45,14 @@ pub struct BaselineObject {
     pub name: String,
     /// Its fields, as Google's API spells them (vpcAccess.connector), and their values. Empty: must not be set.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 128), schema_with = "fields")]
+    #[schemars(extend("maxProperties" = 288), schema_with = "fields")]
     pub fields: BTreeMap<String, String>,
 }
 
 fn fields(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "object",
-        "maxProperties": 128,
+        "maxProperties": 288,
         "additionalProperties": {"type": "string", "maxLength": 512},
     })
 }

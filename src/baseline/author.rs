@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::object::{Object, alike};
+use super::object::Object;
 use super::visible;
 use crate::api::baseline::MAX_NAME;
+use crate::cloud::name::same;
 use crate::cloud::{Change, Drift, Inspection, Picture, Subject};
 
 /// How long after a drift was first seen audit logs are read for it: an entry may take minutes until it can be read.
@@ -63,7 +64,7 @@ pub fn attribute(found: &mut [Drift], picture: &Picture, taken: Timestamp) {
 fn follows(drift: &Drift, source: &Drift) -> bool {
     let same = |one: Option<&str>, other: Option<&str>| match (one, other) {
         (None, None) => true,
-        (Some(one), Some(other)) => alike(one, other),
+        (Some(one), Some(other)) => same(one, other),
         (Some(_), None) | (None, Some(_)) => false,
     };
     let another = drift.field.is_empty() || (drift.inspection == Inspection::Access && drift.field == "account");

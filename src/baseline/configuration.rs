@@ -5,11 +5,15 @@
 //! it), the disk's size while it grows by itself, a connector's throughput (it follows from its instances), addresses that Google
 //! chooses for outgoing connections, and the values of the environment, of which nothing but what speaks of the path is known.
 
+mod fields;
 mod network;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::fields::{Fields, joined};
+pub use self::network::SERVICES;
 use self::network::{of_network, of_zones};
+use super::entries::{entry_of, has};
 use super::object::{Object, full};
 use crate::cloud::connector::Connector;
 use crate::cloud::instance::{ActivationPolicy, AddressType, ConnectorEnforcement, Instance, SslMode};
@@ -28,6 +32,17 @@ pub struct Configured {
     pub beside: BTreeMap<String, String>,
     /// Fields that it has, but that could not be read.
     pub unread: BTreeSet<String>,
+    /// Lists of which not all entries were read.
+    pub partial: BTreeSet<&'static str>,
+}
+
+impl Configured {
+    /// Whether it can't be told what a field is now: it was not read, or its entry is not among those of its list that were.
+    pub fn is_untold(&self, field: &str) -> bool {
+        let there = |entry: &str| has(&self.fields, entry) || has(&self.beside, entry);
+        let beyond = |(list, entry): (&str, &str)| self.partial.contains(list) && !there(entry);
+        self.unread.contains(field) || entry_of(field).is_some_and(beyond)
+    }
 }
 
 /// What is known of one object of the path.
@@ -66,7 +81,7 @@ pub fn configuration(picture: &Picture) -> [(Inspection, Known); 6] {
         (Inspection::Connector, known(connector, of_connector)),
         (Inspection::Instance, known(instance, of_instance)),
         (Inspection::Network, known(network, of_network)),
-        (Inspection::DnsZones, known(dns_zones, |zones, network, fields| of_zones(zones, network, fields))),
+        (Inspection::DnsZones, known(dns_zones, of_zones)),
         (Inspection::Access, known(access, |access, _, fields| of_access(access, fields))),
     ]
 }
@@ -76,9 +91,9 @@ fn known<T>(reading: &Reading<T>, of: impl Fn(&T, &Object<'_>, &mut Fields)) -> 
         Reading::Read(Found { name, object, at: _ }) => {
             let mut fields = Fields::default();
             of(object, &Object::of(name), &mut fields);
-            let Fields { set, beside, unread } = fields;
+            let Fields { set, beside, unread, partial } = fields;
             let (fields, beside) = (joined(set), joined(beside));
-            Known::Read(Configured { name: full(name).to_owned(), fields, beside, unread })
+            Known::Read(Configured { name: full(name).to_owned(), fields, beside, unread, partial })
         }
         Reading::Absent(Absent::NotUsed) => Known::Nothing,
         Reading::Unread(unread) if unread.why == Why::NotFound => Known::Nothing,
@@ -86,40 +101,6 @@ fn known<T>(reading: &Reading<T>, of: impl Fn(&T, &Object<'_>, &mut Fields)) -> 
             Known::Untold
         }
     }
-}
-
-/// What several things of one name say, as one value.
-fn joined(set: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, String> {
-    let joined = |values: BTreeSet<String>| values.into_iter().collect::<Vec<_>>().join("; ");
-    set.into_iter().map(|(field, values)| (field, joined(values))).collect()
-}
-
-/// Fields as they are gathered: what several things of one name say stands together.
-#[derive(Default)]
-struct Fields {
-    set: BTreeMap<String, BTreeSet<String>>,
-    beside: BTreeMap<String, BTreeSet<String>>,
-    unread: BTreeSet<String>,
-}
-
-impl Fields {
-    /// A field. An empty value is one that is not set.
-    fn put(&mut self, field: impl Into<String>, value: impl ToString) {
-        let value = value.to_string();
-        if !value.is_empty() {
-            self.set.entry(field.into()).or_default().insert(value);
-        }
-    }
-
-    /// A field that holds a list whose order means nothing.
-    fn list<T: AsRef<str>>(&mut self, field: impl Into<String>, values: &[T]) {
-        self.put(field, listed(values));
-    }
-}
-
-fn listed<T: AsRef<str>>(values: &[T]) -> String {
-    let values: BTreeSet<&str> = values.iter().map(AsRef::as_ref).collect();
-    values.into_iter().collect::<Vec<_>>().join(",")
 }
 
 fn of_service(service: &Service, object: &Object<'_>, fields: &mut Fields) {

@@ -1,14 +1,17 @@
 //! A baseline and what Google Cloud says now in, what differs out: field by field, with since when and by whom. Pure.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
 use super::author::attribute;
 use super::configuration::{Configured, Known, configuration};
-use super::object::alike;
-use super::snapshot::{self, kept};
+use super::entries::{UNREAD, entry_of, kept, rest_of};
+use super::format::comparable;
+use super::snapshot;
 use crate::api::baseline::{Baseline, BaselineObject};
+use crate::cloud::name::same;
 use crate::cloud::{Drift, Inspection, Picture};
 
 /// Which fields of an object are compared.
@@ -33,7 +36,13 @@ pub fn diff(
     for (inspection, known) in configuration(picture) {
         let Some(then) = snapshot::object(baseline, inspection) else { continue };
         match known {
-            Known::Read(read) => of_object(then, &read, before, compared, now, &mut found),
+            Known::Read(read) => {
+                let then = match compared {
+                    Compared::Every => comparable(then, baseline.format),
+                    Compared::Named => Cow::Borrowed(then),
+                };
+                of_object(&then, &read, before, compared, now, &mut found);
+            }
             Known::Nothing if then.name.is_empty() => {}
             Known::Nothing => {
                 found.push(drift(inspection, &then.name, "", Some(&then.name), None, now));
@@ -56,9 +65,11 @@ fn of_object(
 ) {
     let inspection = then.inspection;
     let unnamed = then.name.is_empty() && compared == Compared::Named && !then.fields.is_empty();
-    if !unnamed && !alike(&then.name, &read.name) {
+    if !unnamed && !same(&then.name, &read.name) {
         let was = Some(then.name.as_str()).filter(|name| !name.is_empty());
         found.push(drift(inspection, &read.name, "", was, Some(&read.name), now));
+        // The fields of another object say nothing of this one.
+        return;
     }
     if then.name.is_empty() && !unnamed {
         return;
@@ -66,12 +77,15 @@ fn of_object(
     let named = read.beside.iter().filter(|(field, _)| then.fields.contains_key(*field));
     let fields = read.fields.iter().chain(named).map(|(field, value)| (field.clone(), value.clone())).collect();
     let current = kept(&fields, Some(&then.fields));
-    let names: BTreeSet<&String> = match compared {
+    let mut names: BTreeSet<&String> = match compared {
         Compared::Every => then.fields.keys().chain(current.keys()).collect(),
         Compared::Named => then.fields.keys().collect(),
     };
+    let untold = |field: &String| read.is_untold(field) || was_untold(then, field);
+    let known = before.iter().filter(|drift| drift.inspection == inspection).map(|drift| &drift.field);
+    names.extend(known.filter(|field| untold(field)));
     for field in names {
-        if read.unread.contains(field) {
+        if untold(field) {
             // Nothing is known of it now: what was known stays.
             let same = |drift: &&Drift| drift.inspection == inspection && drift.field == *field;
             found.extend(before.iter().filter(same).cloned());
@@ -80,13 +94,20 @@ fn of_object(
         let (was, is) = (then.fields.get(field).filter(|was| !was.is_empty()), current.get(field));
         let same = match (was, is) {
             (None, None) => true,
-            (Some(was), Some(is)) => alike(was, is) || (compared == Compared::Named && abbreviates(was, is)),
+            (Some(was), Some(is)) => same(was, is) || (compared == Compared::Named && abbreviates(was, is)),
             (Some(_), None) | (None, Some(_)) => false,
         };
         if !same {
             found.push(drift(inspection, &read.name, field, was.map(String::as_str), is.map(String::as_str), now));
         }
     }
+}
+
+/// Whether a baseline does not tell what a field was: it was not read, or its entry is not among those of its list that were.
+fn was_untold(then: &BaselineObject, field: &str) -> bool {
+    let unread = |field: &str| then.fields.get(field).is_some_and(|was| was == UNREAD);
+    let beyond = |(list, _): (&str, &str)| !then.fields.contains_key(field) && unread(&rest_of(list));
+    unread(field) || entry_of(field).is_some_and(beyond)
 }
 
 /// Whether a person wrote only the last part of a name that is known in full: `staging-vpc`, and nothing else of that name is meant.

@@ -13,7 +13,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::configuration::{Known, configuration};
 use super::diff::{Compared, diff};
-use super::snapshot::{object, snapshot};
+use super::format::FORMAT;
+use super::snapshot::{completed, snapshot};
 use crate::api::baseline::{Baseline, BaselineSpec, DriftStatus};
 use crate::api::status::ConnectivityCheckStatus;
 use crate::cloud::{Drift, Picture};
@@ -45,7 +46,7 @@ impl Kept {
 fn pinned(spec: Option<&BaselineSpec>) -> Option<Baseline> {
     let BaselineSpec { not_before: _, taken, objects } = spec?;
     let objects = objects.clone()?;
-    Some(Baseline { taken: taken.clone().unwrap_or(Time(Timestamp::UNIX_EPOCH)), objects })
+    Some(Baseline { taken: taken.clone().unwrap_or(Time(Timestamp::UNIX_EPOCH)), format: FORMAT, objects })
 }
 
 /// Judges what was read: what differs from the baseline, and what the baseline is from now on. `ready_since`: since when the
@@ -69,13 +70,15 @@ pub fn judge(
         let baseline = learned.then(|| Arc::new(snapshot(picture, None, now)));
         return Kept { baseline, drift: Vec::new() };
     };
-    let drift = diff(baseline, picture, &kept.drift, Compared::Every, now);
+    // Of what is not listed nobody knows since when it differs.
+    let drift = bounded(diff(baseline, picture, &kept.drift, Compared::Every, now));
     let unchanged = drift.iter().map(|drift| drift.since).max();
     if unchanged.is_some_and(|since| lasted(ready_since.map(|ready| ready.max(since)), ADOPTED_AFTER, now)) {
         return Kept { baseline: Some(Arc::new(snapshot(picture, Some(baseline), now))), drift: Vec::new() };
     }
-    let baseline = if lasted(ready_since, STEADY, now) { completed(baseline, picture) } else { baseline.clone() };
-    Kept { baseline: Some(baseline), drift: bounded(drift) }
+    let whole = lasted(ready_since, STEADY, now).then(|| completed(baseline, picture));
+    let baseline = whole.filter(|whole| *whole != **baseline).map_or_else(|| baseline.clone(), Arc::new);
+    Kept { baseline: Some(baseline), drift }
 }
 
 /// Whether something has been so for long enough.
@@ -87,18 +90,6 @@ fn lasted(since: Option<Timestamp>, long: Duration, now: Timestamp) -> bool {
 /// Whether a picture says anything of the configuration.
 fn tells(picture: &Picture) -> bool {
     configuration(picture).iter().any(|(_, known)| matches!(known, Known::Read(_)))
-}
-
-/// The baseline with the objects that could not be read when it was taken.
-fn completed(baseline: &Arc<Baseline>, picture: &Picture) -> Arc<Baseline> {
-    let now = snapshot(picture, None, baseline.taken.0);
-    let new: Vec<_> = now.objects.into_iter().filter(|new| object(baseline, new.inspection).is_none()).collect();
-    if new.is_empty() {
-        return baseline.clone();
-    }
-    let mut whole = Baseline::clone(baseline);
-    whole.objects.extend(new);
-    Arc::new(whole)
 }
 
 fn bounded(mut drift: Vec<Drift>) -> Vec<Drift> {

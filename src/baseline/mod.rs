@@ -9,6 +9,8 @@
 mod author;
 pub mod configuration;
 pub mod diff;
+mod entries;
+mod format;
 pub mod learn;
 mod object;
 pub mod rank;

@@ -72,16 +72,3 @@ impl<'a> Object<'a> {
         }
     }
 }
-
-/// Whether two values name the same, where one may name the project by id and the other by number.
-pub fn alike(one: &str, other: &str) -> bool {
-    if one == other {
-        return true;
-    }
-    let numbered = |project: &str| !project.is_empty() && project.bytes().all(|byte| byte.is_ascii_digit());
-    let parted = |value| -> Option<(&str, &str)> { full(value).strip_prefix("projects/")?.split_once('/') };
-    match (parted(one), parted(other)) {
-        (Some((mine, rest)), Some((theirs, same))) => rest == same && numbered(mine) != numbered(theirs),
-        (_, _) => false,
-    }
-}

@@ -1,36 +1,45 @@
 //! A configuration in, a baseline of bounded size out. Pure.
-//!
-//! Of a list at most [`MAX_ENTRIES`] entries are kept by name, the others as a number and a hash: a change among them still shows,
-//! though not which. Of a long value the beginning and a hash are kept.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use xxhash_rust::xxh3::Xxh3;
 
 use super::configuration::{Configured, Known, configuration};
+use super::entries::{UNREAD, clipped, entry_of, kept, named, rest_of, rested};
+use super::format::{FORMAT, comparable};
 use crate::api::baseline::{Baseline, BaselineObject, MAX_FIELDS, MAX_NAME};
+use crate::cloud::name::same;
 use crate::cloud::{Inspection, Picture};
-
-/// Most fields of one list, such as routes[...], that are kept by name.
-pub const MAX_ENTRIES: usize = 24;
-/// Characters of a value that are kept.
-pub const MAX_KEPT: usize = 256;
-/// What stands for the entries of a list that are not kept by name.
-const REST: &str = "[*]";
 
 /// The baseline that a picture gives. What could not be read stays as it was in `before`.
 pub fn snapshot(picture: &Picture, before: Option<&Baseline>, now: Timestamp) -> Baseline {
     let objects = configuration(picture).into_iter().filter_map(|(inspection, known)| {
-        let old = before.and_then(|before| object(before, inspection));
+        let old = before.and_then(|before| Some(comparable(object(before, inspection)?, before.format)));
         match known {
-            Known::Read(read) => Some(bounded(inspection, &read, old)),
-            Known::Nothing => Some(BaselineObject { inspection, name: String::new(), fields: BTreeMap::new() }),
-            Known::Untold => old.cloned(),
+            Known::Read(read) => Some(bounded(inspection, &read, old.as_deref())),
+            Known::Nothing => Some(nothing(inspection)),
+            Known::Untold => old.map(Cow::into_owned),
         }
     });
-    Baseline { taken: Time(now), objects: objects.collect() }
+    Baseline { taken: Time(now), format: FORMAT, objects: objects.collect() }
+}
+
+/// A baseline with what could not be read when it was taken, and what an older runready did not read. What is known stays as it was.
+pub fn completed(baseline: &Baseline, picture: &Picture) -> Baseline {
+    let known = baseline.objects.iter().map(|object| comparable(object, baseline.format).into_owned());
+    let mut objects: Vec<BaselineObject> = known.collect();
+    for (inspection, known) in configuration(picture) {
+        let at = objects.iter().position(|object| object.inspection == inspection);
+        match (at, known) {
+            (Some(at), Known::Read(read)) if same(&objects[at].name, &read.name) => fill(&mut objects[at], &read),
+            (None, Known::Read(read)) => objects.push(bounded(inspection, &read, None)),
+            (None, Known::Nothing) => objects.push(nothing(inspection)),
+            (Some(_), Known::Read(_) | Known::Nothing | Known::Untold) | (None, Known::Untold) => {}
+        }
+    }
+    Baseline { taken: baseline.taken.clone(), format: baseline.format.max(FORMAT), objects }
 }
 
 /// The object that an inspection shows.
@@ -38,11 +47,31 @@ pub fn object(baseline: &Baseline, inspection: Inspection) -> Option<&BaselineOb
     baseline.objects.iter().find(|object| object.inspection == inspection)
 }
 
+/// Whether a value was not kept whole, or stands for several.
+pub fn is_cut(value: &str) -> bool {
+    value == UNREAD || (value.contains("(hash ") && value.ends_with(')'))
+}
+
+fn nothing(inspection: Inspection) -> BaselineObject {
+    BaselineObject { inspection, name: String::new(), fields: BTreeMap::new() }
+}
+
 fn bounded(inspection: Inspection, read: &Configured, old: Option<&BaselineObject>) -> BaselineObject {
-    let mut fields = kept(&read.fields, None);
+    let old = old.filter(|old| same(&old.name, &read.name)).map(|old| &old.fields);
+    let mut all = read.fields.clone();
+    let carried = old.into_iter().flatten().filter(|(field, _)| read.is_untold(field) && rested(field).is_none());
+    all.extend(carried.map(|(field, value)| (field.clone(), value.clone())));
     for field in &read.unread {
-        if let Some(value) = old.and_then(|old| old.fields.get(field)) {
-            fields.insert(field.clone(), value.clone());
+        all.entry(field.clone()).or_insert_with(|| UNREAD.to_owned());
+    }
+    let mut fields = kept(&all, None);
+    for list in &read.partial {
+        let rest = rest_of(list);
+        // What is said of the others holds while the same entries are kept by name.
+        match old.filter(|old| named(old, list) == named(&fields, list)).map(|old| old.get(&rest)) {
+            Some(Some(said)) => _ = fields.insert(rest, said.clone()),
+            Some(None) => _ = fields.remove(&rest),
+            None => _ = fields.insert(rest, UNREAD.to_owned()),
         }
     }
     while fields.len() > MAX_FIELDS {
@@ -51,60 +80,23 @@ fn bounded(inspection: Inspection, read: &Configured, old: Option<&BaselineObjec
     BaselineObject { inspection, name: clipped(&read.name, MAX_NAME), fields }
 }
 
-/// The fields as a baseline keeps them. `like`: the list entries that another baseline keeps by name decide, so that the two can
-/// be compared.
-pub fn kept(fields: &BTreeMap<String, String>, like: Option<&BTreeMap<String, String>>) -> BTreeMap<String, String> {
-    let mut out = BTreeMap::new();
-    let mut rests: BTreeMap<&str, (usize, Xxh3)> = BTreeMap::new();
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for (field, value) in fields {
-        let stays = match (list_of(field), like) {
-            (None, _) => true,
-            (Some(list), None) => {
-                let count = counts.entry(list).or_default();
-                *count += 1;
-                *count <= MAX_ENTRIES
-            }
-            (Some(list), Some(like)) => last_named(like, list).is_none_or(|last| field.as_str() <= last),
-        };
-        if stays && field.chars().count() <= MAX_NAME {
-            out.insert(field.clone(), clipped(value, MAX_KEPT));
-            continue;
-        }
-        let (count, hash) = rests.entry(list_of(field).unwrap_or(field)).or_insert_with(|| (0, Xxh3::new()));
-        *count += 1;
-        [field, "\0", value, "\0"].iter().for_each(|piece| hash.update(piece.as_bytes()));
+/// Fills in what stands as not read. To a list that can't be read whole now either nothing is added, once anything of it is known.
+fn fill(then: &mut BaselineObject, read: &Configured) {
+    let missing: Vec<&String> =
+        then.fields.iter().filter(|(_, value)| *value == UNREAD).map(|(field, _)| field).collect();
+    if missing.is_empty() {
+        return;
     }
-    for (list, (count, hash)) in rests {
-        let list = clipped(list, MAX_NAME - REST.len());
-        out.insert(format!("{list}{REST}"), format!("{count} more (hash {:016x})", hash.digest()));
-    }
-    out
-}
-
-/// The list that a field is an entry of: routes of routes[10.0.0.0/8].
-fn list_of(field: &str) -> Option<&str> {
-    field.split_once('[').map(|(list, _)| list)
-}
-
-/// The last entry of a list that a baseline keeps by name, if it does not keep them all.
-fn last_named<'a>(fields: &'a BTreeMap<String, String>, list: &str) -> Option<&'a str> {
-    if !fields.contains_key(&format!("{list}{REST}")) {
-        return None;
-    }
-    let named = |field: &&String| list_of(field) == Some(list) && !field.ends_with(REST);
-    Some(fields.keys().filter(named).max().map_or("", String::as_str))
-}
-
-/// Whether a value was too long to be kept whole, or stands for several.
-pub fn is_cut(value: &str) -> bool {
-    value.contains("(hash ") && value.ends_with(')')
-}
-
-fn clipped(value: &str, most: usize) -> String {
-    let Some((at, _)) = value.char_indices().nth(most) else { return value.to_owned() };
-    let (count, hash) = (value.chars().count(), xxhash_rust::xxh3::xxh3_64(value.as_bytes()));
-    let mark = format!("... {count} characters (hash {hash:016x})");
-    let keep = value[..at].char_indices().nth(most.saturating_sub(mark.len())).map_or(0, |(at, _)| at);
-    format!("{}{mark}", &value[..keep])
+    let useful = |list: &&str| !read.partial.contains(*list) || named(&then.fields, list).is_empty();
+    let lists: BTreeSet<String> =
+        missing.iter().filter_map(|field| rested(field)).filter(useful).map(str::to_owned).collect();
+    let single: BTreeSet<String> = missing.into_iter().filter(|field| rested(field).is_none()).cloned().collect();
+    let of_lists = |field: &str| entry_of(field).is_some_and(|(list, _)| lists.contains(list));
+    let filled = |field: &str| single.contains(field) || of_lists(field);
+    let mut whole = read.clone();
+    let known = then.fields.iter().filter(|(field, value)| of_lists(field) && *value != UNREAD);
+    whole.fields.extend(known.map(|(field, value)| (field.clone(), value.clone())));
+    let new = bounded(then.inspection, &whole, Some(&*then));
+    then.fields.retain(|field, _| !filled(field));
+    then.fields.extend(new.fields.into_iter().filter(|(field, _)| filled(field)));
 }

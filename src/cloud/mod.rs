@@ -11,6 +11,7 @@ pub mod health;
 pub mod instance;
 pub mod logs;
 pub mod metrics;
+pub mod name;
 pub mod network;
 pub mod reading;
 pub mod service;
@@ -32,7 +33,7 @@ pub use network::Network;
 pub use reading::{Absent, Reading, Unread, Why};
 pub use service::{Revision, Service};
 pub use test::ConnectivityTest;
-pub use zones::Zone;
+pub use zones::{Zone, Zones};
 
 /// What can be inspected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
@@ -154,7 +155,7 @@ pub struct Picture {
     /// The VPC network.
     pub network: Reading<Network>,
     /// The private zones of the network.
-    pub dns_zones: Reading<Vec<Zone>>,
+    pub dns_zones: Reading<Zones>,
     /// What a connectivity test found.
     pub connectivity_test: Reading<ConnectivityTest>,
     /// What Google says about its own health, for the project.

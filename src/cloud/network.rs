@@ -12,8 +12,8 @@ pub struct Network {
     pub peerings: Vec<Peering>,
     /// Subnets of the service's region.
     pub subnets: Vec<Subnet>,
-    /// Ranges that are reserved in the network for private services access.
-    pub allocated_ranges: Vec<AllocatedRange>,
+    /// Ranges that are reserved in the network for private services access. None when they were not read.
+    pub allocated_ranges: Option<Vec<AllocatedRange>>,
     /// Routes, those that peerings import included.
     pub routes: Vec<Route>,
     /// Firewall rules and rules of policies in force for the network, as they are evaluated.
@@ -43,6 +43,8 @@ pub enum List {
     AllocatedRanges,
     /// Routes.
     Routes,
+    /// Firewall rules in force.
+    Firewall,
 }
 
 impl List {
@@ -54,6 +56,7 @@ impl List {
             List::Subnets => "subnets",
             List::AllocatedRanges => "allocated ranges",
             List::Routes => "routes",
+            List::Firewall => "firewall rules",
         }
     }
 }
@@ -150,13 +153,19 @@ pub struct FirewallRule {
     pub priority: i32,
     /// Whether it lets pass.
     pub allow: bool,
-    /// Source ranges of INGRESS, destination ranges of EGRESS.
+    /// Whether it hands on to the next level: what stands behind it in the same policy does not count then. Neither lets pass nor drops.
+    #[serde(default)]
+    pub goto_next: bool,
+    /// Source ranges of INGRESS, destination ranges of EGRESS, and what else it holds for there, with a prefix: addressGroup:NAME,
+    /// fqdn:NAME, region:CODE, threat:NAME. networkType:TYPE and the other end, source:RANGE or destination:RANGE, narrow that.
+    /// more:NUMBER are those that were not kept, as in the lists below.
     #[serde(default)]
     pub ranges: Vec<String>,
     /// Such as tcp:5432, tcp:8000-9000, all.
     #[serde(default)]
     pub ports: Vec<String>,
-    /// Tags of the hosts that it holds for; empty: all.
+    /// Tags of the hosts that it holds for, or with a prefix what else they are: secureTag:NAME, serviceAccount:NAME,
+    /// targetType:TYPE; empty: all.
     #[serde(default)]
     pub target_tags: Vec<String>,
     /// Whether it is switched off.

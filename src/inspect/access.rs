@@ -53,14 +53,18 @@ impl Binding {
         self.accounts.iter().any(|member| member.eq_ignore_ascii_case(account))
     }
 
-    /// Whether it grants what those roles carry. A binding with a condition comes under another name (ROLE_withcond_...)
-    /// for who does not ask for conditions.
+    /// Whether it holds only sometimes. A binding with a condition comes under another name (ROLE_withcond_...) for who does not ask for
+    /// conditions.
+    fn is_conditional(&self) -> bool {
+        self.conditional || self.role.contains(CONDITION)
+    }
+
+    /// Whether it grants what those roles carry.
     fn grants(&self, carrying: &[&str]) -> Grant {
         let role = self.role.split_once(CONDITION).map_or(&*self.role, |(role, _)| role);
-        let conditional = self.conditional || role.len() < self.role.len();
         match (carrying.contains(&role), is_custom(role)) {
             (false, false) => Grant::NotShown,
-            (true, _) | (_, true) if conditional => Grant::Condition,
+            (true, _) | (_, true) if self.is_conditional() => Grant::Condition,
             (true, _) => Grant::Granted,
             (false, true) => Grant::CustomRole,
         }
@@ -73,7 +77,7 @@ impl Policy {
         let held: Vec<&Binding> = self.0.iter().filter(|binding| binding.has(account)).collect();
         let grant =
             |carrying: &[&str]| held.iter().map(|binding| binding.grants(carrying)).min().unwrap_or(Grant::NotShown);
-        let roles = held.iter().filter(|binding| !binding.conditional).map(|binding| binding.role.to_string());
+        let roles = held.iter().filter(|binding| !binding.is_conditional()).map(|binding| binding.role.to_string());
         Access {
             account: account.to_owned(),
             connect: grant(&CONNECT),
@@ -110,7 +114,8 @@ mod tests {
             let policy = Policy(vec![bound(role, false)]);
             let access = policy.access(ACCOUNT);
             assert_eq!((access.connect, access.login), (connect, login), "{role}");
-            assert_eq!(access.roles, [role]);
+            let unconditional = if role.contains(CONDITION) { vec![] } else { vec![role] };
+            assert_eq!(access.roles, unconditional, "{role}");
             let other = policy.access("other@p.iam.gserviceaccount.com");
             assert!(other.roles.is_empty() && other.connect == Grant::NotShown, "{other:?}");
         }

@@ -111,6 +111,7 @@ mod tests {
             name: "projects/p/locations/global".into(),
             project: "p".into(),
             what: "the events of",
+            part: false,
         };
         let event = || of(&model::Event::new());
         for more in [false, true] {

@@ -27,7 +27,7 @@ pub async fn read(google: &Google, question: &Question, id: &str) -> Result<Inst
     let api = clients.instances(question).await?;
     let project = &*question.project;
     let answer = google.ask(question, || api.get().set_project(project).set_instance(id).send()).await?;
-    let operations = question.about("the latest operations on");
+    let operations = question.part("the latest operations on");
     let api = clients.operations(&operations).await?;
     let list = || api.list().set_project(project).set_instance(id).set_max_results(MOST_OPERATIONS as u32).send();
     let listed = google.ask(&operations, list).await?;
@@ -38,6 +38,8 @@ pub async fn read(google: &Google, question: &Question, id: &str) -> Result<Inst
 
 /// Reads the connection names and addresses of a project's instances.
 pub async fn list(google: &Google, question: &Question) -> Result<Vec<(String, Vec<String>)>, Unread> {
+    // A project whose instances can't be listed says of no instance that it is not there.
+    let question = &question.part(question.what);
     let clients = google.clients(question).await?;
     let api = clients.instances(question).await?;
     let (mut found, mut page) = (Vec::new(), String::new());

@@ -35,7 +35,7 @@ use self::round::Round;
 use self::shelf::Shelf;
 use crate::cloud::{
     Change, ConnectivityTest, Connector, HealthEvent, Inspection, Instance, LogSignature, Metrics, Network, Picture,
-    Revision, Service, Zone,
+    Revision, Service, Zones,
 };
 use crate::plan::{InspectionPlan, Occasion};
 use crate::probe::cloudsql::Access;
@@ -57,7 +57,7 @@ struct Shared {
     networks: Shelf<Network>,
     /// The networks that subnets are in.
     subnets: Shelf<String>,
-    zones: Shelf<Vec<Zone>>,
+    zones: Shelf<Zones>,
     tests: Shelf<ConnectivityTest>,
     health: Shelf<Vec<HealthEvent>>,
     logs: Shelf<Vec<LogSignature>>,

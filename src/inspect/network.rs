@@ -10,8 +10,8 @@ use super::convert::{full, last};
 use super::firewall;
 use super::google::{Clients, Google};
 use super::question::Question;
-use crate::cloud::network::{AllocatedRange, List, Peering, Route, Subnet};
-use crate::cloud::{Network, Unread};
+use crate::cloud::network::{AllocatedRange, FirewallRule, List, Peering, Route, Subnet};
+use crate::cloud::{Network, Unread, name};
 
 /// The peering of private services access, by which Cloud SQL's private addresses are reached.
 const PRIVATE_SERVICES: &str = "servicenetworking-googleapis-com";
@@ -31,28 +31,31 @@ pub async fn read(google: &Google, question: &Question, region: &str) -> Result<
     let (project, network) = (&*question.project, last(&question.name));
     let get = || api.get().set_project(project).set_network(network).send();
     let answer = google.ask(question, get).await?;
-    let (
-        (peerings, ranges_cut),
-        (subnets, subnets_cut),
-        (allocated_ranges, allocated_cut),
-        (routes, routes_cut),
-        firewall,
-    ) = futures::try_join!(
+    let (peerings, subnets, allocated, routes, firewall) = futures::try_join!(
         peerings(google, &clients, question, region, &answer),
-        subnets(google, &clients, question, region),
-        allocated(google, &clients, question),
-        routes(google, &clients, question),
+        subnets(google, &clients, question, region, &answer),
+        // No rule rests on them: without them the rest is of use all the same.
+        async { Ok::<_, Unread>(allocated(google, &clients, question, &answer).await.ok()) },
+        routes(google, &clients, question, &answer),
         firewall(google, &clients, question, &answer),
     )?;
     let lists = [
         (List::Peerings, answer.peerings.len() > MOST),
-        (List::ImportedRanges, ranges_cut),
-        (List::Subnets, subnets_cut),
-        (List::AllocatedRanges, allocated_cut),
-        (List::Routes, routes_cut),
+        (List::ImportedRanges, peerings.1),
+        (List::Subnets, subnets.1),
+        (List::AllocatedRanges, allocated.as_ref().is_some_and(|(_, cut)| *cut)),
+        (List::Routes, routes.1),
+        (List::Firewall, firewall.1),
     ];
-    let cut = lists.into_iter().filter(|(_, cut)| *cut).map(|(list, _)| list).collect();
-    Ok(Network { mtu: answer.mtu, peerings, subnets, allocated_ranges, routes, firewall, cut })
+    Ok(Network {
+        mtu: answer.mtu,
+        peerings: peerings.0,
+        subnets: subnets.0,
+        allocated_ranges: allocated.map(|(ranges, _)| ranges),
+        routes: routes.0,
+        firewall: firewall.0,
+        cut: lists.into_iter().filter(|(_, cut)| *cut).map(|(list, _)| list).collect(),
+    })
 }
 
 /// What is kept of a list, and whether that is not all of it.
@@ -67,6 +70,8 @@ fn kept<T>(mut items: Vec<T>, most: usize, more: bool) -> Kept<T> {
 
 /// Reads which network a subnet is in: its full name. `question` is about the subnet.
 pub async fn of_subnet(google: &Google, question: &Question, region: &str) -> Result<String, Unread> {
+    // That the subnet is not there does not say so of its network.
+    let question = &question.part(question.what);
     let clients = google.clients(question).await?;
     let api = clients.subnetworks(question).await?;
     let get =
@@ -101,7 +106,7 @@ async fn imported(
     region: &str,
     peering: &str,
 ) -> Result<Kept<String>, Unread> {
-    let question = question.about("the routes that private services access brings to");
+    let question = question.part("the routes that private services access brings to");
     let api = clients.networks(&question).await?;
     let (mut ranges, mut page) = (Vec::new(), None::<String>);
     for _ in 0..MOST_PAGES {
@@ -131,8 +136,9 @@ async fn subnets(
     clients: &Clients,
     question: &Question,
     region: &str,
+    network: &model::Network,
 ) -> Result<Kept<Subnet>, Unread> {
-    let question = question.about("the subnets of");
+    let question = question.part("the subnets of");
     let api = clients.subnetworks(&question).await?;
     let (mut subnets, mut page) = (Vec::new(), None::<String>);
     for _ in 0..MOST_PAGES {
@@ -145,9 +151,8 @@ async fn subnets(
                 .send()
         };
         let answer = google.ask(&question, list).await?;
-        subnets.extend(
-            answer.items.iter().filter(|subnet| is_in(subnet.network.as_deref(), &question)).map(of_subnetwork),
-        );
+        let own = answer.items.iter().filter(|subnet| is_in(subnet.network.as_deref(), &question, network));
+        subnets.extend(own.map(of_subnetwork));
         page = answer.next_page_token.filter(|token| !token.is_empty());
         if page.is_none() || subnets.len() >= MOST {
             break;
@@ -157,8 +162,13 @@ async fn subnets(
 }
 
 /// The ranges that are allocated to private services access.
-async fn allocated(google: &Google, clients: &Clients, question: &Question) -> Result<Kept<AllocatedRange>, Unread> {
-    let question = question.about("the ranges that are allocated to private services access in");
+async fn allocated(
+    google: &Google,
+    clients: &Clients,
+    question: &Question,
+    network: &model::Network,
+) -> Result<Kept<AllocatedRange>, Unread> {
+    let question = question.part("the ranges that are allocated to private services access in");
     let api = clients.addresses(&question).await?;
     let (mut ranges, mut page) = (Vec::new(), None::<String>);
     for _ in 0..MOST_PAGES {
@@ -170,7 +180,7 @@ async fn allocated(google: &Google, clients: &Clients, question: &Question) -> R
                 .send()
         };
         let answer = google.ask(&question, list).await?;
-        ranges.extend(answer.items.iter().filter_map(|address| of_address(address, &question)));
+        ranges.extend(answer.items.iter().filter_map(|address| of_address(address, &question, network)));
         page = answer.next_page_token.filter(|token| !token.is_empty());
         if page.is_none() || ranges.len() >= MOST {
             break;
@@ -179,14 +189,44 @@ async fn allocated(google: &Google, clients: &Clients, question: &Question) -> R
     Ok(kept(ranges, MOST, page.is_some()))
 }
 
-async fn routes(google: &Google, clients: &Clients, question: &Question) -> Result<Kept<Route>, Unread> {
-    let question = question.about("the routes of");
+/// The routes. Those of other networks are left out by the API, so that they fill no page; where that leaves none, it may know the network
+/// by another name, and all are read.
+async fn routes(
+    google: &Google,
+    clients: &Clients,
+    question: &Question,
+    network: &model::Network,
+) -> Result<Kept<Route>, Unread> {
+    if let Some(link) = &network.self_link {
+        let found = routes_by(google, clients, question, network, Some(format!("network=\"{link}\""))).await?;
+        if !found.0.is_empty() {
+            return Ok(found);
+        }
+    }
+    routes_by(google, clients, question, network, None).await
+}
+
+async fn routes_by(
+    google: &Google,
+    clients: &Clients,
+    question: &Question,
+    network: &model::Network,
+    filter: Option<String>,
+) -> Result<Kept<Route>, Unread> {
+    let question = question.part("the routes of");
     let api = clients.routes(&question).await?;
     let (mut routes, mut page) = (Vec::new(), None::<String>);
     for _ in 0..MOST_PAGES {
-        let list = || api.list().set_project(&*question.project).set_or_clear_page_token(page.clone()).send();
+        let list = || {
+            api.list()
+                .set_project(&*question.project)
+                .set_or_clear_filter(filter.clone())
+                .set_or_clear_page_token(page.clone())
+                .send()
+        };
         let answer = google.ask(&question, list).await?;
-        routes.extend(answer.items.iter().filter(|route| is_in(route.network.as_deref(), &question)).map(of_route));
+        let own = answer.items.iter().filter(|route| is_in(route.network.as_deref(), &question, network));
+        routes.extend(own.map(of_route));
         page = answer.next_page_token.filter(|token| !token.is_empty());
         if page.is_none() || routes.len() >= MOST_ROUTES {
             break;
@@ -200,8 +240,8 @@ async fn firewall(
     clients: &Clients,
     question: &Question,
     network: &model::Network,
-) -> Result<Vec<crate::cloud::network::FirewallRule>, Unread> {
-    let question = question.about("the firewall rules in force for");
+) -> Result<Kept<FirewallRule>, Unread> {
+    let question = question.part("the firewall rules in force for");
     let api = clients.networks(&question).await?;
     let get = || {
         let get = api.get_effective_firewalls();
@@ -212,8 +252,10 @@ async fn firewall(
     Ok(firewall::rules(&answer, order.and_then(|order| order.name()) == Some("BEFORE_CLASSIC_FIREWALL")))
 }
 
-fn is_in(network: Option<&str>, question: &Question) -> bool {
-    network.is_some_and(|network| full(network) == &*question.name)
+/// Whether what names that network is in the network that was asked for, by the name that it was asked by or by its own.
+fn is_in(named: Option<&str>, question: &Question, network: &model::Network) -> bool {
+    let names = [Some(&*question.name), network.self_link.as_deref()];
+    named.is_some_and(|named| names.into_iter().flatten().any(|name| name::same(named, name)))
 }
 
 fn of_peering(peering: &model::NetworkPeering) -> Peering {
@@ -251,8 +293,8 @@ fn of_subnetwork(subnet: &model::Subnetwork) -> Subnet {
 }
 
 /// None: it is not a range that the network allocates to private services access.
-fn of_address(address: &model::Address, question: &Question) -> Option<AllocatedRange> {
-    if address.purpose != Some(Purpose::VpcPeering) || !is_in(address.network.as_deref(), question) {
+fn of_address(address: &model::Address, question: &Question, network: &model::Network) -> Option<AllocatedRange> {
+    if address.purpose != Some(Purpose::VpcPeering) || !is_in(address.network.as_deref(), question, network) {
         return None;
     }
     let range = format!("{}/{}", address.address.as_deref()?, address.prefix_length?);
@@ -311,20 +353,45 @@ mod tests {
         assert_eq!((&*subnet.purpose, subnet.secondary_ranges), ("PRIVATE", vec!["10.11.0.0/24".to_owned()]));
     }
 
-    #[test]
-    fn of_the_addresses_the_ranges_that_the_network_allocates_to_private_services_access_are_taken() {
-        let question = Question {
+    fn question(name: &str) -> Question {
+        Question {
             inspection: Inspection::Network,
-            name: "projects/p/global/networks/vpc".into(),
+            name: name.into(),
             project: "p".into(),
             what: "the network",
-        };
+            part: false,
+        }
+    }
+
+    #[test]
+    fn what_is_in_the_network_is_known_by_the_name_that_was_asked_for_or_by_its_own() {
+        let link = "https://www.googleapis.com/compute/v1/projects/p/global/networks/vpc";
+        let (by_id, by_number) = ("projects/p/global/networks/vpc", "projects/123456/global/networks/vpc");
+        let unnamed = model::Network::new();
+        let named = model::Network::new().set_self_link(link);
+        for (asked, network, of, is) in [
+            (by_id, &unnamed, link, true),
+            (by_number, &unnamed, link, true),
+            (by_id, &unnamed, by_number, true),
+            ("vpc", &unnamed, link, false),
+            ("vpc", &named, link, true),
+            (by_number, &named, "projects/p/global/networks/other", false),
+            (by_id, &named, "projects/q/global/networks/vpc", false),
+        ] {
+            assert_eq!(is_in(Some(of), &question(asked), network), is, "{of} in {asked}");
+        }
+        assert!(!is_in(None, &question(by_id), &named));
+    }
+
+    #[test]
+    fn of_the_addresses_the_ranges_that_the_network_allocates_to_private_services_access_are_taken() {
+        let (question, own) = (question("projects/p/global/networks/vpc"), model::Network::new());
         let taken = |purpose: &str, network: &str| {
             let address = json!({
                 "name": "services", "address": "10.20.0.0", "prefixLength": 16, "purpose": purpose,
                 "network": format!("https://www.googleapis.com/compute/v1/{network}"),
             });
-            of_address(&serde_json::from_value(address).expect("an address"), &question)
+            of_address(&serde_json::from_value(address).expect("an address"), &question, &own)
         };
         let range = AllocatedRange { name: "services".to_owned(), range: "10.20.0.0/16".to_owned() };
         assert_eq!(taken("VPC_PEERING", "projects/p/global/networks/vpc"), Some(range));
@@ -337,7 +404,7 @@ mod tests {
         }
         // The address of a load balancer.
         let address = json!({"name": "frontend", "address": "203.0.113.10", "addressType": "EXTERNAL"});
-        assert_eq!(of_address(&serde_json::from_value(address).expect("an address"), &question), None);
+        assert_eq!(of_address(&serde_json::from_value(address).expect("an address"), &question, &own), None);
     }
 
     #[test]

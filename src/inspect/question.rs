@@ -22,6 +22,8 @@ pub struct Question {
     pub project: Arc<str>,
     /// What is asked for, such as `the connector`.
     pub what: &'static str,
+    /// Whether it is something of the object, rather than the object itself.
+    pub part: bool,
 }
 
 impl Question {
@@ -30,9 +32,18 @@ impl Question {
         Question { what, ..self.clone() }
     }
 
+    /// The same object, with a part of it asked for, which may be gone while the object is there.
+    pub fn part(&self, what: &'static str) -> Question {
+        Question { part: true, ..self.about(what) }
+    }
+
     /// What a refusal stands for.
     pub fn refused(&self, answer: &Answer) -> Unread {
-        self.unread(answer.why(), &answer.came())
+        let (why, came) = (answer.why(), answer.came());
+        if self.part && why == Why::NotFound {
+            return Unread { remedy: self.remedy(why).into(), ..self.unread(Why::Unavailable, &came) };
+        }
+        self.unread(why, &came)
     }
 
     /// No answer that is of use.
@@ -83,7 +94,7 @@ mod tests {
 
     fn question(inspection: Inspection) -> Question {
         let name = "projects/netra-staging/locations/us-central1/connectors/staging".into();
-        Question { inspection, name, project: "netra-staging".into(), what: "the connector" }
+        Question { inspection, name, project: "netra-staging".into(), what: "the connector", part: false }
     }
 
     fn answer(status: u16, reason: &str) -> Answer {
@@ -101,12 +112,24 @@ mod tests {
             let unread = question(inspection).refused(&answer(403, "IAM_PERMISSION_DENIED"));
             assert_eq!(unread.why, Why::PermissionDenied);
             let role = format!(
-                "projects add-iam-policy-binding netra-staging --member=serviceAccount:ACCOUNT --role={}",
+                "projects add-iam-policy-binding netra-staging --member=serviceAccount:ACCOUNT --role={} --condition=None",
                 inspection.role()
             );
             assert!(unread.remedy.contains(&role), "{}", unread.remedy);
             assert!(unread.message.contains(inspection.api()) && unread.message.contains("HTTP 403: no"), "{unread:?}");
         }
+    }
+
+    #[test]
+    fn that_a_part_is_not_found_does_not_say_that_the_object_is_not_there() {
+        let question = question(Inspection::Network);
+        assert_eq!(question.refused(&answer(404, "")).why, Why::NotFound);
+        assert_eq!(question.about("the deletion of").refused(&answer(404, "")).why, Why::NotFound);
+        let part = question.part("the routes of").refused(&answer(404, ""));
+        assert_eq!(part.why, Why::Unavailable);
+        assert!(part.message.contains("the routes of") && part.message.contains("HTTP 404"), "{part:?}");
+        assert!(part.remedy.contains("exists"), "{part:?}");
+        assert_eq!(question.part("the routes of").refused(&answer(403, "")).why, Why::PermissionDenied);
     }
 
     #[test]

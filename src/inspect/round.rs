@@ -16,7 +16,7 @@ use crate::cloud::reading::Found;
 use crate::cloud::service::Template;
 use crate::cloud::{
     Absent, Change, ConnectivityTest, Connector, HealthEvent, Inspection, Instance, LogSignature, Metrics, Network,
-    Picture, Reading, Revision, Service, Unread, Zone,
+    Picture, Reading, Revision, Service, Unread, Zones,
 };
 use crate::plan::{InspectionPlan, Occasion};
 
@@ -195,7 +195,7 @@ impl<'a> Round<'a> {
         templates: &[&Template],
         connector: &Reading<Connector>,
         instance: &Reading<Instance>,
-    ) -> (Reading<Network>, Reading<Vec<Zone>>) {
+    ) -> (Reading<Network>, Reading<Zones>) {
         let none = |absent| {
             let of = |inspection| self.absent(inspection, absent);
             (Reading::Absent(of(Inspection::Network)), Reading::Absent(of(Inspection::DnsZones)))
@@ -420,6 +420,7 @@ impl<'a> Round<'a> {
             name: object.name.clone(),
             project: object.project.into(),
             what: object.what,
+            part: false,
         };
         shelf.read(key, object.name, terms, || fetch(self.shared.clone(), question)).await
     }

@@ -5,7 +5,7 @@ use google_cloud_dns_v1::model;
 use super::convert::full;
 use super::google::Google;
 use super::question::Question;
-use crate::cloud::{Unread, Zone};
+use crate::cloud::{Unread, Zone, Zones, name};
 
 /// Most pages of zones.
 const MOST_PAGES: usize = 5;
@@ -14,7 +14,7 @@ const MOST: usize = 256;
 
 /// Reads the private zones of a network's project: those that the network sees first, and those that it does not, of which a name
 /// that can't be resolved may tell that it should. `question` is about the network.
-pub async fn read(google: &Google, question: &Question) -> Result<Vec<Zone>, Unread> {
+pub async fn read(google: &Google, question: &Question) -> Result<Zones, Unread> {
     let clients = google.clients(question).await?;
     let api = clients.zones(question).await?;
     let (mut zones, mut page) = (Vec::new(), None::<String>);
@@ -29,7 +29,8 @@ pub async fn read(google: &Google, question: &Question) -> Result<Vec<Zone>, Unr
         }
     }
     zones.sort_by_key(|(unseen, _)| *unseen);
-    Ok(zones.into_iter().take(MOST).map(|(_, zone)| zone).collect())
+    let cut = page.is_some() || zones.len() > MOST;
+    Ok(Zones { zones: zones.into_iter().take(MOST).map(|(_, zone)| zone).collect(), cut })
 }
 
 fn is_private(zone: &model::ManagedZone) -> bool {
@@ -38,7 +39,7 @@ fn is_private(zone: &model::ManagedZone) -> bool {
 
 /// Whether a network sees a zone.
 fn sees(zone: &model::ManagedZone, network: &str) -> bool {
-    networks(zone).any(|url| full(url) == network)
+    networks(zone).any(|url| name::same(url, network))
 }
 
 fn networks(zone: &model::ManagedZone) -> impl Iterator<Item = &str> {
@@ -79,6 +80,7 @@ mod tests {
         .expect("a zone");
         assert!(is_private(&zone) && !is_private(&model::ManagedZone::default()));
         assert!(sees(&zone, "projects/p/global/networks/vpc"));
+        assert!(sees(&zone, "projects/123456/global/networks/vpc"), "the project by its number");
         assert!(!sees(&zone, "projects/q/global/networks/vpc"));
         assert!(!sees(&model::ManagedZone::default(), "projects/p/global/networks/vpc"));
         let zone = of(&zone);

@@ -40,7 +40,7 @@ fn seen(change: &[(&str, Value)], entries: &[Value]) -> runready::cloud::Picture
         |name: &str, object: Value| json!({"read": {"name": name, "at": "2026-11-25T12:41:00Z", "object": object}});
     path["network"]["read"]["object"]["mtu"] = json!(1460);
     path["dnsZones"] =
-        found(NETWORK, json!([{"name": "staging", "dnsName": "staging.internal.", "networks": [NETWORK]}]));
+        found(NETWORK, json!({"zones": [{"name": "staging", "dnsName": "staging.internal.", "networks": [NETWORK]}]}));
     let account = "backend@netra-staging.iam.gserviceaccount.com";
     let access =
         json!({"account": account, "connect": "Granted", "login": "Granted", "roles": ["roles/cloudsql.client"]});
@@ -76,7 +76,7 @@ fn an_entry_is_matched_by_its_resource_however_the_api_names_it_and_by_what_its_
     let firewall = ("/network/read/object/firewall/0/allow", json!(false), "firewall[allow-db]");
     let allocated =
         ("/network/read/object/allocatedRanges/0/range", json!("10.30.0.0/24"), "allocatedRanges[services]");
-    let zone = ("/dnsZones/read/object/0/dnsName", json!("other.internal."), "zones[staging].dnsName");
+    let zone = ("/dnsZones/read/object/zones/0/dnsName", json!("other.internal."), "zones[staging].dnsName");
     let update = format!("{VPC}.UpdateConnector");
     let replace = "google.cloud.run.v1.Services.ReplaceService";
     let cases: &[Case<'_>] = &[

@@ -27,7 +27,7 @@ fn world() -> World {
     world_of(plan(1, SPEC), None)
 }
 
-fn zones_at(world: &World) -> Reading<Vec<runready::cloud::Zone>> {
+fn zones_at(world: &World) -> Reading<runready::cloud::Zones> {
     Reading::Read(Found {
         name: "projects/netra-staging/global/networks/staging".into(),
         at: world.now.wall,

@@ -6,7 +6,7 @@ use runready::cloud::health::is_cut;
 use runready::cloud::network::List;
 use runready::cloud::{Inspection, Network};
 use runready::standin::State;
-use runready::standin::world::{ACCOUNT, ALLOCATED_RANGE, PEERING_ROUTES, POLICY, PROJECT, REGION};
+use runready::standin::world::{ACCOUNT, ALLOCATED_RANGE, NETWORK, PEERING_ROUTES, POLICY, PROJECT, REGION, ZONE};
 use serde_json::{Value, json};
 
 use super::{healthy, inspector, only, quiet, standin};
@@ -28,22 +28,93 @@ async fn a_network_that_is_read_to_its_end_is_not_cut() {
     assert!(network.cut.is_empty(), "{:?}", network.cut);
 }
 
-#[tokio::test]
-async fn routes_behind_the_last_page_that_is_read_are_told_of() {
-    let mut state = healthy();
-    let other = format!("https://www.googleapis.com/compute/v1/projects/{PROJECT}/global/networks/default");
-    for number in 0..2600 {
+const COMPUTE: &str = "https://www.googleapis.com/compute/v1";
+
+/// Gives a network so many routes, which stand before those that it has.
+fn add_routes(state: &mut State, network: &str, number: usize) {
+    for number in 0..number {
         let name = format!("a-route-{number:04}");
         let range = format!("10.{}.{}.0/24", 128 + number / 256, number % 256);
         let route = json!({
-            "kind": "compute#route", "name": name, "network": other, "destRange": range, "priority": 0,
-            "nextHopIp": "10.128.0.2",
+            "kind": "compute#route", "name": name, "network": format!("{COMPUTE}/{network}"), "destRange": range,
+            "priority": 0, "nextHopIp": "10.128.0.2",
         });
         state.set(format!("projects/{PROJECT}/global/routes/{name}"), route);
     }
+}
+
+#[tokio::test]
+async fn routes_that_are_not_kept_are_told_of() {
+    // Three are there already.
+    for (number, cut) in [(1021, Vec::new()), (1022, vec![List::Routes])] {
+        let mut state = healthy();
+        add_routes(&mut state, NETWORK, number);
+        let network = network(state).await;
+        assert_eq!((network.routes.len(), network.cut), (1024, cut), "{number} more");
+    }
+}
+
+#[tokio::test]
+async fn routes_of_other_networks_push_none_out() {
+    let other = format!("projects/{PROJECT}/global/networks/default");
+    let mut state = healthy();
+    add_routes(&mut state, &other, 2600);
     let network = network(state).await;
-    assert!(network.routes.is_empty(), "those of the network stand behind: {:?}", network.routes);
-    assert_eq!(network.cut, [List::Routes]);
+    assert_eq!((network.routes.len(), network.cut), (3, Vec::new()));
+}
+
+#[tokio::test]
+async fn where_the_api_leaves_out_every_route_all_are_read_and_what_lies_behind_is_told_of() {
+    let other = format!("projects/{PROJECT}/global/networks/default");
+    // It calls itself otherwise than its routes call it.
+    let renamed = json!({"selfLink": format!("{COMPUTE}/projects/123456/global/networks/staging-vpc")});
+    for (number, routes, cut) in [(0, 3, Vec::new()), (2600, 0, vec![List::Routes])] {
+        let mut state = healthy();
+        state.patch(NETWORK, &renamed);
+        add_routes(&mut state, &other, number);
+        let network = network(state).await;
+        assert_eq!((network.routes.len(), network.cut), (routes, cut), "{number} of another network");
+    }
+}
+
+#[tokio::test]
+async fn firewall_rules_that_are_not_kept_are_told_of() {
+    // One of the network and one of a policy are there already.
+    for (number, cut) in [(1022, Vec::new()), (1023, vec![List::Firewall])] {
+        let mut state = healthy();
+        for number in 0..number {
+            let name = format!("rule-{number:04}");
+            let rule = json!({
+                "kind": "compute#firewall", "name": name, "network": format!("{COMPUTE}/{NETWORK}"), "direction": "EGRESS",
+                "priority": 1000, "destinationRanges": ["192.0.2.0/24"], "denied": [{"IPProtocol": "all"}],
+            });
+            state.set(format!("projects/{PROJECT}/global/firewalls/{name}"), rule);
+        }
+        let network = network(state).await;
+        assert_eq!((network.firewall.len(), network.cut), (1024, cut), "{number} more");
+    }
+}
+
+#[tokio::test]
+async fn private_zones_that_are_not_kept_are_told_of_and_those_that_the_network_sees_are_kept_first() {
+    // One is there already, and the network sees it; the others stand before it.
+    for (number, zones, cut, seen) in [(255, 256, false, true), (256, 256, true, true), (500, 256, true, false)] {
+        let mut state = healthy();
+        let mut zone = state.object(ZONE).expect("a zone").clone();
+        zone["privateVisibilityConfig"]["networks"] = json!([]);
+        for number in 0..number {
+            let name = format!("a-zone-{number:04}");
+            zone["name"] = json!(name);
+            zone["dnsName"] = json!(format!("z{number}.internal."));
+            state.set(format!("projects/{PROJECT}/managedZones/{name}"), zone.clone());
+        }
+        let standin = standin(state);
+        let plan = only(&[&PATH[..], &[Inspection::DnsZones]].concat());
+        let picture = inspector(&standin).inspect(&plan, &quiet()).await;
+        let found = picture.dns_zones.object().expect("zones");
+        assert_eq!((found.zones.len(), found.cut), (zones, cut), "{number} more");
+        assert_eq!(found.zones[0].is_seen_by(NETWORK), seen, "{number} more");
+    }
 }
 
 #[tokio::test]
@@ -78,7 +149,8 @@ async fn allocated_ranges_that_are_not_kept_are_told_of() {
             state.set(format!("projects/{PROJECT}/global/addresses/{name}"), range.clone());
         }
         let network = network(state).await;
-        assert_eq!((network.allocated_ranges.len(), network.cut), (256, cut), "{number} more");
+        let allocated = network.allocated_ranges.map(|ranges| ranges.len());
+        assert_eq!((allocated, network.cut), (Some(256), cut), "{number} more");
     }
 }
 

@@ -81,7 +81,7 @@ fn three() -> Value {
     let drift = |inspection: &str, object: &str, field: &str, was: &str, is: &str| json!({"inspection": inspection, "object": object, "field": field, "was": was, "is": is, "since": "2026-11-25T12:41:00Z"});
     list["items"][0]["status"]["drift"] = json!([
         drift("Service", SERVICE, "timeout", "300s", "20s"),
-        drift("Connector", CONNECTOR, "minInstances", "2", "3"),
+        drift("Connector", CONNECTOR, "machineType", "e2-standard-4", "e2-micro"),
         drift("Instance", INSTANCE, "settings.activationPolicy", "ALWAYS", "NEVER"),
     ]);
     list

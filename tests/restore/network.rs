@@ -71,6 +71,8 @@ fn what_only_a_policy_can_hold_for_gives_a_note_and_no_command() {
         ("EGRESS allow priority=1 ranges=fqdn:a.example,fqdn:b.example", "no flag for fqdn:a.example, fqdn:b.example"),
         ("EGRESS allow priority=1 ranges=DE", "no flag for DE"),
         ("EGRESS deny priority=1 ranges=iplist-tor-exit-nodes", "no flag for iplist-tor-exit-nodes"),
+        ("EGRESS allow priority=1 ranges=10.0.0.0/8 ports=tcp:1,more:3", "no flag for more:3"),
+        ("EGRESS allow priority=1 ranges=10.0.0.0/8,more:3", "no flag for more:3"),
         (
             "INGRESS allow priority=1 ranges=10.0.0.0/8 tags=secureTag:tagValues/1,web",
             "no flag for secureTag:tagValues/1",
@@ -251,6 +253,10 @@ fn private_services_access_is_connected_anew_with_all_its_ranges() {
     let unknown = peering(SERVICES, &gone, &[]);
     assert!(unknown.commands.is_empty(), "{:?}", unknown.commands);
     assert!(unknown.notes[0].contains("--ranges=RANGE,..."), "{:?}", unknown.notes);
+    // What a new instance brings by itself.
+    let grown = [("importedRanges", Some("10.20.0.0/24"), Some("10.20.0.0/24,10.21.0.0/24"))];
+    let grown = peering(SERVICES, &grown, &["a", "b"]);
+    assert!(grown.commands.is_empty() && grown.notes[0].contains("nothing need be restored"), "{grown:?}");
     let narrowed = [("importedRanges", Some("10.20.0.0/24,10.21.0.0/24"), Some("10.20.0.0/24"))];
     assert_eq!(
         commands(&[peering(SERVICES, &narrowed, &["a", "b"])]),

@@ -130,7 +130,7 @@ fn flags<'a>(loss: &'a Loss<'_>, fields: &mut BTreeSet<&'a str>) -> Option<Vec<V
     if loss.known.is_none() || drifted.is_empty() {
         return None;
     }
+    let flags = loss.list("settings.databaseFlags")?;
     fields.extend(drifted);
-    let flags = loss.list("settings.databaseFlags");
     Some(flags.iter().map(|(name, value)| json!({"name": name, "value": value})).collect())
 }

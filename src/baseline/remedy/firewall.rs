@@ -53,6 +53,8 @@ impl<'a> Rule<'a> {
             }
         }
         let (priority, ports) = (part(&words, "priority="), part(&words, "ports="));
+        // What was left out is known by number alone.
+        beyond.extend(entries(ports).filter(|port| port.starts_with("more:")));
         Some(Rule { direction, verb, priority, ports, disabled: words.contains(&"disabled"), scope, beyond })
     }
 

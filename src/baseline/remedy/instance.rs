@@ -3,12 +3,11 @@
 use super::{Command, Loss, Remedy};
 
 /// Flags of `gcloud sql instances patch` that take a field's value as it is.
-const PLAIN: [(&str, &str); 8] = [
+const PLAIN: [(&str, &str); 7] = [
     ("settings.activationPolicy", "activation-policy"),
     ("settings.tier", "tier"),
     ("settings.availabilityType", "availability-type"),
     ("settings.connectorEnforcement", "connector-enforcement"),
-    ("settings.dataDiskSizeGb", "storage-size"),
     ("settings.ipConfiguration.sslMode", "ssl-mode"),
     ("settings.ipConfiguration.privateNetwork", "network"),
     ("settings.ipConfiguration.authorizedNetworks", "authorized-networks"),
@@ -36,6 +35,9 @@ pub fn instance(loss: &Loss<'_>, remedy: &mut Remedy) {
             (Some((_, flag)), _, Some(was)) => command.with(flag, was),
             (_, Some((_, flag)), Some("true")) => command.flag(flag),
             (_, Some((_, flag)), Some(_)) => command.flag(&format!("no-{flag}")),
+            (_, _, Some(size)) if field == "settings.dataDiskSizeGb" && is_more(size, drift.is.as_deref()) => {
+                command.with("storage-size", size)
+            }
             (_, _, None) if field == "settings.ipConfiguration.authorizedNetworks" => {
                 command.flag("clear-authorized-networks")
             }
@@ -55,16 +57,20 @@ pub fn instance(loss: &Loss<'_>, remedy: &mut Remedy) {
 }
 
 fn with_flags(loss: &Loss<'_>, command: Command, remedy: &mut Remedy) -> Command {
-    let flags = loss.list("settings.databaseFlags");
-    if loss.known.is_none() {
-        let said: Vec<String> = flags.iter().map(|(flag, value)| format!("{flag}={value}")).collect();
+    let flags = loss.list("settings.databaseFlags").filter(|_| loss.known.is_some());
+    let Some(flags) = flags else {
+        let set = loss.fields.iter().filter_map(|drift| {
+            let flag = drift.field.strip_prefix("settings.databaseFlags[")?.strip_suffix(']')?;
+            Some((flag, drift.was.as_deref()?)).filter(|(flag, _)| *flag != "*")
+        });
+        let said: Vec<String> = set.map(|(flag, value)| format!("{flag}={value}")).collect();
         remedy.notes.push(format!(
             "gcloud sql instances patch --database-flags sets every flag at once, and the others are not known here: give \
              them all, these among them: {}",
             said.join(", ")
         ));
         return command;
-    }
+    };
     remedy.notes.push("changed database flags may restart the instance: gcloud asks before it does".to_owned());
     match &*flags {
         [] => command.flag("clear-database-flags"),
@@ -73,6 +79,12 @@ fn with_flags(loss: &Loss<'_>, command: Command, remedy: &mut Remedy) -> Command
             command.with_list("database-flags", &pairs)
         }
     }
+}
+
+/// Whether a disk was larger than it is: it can grow, and not shrink.
+fn is_more(was: &str, is: Option<&str>) -> bool {
+    let size = |text: &str| text.parse::<u64>().ok();
+    size(was) > is.and_then(size)
 }
 
 /// What no command restores.
@@ -95,6 +107,7 @@ fn irreversible(field: &str, was: Option<&str>, is: Option<&str>) -> String {
         "settings.ipConfiguration.privateNetwork" => {
             "an instance can't be taken out of a network that it has an address in".to_owned()
         }
+        "settings.dataDiskSizeGb" => format!("the disk had {was} GB: it can grow, and not shrink"),
         "databaseVersion" => format!("databaseVersion was {was}: an instance can't go back to it; restore a backup"),
         _ => format!("no command sets {field} back to {was}"),
     }

@@ -4,6 +4,7 @@
 //! Google Cloud allows, and what holds control characters gives no command at all.
 
 mod command;
+mod connector;
 mod declare;
 mod firewall;
 mod fragment;
@@ -61,18 +62,19 @@ impl Loss<'_> {
         self.fields.iter().find(|drift| drift.field == field).copied()
     }
 
-    /// A field of the object as it was.
+    /// A field of the object as it was, if that is known in full.
     fn was(&self, field: &str) -> Option<&str> {
         let drifted = self.fields.iter().find(|drift| drift.field == field);
         match drifted {
             Some(drift) => drift.was.as_deref(),
             None => self.known.and_then(|known| known.fields.get(field)).map(String::as_str),
         }
-        .filter(|value| !value.is_empty())
+        .filter(|value| !value.is_empty() && !is_cut(value))
     }
 
-    /// The fields of the list of that name, as they were: what stands between the brackets, and the value.
-    fn list(&self, list: &str) -> Vec<(&str, &str)> {
+    /// The fields of the list of that name, as they were: what stands between the brackets, and the value. None: the baseline did not keep all
+    /// of them in full.
+    fn list(&self, list: &str) -> Option<Vec<(&str, &str)>> {
         let entry = |field: &'_ str| -> Option<(usize, usize)> {
             let rest = field.strip_prefix(list)?.strip_prefix('[')?;
             rest.ends_with(']').then(|| (list.len() + 1, field.len() - 1))
@@ -85,9 +87,10 @@ impl Loss<'_> {
             let (from, to) = entry(&drift.field)?;
             Some((&drift.field[from..to], drift.was.as_deref()?))
         });
-        let mut all: Vec<(&str, &str)> = known.chain(drifted).filter(|(key, _)| *key != "*").collect();
+        let mut all: Vec<(&str, &str)> = known.chain(drifted).collect();
         all.sort_unstable();
-        all
+        let whole = all.iter().all(|(key, value)| *key != "*" && !is_cut(value));
+        whole.then_some(all)
     }
 }
 
@@ -121,14 +124,17 @@ fn remedy(inspection: Inspection, group: Vec<&Drift>, baseline: &[BaselineObject
         let field = &drift.field;
         remedy.notes.push(format!("{field} was too long to be kept whole: take its value from where it is declared"));
     }
-    let fields: Vec<&Drift> = group.iter().filter(|drift| !cut(drift)).copied().collect();
+    // Where the path leads to another object, that one is not made like the first.
+    let moved = group.iter().any(|drift| drift.field.is_empty() && drift.is.is_some());
+    let told = |drift: &&&Drift| !cut(drift) && (!moved || drift.field.is_empty());
+    let fields: Vec<&Drift> = group.iter().filter(told).copied().collect();
     if fields.is_empty() {
         return remedy;
     }
     let loss = Loss { object: Object::of(name), known, fields };
     match inspection {
         Inspection::Service => service::service(&loss, &mut remedy),
-        Inspection::Connector => service::connector(&loss, &mut remedy),
+        Inspection::Connector => connector::connector(&loss, &mut remedy),
         Inspection::Instance => instance::instance(&loss, &mut remedy),
         Inspection::Network => network::network(&loss, &mut remedy),
         Inspection::DnsZones => zones::zones(&loss, &mut remedy),

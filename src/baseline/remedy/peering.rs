@@ -6,10 +6,9 @@ use super::declare::Said;
 use super::network::upon;
 use super::place::Kind;
 use super::{Command, Loss, Object, Remedy, part};
+use crate::baseline::configuration::SERVICES;
 use crate::cloud::Drift;
 
-/// Name that private services access gives its peering.
-const SERVICES: &str = "servicenetworking-googleapis-com";
 /// The service that it is made for.
 const SERVICE: &str = "servicenetworking.googleapis.com";
 
@@ -124,8 +123,15 @@ impl<'a> Peering<'a> {
     }
 
     fn announced(&self, remedy: &mut Remedy) {
-        let Some(ranges) = self.drifted("importedRanges") else { return };
-        let was = ranges.was.as_deref().unwrap_or("nothing");
+        let Some(Drift { was, is, .. }) = self.drifted("importedRanges") else { return };
+        let (was, is) = (was.as_deref().unwrap_or_default(), is.as_deref().unwrap_or_default());
+        // More of them is what a new instance or region brings by itself.
+        if was.split(',').all(|range| is.split(',').any(|now| now == range)) {
+            return remedy.notes.push(format!(
+                "the peering {} announces more than it did ({was}): nothing need be restored",
+                self.name
+            ));
+        }
         let name = self.name;
         match (name, self.of_services("update")) {
             (SERVICES, Some(update)) => {
@@ -237,9 +243,9 @@ pub fn declare_range<'a>(loss: &Loss<'_>, name: &str, drift: &'a Drift, said: &m
     said.add(&[&drift.field], &ADDRESS, name, &spec, &body);
 }
 
-/// Names of the ranges that were allocated to private services access.
+/// Names of the ranges that were allocated to private services access. Empty: none is known, or not all are.
 fn allocated<'l>(loss: &'l Loss<'_>) -> Vec<&'l str> {
-    loss.list("allocatedRanges").into_iter().map(|(name, _)| name).collect()
+    loss.list("allocatedRanges").into_iter().flatten().map(|(name, _)| name).collect()
 }
 
 /// A network's name where it is one, to stand in a note.

@@ -11,7 +11,9 @@ pub fn access(loss: &Loss<'_>, remedy: &mut Remedy) {
             (Some(role), true, Some(account)) => remedy.commands.push(
                 Command::gcloud("projects add-iam-policy-binding", project)
                     .with("member", &format!("serviceAccount:{account}"))
-                    .with("role", role),
+                    .with("role", role)
+                    // It must be said where the policy has a condition anywhere.
+                    .with("condition", "None"),
             ),
             (Some(role), true, None) => {
                 remedy.notes.push(format!(

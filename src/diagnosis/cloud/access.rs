@@ -51,7 +51,7 @@ pub(in crate::diagnosis) fn access(case: &Case<'_>) -> Vec<Finding> {
     let roles = if access.roles.is_empty() { "none".to_owned() } else { access.roles.join(", ") };
     let told = vec![cite("IAM policy", found, format!("roles of {}: {roles}", access.account))];
     let remedy = format!(
-        "Unless it is inherited: `gcloud projects add-iam-policy-binding {} --member=serviceAccount:{} --role={role}`.",
+        "Unless it is inherited: `gcloud projects add-iam-policy-binding {} --member=serviceAccount:{} --role={role} --condition=None`.",
         short(&found.name),
         access.account
     );

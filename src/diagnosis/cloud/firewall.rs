@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::super::{Case, Finding};
 use super::{cite, segment, short, way};
 use crate::api::Cause;
-use crate::cloud::network::{FirewallRule, Network};
+use crate::cloud::network::{FirewallRule, List, Network};
 use crate::cloud::{Inspection, Picture};
 
 pub(in crate::diagnosis) const DENIES: &str = "network/firewall-denies";
@@ -31,62 +31,109 @@ fn tags(picture: &Picture) -> Vec<String> {
     tags
 }
 
-/// Whether a rule's ports hold that port of TCP.
-fn holds_port(ports: &[String], port: u16) -> bool {
-    let holds = |text: &String| match text.split_once(':') {
-        None => matches!(&**text, "all" | "tcp" | "6"),
-        Some(("tcp" | "6", ports)) => match ports.split_once('-') {
-            None => ports.parse() == Ok(port),
-            Some((from, to)) => {
-                matches!((from.parse::<u16>(), to.parse::<u16>()), (Ok(from), Ok(to)) if (from..=to).contains(&port))
-            }
-        },
-        Some(_) => false,
-    };
-    ports.is_empty() || ports.iter().any(holds)
-}
-
 /// Whether a rule concerns packets to an address and port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Concerns {
     No,
-    /// It holds for what is not known of them: an address group, a name, a secure tag.
+    /// It holds for what is not known of them: an address group, a name, a secure tag, what was not kept.
     Perhaps,
     Yes,
 }
 
+const fn told(yes: bool) -> Concerns {
+    if yes { Concerns::Yes } else { Concerns::No }
+}
+
 /// The best that one of several offers; all are meant where none is named.
-fn best(of: &[String], how: impl Fn(&String) -> Concerns) -> Concerns {
-    let rank = |concerns: &Concerns| *concerns as u8;
-    if of.is_empty() { Concerns::Yes } else { of.iter().map(how).max_by_key(rank).unwrap_or(Concerns::No) }
+fn best<'e>(mut of: impl Iterator<Item = &'e String>, how: impl Fn(&str) -> Concerns) -> Concerns {
+    let Some(first) = of.next() else { return Concerns::Yes };
+    of.map(|entry| how(entry)).fold(how(first), Concerns::max)
+}
+
+/// Whether an entry of a rule's ports holds that port of TCP.
+fn holds_port(entry: &str, port: u16) -> Concerns {
+    match entry.split_once(':') {
+        None => told(matches!(entry, "all" | "tcp" | "6")),
+        Some(("more", _)) => Concerns::Perhaps,
+        Some(("tcp" | "6", ports)) => match ports.split_once('-') {
+            None => told(ports.parse() == Ok(port)),
+            Some((from, to)) => told(
+                matches!((from.parse::<u16>(), to.parse::<u16>()), (Ok(from), Ok(to)) if (from..=to).contains(&port)),
+            ),
+        },
+        Some(_) => Concerns::No,
+    }
+}
+
+/// Whether an entry of a rule's ranges narrows the others, rather than to widen them.
+fn narrows(entry: &str) -> bool {
+    matches!(entry.split_once(':'), Some(("networkType" | "source", _)))
 }
 
 fn concerns(rule: &FirewallRule, ip: IpAddr, port: u16, tags: &[String]) -> Concerns {
-    let told = |yes: bool| if yes { Concerns::Yes } else { Concerns::No };
-    if rule.disabled || rule.direction != "EGRESS" || !holds_port(&rule.ports, port) {
+    if rule.disabled || rule.direction != "EGRESS" {
         return Concerns::No;
     }
-    let ranged = best(&rule.ranges, |range| match range.parse::<IpNet>() {
+    let ported = best(rule.ports.iter(), |entry| holds_port(entry, port));
+    let ranged = best(rule.ranges.iter().filter(|entry| !narrows(entry)), |entry| match entry.parse::<IpNet>() {
         Ok(range) => told(range.contains(&ip)),
         Err(_) => Concerns::Perhaps,
     });
-    let tagged = best(&rule.target_tags, |tag| match tag.split_once(':') {
-        Some(("secureTag", _)) => Concerns::Perhaps,
-        _ => told(tags.contains(tag)),
+    let narrowed = if rule.ranges.iter().any(|entry| narrows(entry)) { Concerns::Perhaps } else { Concerns::Yes };
+    let tagged = best(rule.target_tags.iter(), |entry| match entry.split_once(':') {
+        Some(("secureTag" | "more", _)) => Concerns::Perhaps,
+        _ => told(tags.iter().any(|tag| tag == entry)),
     });
-    if (ranged as u8) < (tagged as u8) { ranged } else { tagged }
+    ported.min(ranged).min(narrowed).min(tagged)
 }
 
-/// The rule that decides on packets to an address and port: the first that concerns them, in the order of evaluation. None where
-/// one before it perhaps lets them pass.
+/// The policy that a rule is of. None: it is one of the network's own.
+fn policy(rule: &FirewallRule) -> Option<&str> {
+    rule.name.split_once('/').map(|(policy, _)| policy)
+}
+
+/// The first rule that lets packets to an address and port pass, or drops them, in the order of evaluation, and whether it surely does.
+/// One that only perhaps drops them is passed over.
+fn first<'n>(network: &'n Network, ip: IpAddr, port: u16, tags: &[String]) -> Option<(&'n FirewallRule, Concerns)> {
+    // What hands on to the next level, and whether surely: it holds for the rest of its policy.
+    let mut handed: Option<(&FirewallRule, Concerns)> = None;
+    for rule in &network.firewall {
+        // A policy's rules come by priority: a lower number begins another one, whatever its name.
+        handed = handed.filter(|(by, _)| policy(rule) == policy(by) && rule.priority >= by.priority);
+        let still = match handed {
+            None | Some((_, Concerns::No)) => Concerns::Yes,
+            Some((_, Concerns::Perhaps)) => Concerns::Perhaps,
+            Some((_, Concerns::Yes)) => Concerns::No,
+        };
+        let own = concerns(rule, ip, port, tags);
+        match own.min(still) {
+            Concerns::No => {}
+            _ if rule.goto_next => handed = Some((rule, own)),
+            Concerns::Perhaps if !rule.allow => {}
+            concerns => return Some((rule, concerns)),
+        }
+    }
+    None
+}
+
+/// The rule that decides on packets to an address and port. None where one before it perhaps lets them pass.
 fn decisive<'n>(network: &'n Network, ip: IpAddr, port: u16, tags: &[String]) -> Option<&'n FirewallRule> {
-    let rules = network.firewall.iter().map(|rule| (rule, concerns(rule, ip, port, tags)));
-    let mut relevant = rules.filter(|(rule, concerns)| match concerns {
-        Concerns::Yes => true,
-        Concerns::Perhaps => rule.allow,
-        Concerns::No => false,
-    });
-    relevant.next().filter(|(_, concerns)| *concerns == Concerns::Yes).map(|(rule, _)| rule)
+    first(network, ip, port, tags).filter(|(_, concerns)| *concerns == Concerns::Yes).map(|(rule, _)| rule)
+}
+
+/// What could not be told, because more rules are in force than were read.
+pub(in crate::diagnosis) fn untold(case: &Case<'_>) -> Vec<String> {
+    let Some(picture) = case.cloud else { return Vec::new() };
+    let Some(found) = picture.network.found().filter(|found| found.object.is_cut(List::Firewall)) else {
+        return Vec::new();
+    };
+    let (tags, name, more) = (tags(picture), short(&found.name), List::Firewall.as_str());
+    let decided = |(ip, port): &(IpAddr, u16)| first(&found.object, *ip, *port, &tags).is_some();
+    let told = |(ip, port): (IpAddr, u16)| {
+        let what = format!("whether a firewall rule denies {ip} port {port}");
+        format!("{what} could not be told: the network {name} has more {more} than were read")
+    };
+    way::goals(case, picture).into_iter().filter(|goal| !decided(goal)).map(told).collect()
 }
 
 pub(in crate::diagnosis) fn denies(case: &Case<'_>) -> Vec<Finding> {

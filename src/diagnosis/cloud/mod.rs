@@ -31,7 +31,7 @@ use jiff::Timestamp;
 use super::{Case, Finding, Gravity};
 use crate::api::{Cause, Confidence, Layer};
 use crate::cloud::reading::Found;
-use crate::cloud::{Inspection, Picture};
+use crate::cloud::{Inspection, Picture, name};
 
 /// A name without its path.
 fn short(name: &str) -> &str {
@@ -45,14 +45,10 @@ fn segment<'n>(name: &'n str, word: &str) -> Option<&'n str> {
     parts.next()
 }
 
-/// Whether two names, each in full or alone, are of the same network. Networks of two projects may have the same name; a project
-/// that goes by its number in one and by its id in the other is not told apart.
+/// Whether two names, each in full or alone, are of the same network. Networks of two projects may have the same name.
 fn same_network(one: &str, other: &str) -> bool {
-    let id = |name: &'_ str| {
-        segment(name, "projects").filter(|id| id.chars().any(|c| !c.is_ascii_digit())).map(str::to_owned)
-    };
-    let apart = matches!((id(one), id(other)), (Some(one), Some(other)) if one != other);
-    short(one) == short(other) && !apart
+    let in_full = [one, other].iter().all(|name| name.contains("projects/"));
+    if in_full { name::same(one, other) } else { short(one) == short(other) }
 }
 
 fn clock(at: Timestamp) -> impl Display {

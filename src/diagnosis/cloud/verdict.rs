@@ -2,7 +2,7 @@
 
 use super::super::{Case, Finding, behind_cloud_run};
 use super::test::{ABORT_CAUSES, result};
-use super::{access, clock, contradiction, network, region, region_of, short};
+use super::{access, clock, contradiction, firewall, network, region, region_of, short, zones};
 use crate::api::{Cause, Layer, Stage};
 use crate::cloud::connector::ConnectorState;
 use crate::cloud::health;
@@ -96,6 +96,8 @@ pub(in crate::diagnosis) fn unknown(case: &Case<'_>, primary: &Finding) -> Vec<S
     unknown.extend(region::doubtful(picture));
     unknown.extend(access::untold(case));
     unknown.extend(network::untold(case));
+    unknown.extend(firewall::untold(case));
+    unknown.extend(zones::untold(case));
     unknown
 }
 

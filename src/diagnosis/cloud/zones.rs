@@ -33,8 +33,8 @@ fn fault(zone: &Zone, network: &str) -> Option<String> {
     Some(format!("the private zone {} ({}) forwards to {targets}", zone.name, zone.dns_name))
 }
 
-/// The zone that a target's name belongs to: the one with the longest suffix.
-fn zone_of<'z>(zones: &'z [Zone], target: &str) -> Option<&'z Zone> {
+/// The zone that a target's name belongs to: the one with the longest suffix, and of those with the same one that the network sees.
+fn zone_of<'z>(zones: &'z [Zone], target: &str, network: &str) -> Option<&'z Zone> {
     let holds = |zone: &&Zone| {
         let suffix = zone.dns_name.trim_end_matches('.');
         target.match_indices(suffix).any(|(at, _)| {
@@ -44,19 +44,43 @@ fn zone_of<'z>(zones: &'z [Zone], target: &str) -> Option<&'z Zone> {
             !suffix.is_empty() && !start.is_some_and(inside) && !end.is_some_and(|char| inside(char) || char == '.')
         })
     };
-    zones.iter().filter(holds).max_by_key(|zone| zone.dns_name.len())
+    zones.iter().filter(holds).max_by_key(|zone| (zone.dns_name.len(), zone.is_seen_by(network)))
+}
+
+const fn is_of_the_name(cause: Cause) -> bool {
+    matches!(cause, Cause::NameNotFound | Cause::NoAddress | Cause::ResolverTimeout | Cause::ResolverFailed)
+}
+
+/// What could not be told, because the project has more zones than were read: one of them may be attached.
+pub(in crate::diagnosis) fn untold(case: &Case<'_>) -> Vec<String> {
+    let Some(picture) = case.cloud else { return Vec::new() };
+    let (Some(found), Some(network)) = (picture.dns_zones.found(), picture.network.found()) else { return Vec::new() };
+    if !found.object.cut {
+        return Vec::new();
+    }
+    let told = |zone: &Zone| {
+        let (zone, network) = (zone.dns_name.trim_end_matches('.'), short(&network.name));
+        let what = format!("whether a private zone of {zone} is attached to the network {network}");
+        format!("{what} could not be told: its project has more private zones than were read")
+    };
+    let zones = case.faults(is_of_the_name).filter_map(|(_, observation, _)| {
+        zone_of(&found.object.zones, observation.target, &network.name).filter(|zone| !zone.is_seen_by(&network.name))
+    });
+    let mut untold: Vec<String> = zones.map(told).collect();
+    untold.dedup();
+    untold
 }
 
 pub(in crate::diagnosis) fn zone(case: &Case<'_>) -> Vec<Finding> {
     let Some(picture) = case.cloud else { return Vec::new() };
     let (Some(found), Some(network)) = (picture.dns_zones.found(), picture.network.found()) else { return Vec::new() };
-    let is = |cause| {
-        matches!(cause, Cause::NameNotFound | Cause::NoAddress | Cause::ResolverTimeout | Cause::ResolverFailed)
-    };
     let look = |(index, observation, failure): (usize, &super::super::Observation<'_>, &crate::evidence::Failure)| {
-        let zone = zone_of(&found.object, observation.target)?;
-        let summary = fault(zone, &network.name)?;
+        let zone = zone_of(&found.object.zones, observation.target, &network.name)?;
         let attached = zone.is_seen_by(&network.name);
+        if !attached && found.object.cut {
+            return None;
+        }
+        let summary = fault(zone, &network.name)?;
         // A zone that hands questions on says where to look next, not that the answer is lost there.
         let confidence = if attached { Confidence::Medium } else { Confidence::High };
         let told = vec![cite("zone", found, format!("{} {}", zone.name, zone.dns_name))];
@@ -70,5 +94,5 @@ pub(in crate::diagnosis) fn zone(case: &Case<'_>) -> Vec<Finding> {
         }
         Some(finding.explaining(case, vec![index], Vec::new()))
     };
-    case.faults(is).filter_map(look).collect()
+    case.faults(is_of_the_name).filter_map(look).collect()
 }
