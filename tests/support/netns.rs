@@ -4,13 +4,14 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Once};
 
 use runready::api::Cause;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::process::run;
+use super::hostile::STAGE;
+use super::process::{run, start_nursery};
 use super::scratch::owner_gone;
 
 /// The client's address.
@@ -232,6 +233,9 @@ fn run_in(namespace: &str, command: &[&str]) -> Result<String, String> {
 }
 
 fn within<T: Send>(namespace: &str, work: impl FnOnce() -> T + Send) -> T {
+    // A thread is born into the namespace of the one that starts it: those that all tests share must not be born in this one.
+    LazyLock::force(&STAGE);
+    start_nursery();
     let handle = File::open(format!("/run/netns/{namespace}")).expect("our own namespace");
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {

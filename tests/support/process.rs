@@ -25,6 +25,11 @@ static NURSERY: LazyLock<Mutex<mpsc::Sender<Job>>> = LazyLock::new(|| {
     Mutex::new(jobs)
 });
 
+/// Starts the thread that forks children, where the caller's network is theirs.
+pub fn start_nursery() {
+    LazyLock::force(&NURSERY);
+}
+
 /// A running child, its output in a log file.
 pub struct Process {
     child: Child,
