@@ -12,7 +12,7 @@ use runready::api::{Cause, Stage};
 use runready::baseline::diff::Compared;
 use runready::baseline::learn::{ADOPTED_AFTER, MAX_DRIFT, STEADY};
 use runready::baseline::{Kept, diff, explaining, judge, rank, sentence, snapshot};
-use runready::cloud::{Drift, Inspection, Picture};
+use runready::cloud::{Drift, Inspection, Picture, Reading};
 use serde_json::{Value, json};
 
 fn at(text: &str) -> Timestamp {
@@ -306,6 +306,11 @@ fn a_zone_that_was_detached_is_told_from_one_that_is_gone_and_one_that_was_never
         now(&[zone("theirs", &["other-vpc"])]),
         ["zones[ours].dnsName: staging.internal. -> -", "zones[ours].networks: staging-vpc -> -"]
     );
+    // The same network by its project's number, as an interface may name it.
+    let mut numbered = with_zones(&[zone("ours", &["staging-vpc"])]);
+    let Reading::Read(found) = &mut numbered.dns_zones else { panic!("they are read") };
+    found.name = "projects/123456/global/networks/staging-vpc".into();
+    assert_eq!(told(&against(&before, &numbered)), [""; 0]);
     // Of the same name in another project: it is not this network that sees the zone.
     let mut elsewhere = zone("ours", &[]);
     elsewhere["networks"] = json!(["projects/host/global/networks/staging-vpc"]);

@@ -151,14 +151,14 @@ fn a_connector_that_is_gone_is_created_as_it_was() {
         ("minInstances", "2"),
         ("maxInstances", "10"),
     ];
-    let command = restoring_command(&gone[0], &[known(Inspection::Connector, CONNECTOR, &fields)]);
+    let command = restoring_command(&gone[0], &gone, &[known(Inspection::Connector, CONNECTOR, &fields)]);
     assert_eq!(
         command.as_deref(),
         Some(
             "gcloud compute networks vpc-access connectors create staging-connector --project=netra-staging --region=us-central1 --network=staging-vpc --range=10.8.0.0/28 --machine-type=e2-micro --min-instances=2 --max-instances=10"
         )
     );
-    assert_eq!(restoring_command(&gone[0], &[]), None);
+    assert_eq!(restoring_command(&gone[0], &gone, &[]), None);
     assert!(remedies(&gone, &[])[0].notes[0].contains("create it anew from where it is declared"));
 }
 
@@ -255,11 +255,15 @@ fn a_connector_s_instances_are_raised_together_and_never_lowered() {
         commands(&[of(&[("maxInstances", "10", "4")], &fields)]),
         [format!("{update} --min-instances=2 --max-instances=10")]
     );
-    let lowered = of(&[("maxInstances", "10", "4"), ("minInstances", "2", "3")], &fields);
-    assert!(lowered.commands.is_empty() && lowered.notes[0].contains("and not lowered"), "{lowered:?}");
+    let lowered = of(&[("maxInstances", "4", "10"), ("minInstances", "2", "3")], &fields);
+    assert!(lowered.commands.is_empty() && lowered.notes.len() == 2, "{lowered:?}");
+    assert!(lowered.notes.iter().all(|note| note.contains("and not lowered")), "{lowered:?}");
     let machines = of(&[("machineType", "e2-standard-4", "e2-micro"), ("minInstances", "2", "3")], &fields);
     assert_eq!(commands(std::slice::from_ref(&machines)), [format!("{update} --machine-type=e2-standard-4")]);
     assert!(machines.notes[0].contains("minInstances was 2"), "{machines:?}");
+    let both = of(&[("maxInstances", "10", "5"), ("minInstances", "2", "3")], &fields);
+    assert_eq!(commands(std::slice::from_ref(&both)), [format!("{update} --min-instances=3 --max-instances=10")]);
+    assert!(both.notes[0].contains("minInstances was 2") && both.notes.len() == 1, "{both:?}");
     let alone = of(&[("maxInstances", "10", "4")], &[]);
     assert!(alone.commands.is_empty() && alone.notes[0].contains("minInstances was not known"), "{alone:?}");
 }
@@ -304,8 +308,8 @@ fn what_the_baseline_did_not_keep_whole_is_not_set_as_if_it_were() {
 #[test]
 fn a_shell_reads_a_hostile_value_as_one_argument() {
     let hostile = "x'; touch /tmp/pwned; $(reboot) `id` \"\\ &";
-    let command = restoring_command(&drift(Inspection::Service, SERVICE, "serviceAccount", Some(hostile), None), &[])
-        .expect("a command");
+    let drift = drift(Inspection::Service, SERVICE, "serviceAccount", Some(hostile), None);
+    let command = restoring_command(&drift, std::slice::from_ref(&drift), &[]).expect("a command");
     let script = format!("set -- {command}; for word; do printf '%s\\n' \"$word\"; done");
     let output = Command::new("sh").arg("-c").arg(script).output().expect("a shell");
     let words = String::from_utf8(output.stdout).expect("UTF-8");
@@ -321,15 +325,12 @@ fn a_name_that_is_none_and_a_value_that_hides_something_give_no_command() {
         "projects/p/locations/r/services/$(id)",
     ];
     for name in names {
-        assert_eq!(
-            restoring_command(&drift(Inspection::Service, name, "timeout", Some("300s"), None), &[]),
-            None,
-            "{name}"
-        );
+        let drift = drift(Inspection::Service, name, "timeout", Some("300s"), None);
+        assert_eq!(restoring_command(&drift, std::slice::from_ref(&drift), &[]), None, "{name}");
     }
     for value in ["300s\nreboot", "\u{1b}[2K300s", "300s\u{202e}x"] {
         let drift = [drift(Inspection::Service, SERVICE, "timeout", Some(value), None)];
-        assert_eq!(restoring_command(&drift[0], &[]), None, "{value:?}");
+        assert_eq!(restoring_command(&drift[0], &drift, &[]), None, "{value:?}");
         assert!(remedies(&drift, &[])[0].notes[0].contains("no command is printed"));
     }
 }

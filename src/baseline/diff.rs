@@ -110,10 +110,19 @@ fn was_untold(then: &BaselineObject, field: &str) -> bool {
     unread(field) || entry_of(field).is_some_and(beyond)
 }
 
-/// Whether a person wrote only the last part of a name that is known in full: `staging-vpc`, and nothing else of that name is meant.
+/// Whether a person wrote only the last part of names that are known in full: `staging-vpc`, and nothing else of that name is meant. The names
+/// of a list may stand in another order.
 fn abbreviates(written: &str, full: &str) -> bool {
-    let rest = full.strip_prefix("projects/").and_then(|full| full.strip_suffix(written));
-    !written.is_empty() && !written.contains('/') && rest.is_some_and(|rest| rest.ends_with('/'))
+    let words = |text| -> Vec<&str> { str::split(text, [',', ' ']).collect() };
+    let (written, full) = (words(written), words(full));
+    let short = |written: &str, full: &str| {
+        let rest = full.strip_prefix("projects/").and_then(|full| full.strip_suffix(written));
+        !written.is_empty() && !written.contains('/') && rest.is_some_and(|rest| rest.ends_with('/'))
+    };
+    let means = |written: &str, full: &str| same(written, full) || short(written, full);
+    written.len() == full.len()
+        && written.iter().all(|one| full.iter().any(|other| means(one, other)))
+        && full.iter().all(|other| written.iter().any(|one| means(one, other)))
 }
 
 fn drift(
@@ -155,5 +164,12 @@ mod tests {
             assert_eq!(abbreviates(written, full), same, "{written}");
         }
         assert!(!abbreviates("staging-vpc", "staging-vpc2") && !abbreviates("2", "10.0.0.0/2"));
+        let networks = "projects/host/global/networks/hub,staging-vpc";
+        assert!(abbreviates("hub,staging-vpc", networks) && abbreviates("staging-vpc,hub", networks));
+        assert!(
+            !abbreviates("hub", networks) && !abbreviates("hub,other", networks) && !abbreviates("hub,hub", networks)
+        );
+        let route = "instance projects/p/zones/z/instances/nat priority=800";
+        assert!(abbreviates("instance nat priority=800", route) && !abbreviates("instance nat priority=900", route));
     }
 }

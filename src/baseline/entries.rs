@@ -80,7 +80,7 @@ pub fn has(fields: &BTreeMap<String, String>, entry: &str) -> bool {
 }
 
 /// Whether an entry is kept before all others: without the peering of private services access no database is reached.
-fn is_first(entry: &str) -> bool {
+pub fn is_first(entry: &str) -> bool {
     entry.strip_prefix("peerings[").and_then(|entry| entry.strip_suffix(']')) == Some(SERVICES)
 }
 

@@ -19,13 +19,14 @@ enum Now {
 }
 
 /// Since which format a list is what it is.
-const SINCE: [(u32, Inspection, &str, Now); 6] = [
+const SINCE: [(u32, Inspection, &str, Now); 7] = [
     (1, Inspection::Network, "allocatedRanges", Now::Read),
     (1, Inspection::Network, "firewall", Now::Read),
     (1, Inspection::Network, "peerings", Now::Kept),
     (1, Inspection::Network, "routes", Now::Read),
     (1, Inspection::Network, "subnets", Now::Kept),
     (1, Inspection::DnsZones, "zones", Now::Read),
+    (1, Inspection::Access, "roles", Now::Read),
 ];
 
 /// An object of a baseline of that format, as it can be compared: what is not known of a list stands as not read.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::cloud::name::same;
+
 /// An object's name, taken apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Object<'a> {
@@ -56,8 +58,11 @@ impl<'a> Object<'a> {
 
     /// Names of networks in one order, each without its path where it is of the same project.
     pub fn networks(&self, names: &[String]) -> String {
-        let own = format!("projects/{}/global/networks/", self.project);
-        let near = |name: &'_ String| full(name).trim_start_matches(&*own).to_owned();
+        let near = |name: &'_ String| {
+            let name = full(name);
+            let bare = name.rsplit('/').next().unwrap_or(name);
+            if same(name, &self.network(bare)) { bare.to_owned() } else { name.to_owned() }
+        };
         let names: BTreeSet<String> = names.iter().map(near).collect();
         names.into_iter().collect::<Vec<_>>().join(",")
     }

@@ -95,8 +95,9 @@ fn differs(view: &View<'_>, diagnosis: Option<&Diagnosis>) -> String {
 pub(super) fn tell_what_restores(view: &View<'_>, finding: &mut Finding) {
     let pinned = view.plan.baseline.as_deref().and_then(|spec| spec.objects.as_deref());
     let known = pinned.or_else(|| baseline(view).map(|baseline| &*baseline.objects)).unwrap_or_default();
-    let explains = explaining(drift(view), finding.cause, finding.stage);
-    let Some(command) = explains.iter().find_map(|drift| restoring_command(drift, known)) else { return };
+    let all = drift(view);
+    let explains = explaining(all, finding.cause, finding.stage);
+    let Some(command) = explains.iter().find_map(|drift| restoring_command(drift, all, known)) else { return };
     if !finding.remedy.contains(&command) {
         finding.remedy = format!("{}. What worked is restored by: {command}", finding.remedy.trim_end_matches('.'));
     }

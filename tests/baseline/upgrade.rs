@@ -20,6 +20,12 @@ fn seen(pointer: &str, value: Value) -> Picture {
     let seen_by = [name, "projects/netra-host/global/networks/staging-vpc"];
     let zone = json!({"name": "staging", "dnsName": "staging.internal.", "networks": seen_by});
     path["dnsZones"] = json!({"read": {"name": name, "at": "2026-11-25T11:59:00Z", "object": {"zones": [zone]}}});
+    let access = json!({
+        "account": "backend@netra-staging.iam.gserviceaccount.com", "connect": "Condition", "login": "NotShown",
+        "roles": ["roles/cloudsql.viewer"],
+    });
+    path["access"] =
+        json!({"read": {"name": "projects/netra-staging", "at": "2026-11-25T11:59:00Z", "object": access}});
     if !pointer.is_empty() {
         *path.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer} is not there")) = value;
     }
@@ -37,6 +43,9 @@ fn old() -> Baseline {
     for object in old["objects"].as_array_mut().expect("objects") {
         let Some(fields) = object.get_mut("fields").and_then(Value::as_object_mut) else { continue };
         fields.remove("allocatedRanges[services]");
+        if fields.keys().any(|field| field.starts_with("roles[")) {
+            fields.insert("roles[roles/cloudsql.client_withcond_0123456789abcdef]".to_owned(), json!("granted"));
+        }
         for (field, value) in fields {
             match &**field {
                 "routes[0.0.0.0/0]" => *value = json!("instance nat priority=1000"),
@@ -55,6 +64,10 @@ fn known(baseline: Baseline) -> Kept {
 #[test]
 fn what_an_older_runready_read_otherwise_is_no_drift_and_is_learned_anew_while_the_check_is_ready() {
     assert_eq!(old().format, 0);
+    let conditional = |object: &runready::api::baseline::BaselineObject| {
+        object.fields.keys().any(|field| field.contains("_withcond_"))
+    };
+    assert!(old().objects.iter().any(conditional), "a role that is not kept any more");
     assert_eq!(told(&against(&old(), &now())), NOTHING);
     assert_eq!(
         told(&against(&old(), &seen("/network/read/object/peerings/0/exportCustomRoutes", json!(false)))),

@@ -352,8 +352,13 @@ spec:
 }
 "
     );
-    let [yaml, _] = whole(&[of("forwardingTargets", "2001:db8::53")]);
-    assert!(yaml.starts_with("# zones[internal].forwardingTargets: no fragment"), "{yaml}");
+    // Half a zone would answer for what it only hands on.
+    let cut = "projects/host/global/... 400 characters (hash 0123456789abcdef)";
+    for other in [of("forwardingTargets", "2001:db8::53"), of("networks", cut)] {
+        let [yaml, hcl] = whole(&[of("dnsName", "internal.example."), other]);
+        assert!(yaml.starts_with("# zones[internal].dnsName: no fragment") && !yaml.contains("kind:"), "{yaml}");
+        assert!(!hcl.contains("resource"), "{hcl}");
+    }
 }
 
 #[test]
@@ -399,12 +404,16 @@ fn a_subnet_and_a_peering_that_are_gone_are_declared_whole() {
         of("peerings[shared].importCustomRoutes", "true"),
     ]);
     assert!(!yaml.contains("no fragment") && yaml.matches("kind:").count() == 2, "{yaml}");
-    for part in ["  ipCidrRange: 10.11.0.0/26\n", "  purpose: REGIONAL_MANAGED_PROXY\n", "  importCustomRoutes: true\n"]
-    {
+    for part in [
+        "  ipCidrRange: 10.11.0.0/26\n",
+        "  purpose: REGIONAL_MANAGED_PROXY\n",
+        "  role: ACTIVE\n",
+        "  importCustomRoutes: true\n",
+    ] {
         assert!(yaml.contains(part), "{yaml}");
     }
     for part in [
-        "resource \"google_compute_subnetwork\" \"proxies\" {\n  ip_cidr_range            = \"10.11.0.0/26\"\n",
+        "resource \"google_compute_subnetwork\" \"proxies\" {\n  ip_cidr_range = \"10.11.0.0/26\"\n",
         "resource \"google_compute_network_peering\" \"shared\" {\n  import_custom_routes = true\n  name                 = \"shared\"\n",
         "  peer_network         = \"projects/host/global/networks/shared\"\n",
     ] {

@@ -1,7 +1,7 @@
 //! What restores a network and its private DNS zones: each thing that a rule or a route may say has a flag of its own, and nothing is
 //! created that is there, or changed that is gone.
 
-use runready::baseline::{Remedy, remedies};
+use runready::baseline::{Remedy, remedies, restoring_command};
 use runready::cloud::Inspection;
 
 use super::{NETWORK, commands, drift, known, known_to_gcloud};
@@ -266,6 +266,62 @@ fn private_services_access_is_connected_anew_with_all_its_ranges() {
 }
 
 #[test]
+fn a_connection_keeps_the_ranges_that_it_has_got_since() {
+    let of = |field: &str, was: Option<&str>, is: &str| drift(Inspection::Network, NETWORK, field, was, Some(is));
+    let drift = [
+        of("allocatedRanges[new]", None, "10.30.0.0/24"),
+        of(&format!("peerings[{SERVICES}].importedRanges"), Some("10.20.0.0/24"), "10.30.0.0/24"),
+    ];
+    let known = [known(Inspection::Network, NETWORK, &[("allocatedRanges[old]", "10.20.0.0/24")])];
+    let said = commands(&remedies(&drift, &known));
+    assert!(said.len() == 1 && said[0].ends_with(" --ranges=old,new"), "{said:?}");
+}
+
+/// A verdict names the command of the drift that explains it best, which may be any part of what is gone.
+#[test]
+fn a_verdict_names_what_restores_the_whole_peering_whichever_part_of_it_comes_first() {
+    let of = |field: &str, was: &str| drift(Inspection::Network, NETWORK, field, Some(was), None);
+    let all = [
+        of("allocatedRanges[services]", "10.20.0.0/24"),
+        of("mtu", "1500"),
+        of(&format!("peerings[{SERVICES}].exportCustomRoutes"), "true"),
+        of(&format!("peerings[{SERVICES}].network"), "projects/tenant/global/networks/servicenetworking"),
+        of("peerings[shared].exportCustomRoutes", "true"),
+        of("peerings[shared].network", "projects/host/global/networks/shared"),
+    ];
+    let command = |index: usize| restoring_command(&all[index], &all, &[]).expect("a command");
+    assert_eq!(
+        command(2),
+        "gcloud compute addresses create services --global --purpose=VPC_PEERING --addresses=10.20.0.0 --prefix-length=24 \
+         --network=staging-vpc --project=netra-staging && \
+         gcloud services vpc-peerings connect --service=servicenetworking.googleapis.com --network=staging-vpc \
+         --project=netra-staging --ranges=services && \
+         gcloud compute networks peerings update servicenetworking-googleapis-com --project=netra-staging --network=staging-vpc \
+         --export-custom-routes"
+    );
+    assert_eq!(command(2), command(3));
+    assert!(command(4).starts_with("gcloud compute networks peerings create shared "), "{}", command(4));
+    assert_eq!(command(1), "gcloud compute networks update staging-vpc --project=netra-staging --mtu=1500");
+}
+
+#[test]
+fn a_subnet_for_proxies_has_a_role_and_asks_no_api_of_google_s() {
+    let of = |part: &str, was: &str| {
+        drift(Inspection::Network, NETWORK, &format!("subnets[us-central1/proxies].{part}"), Some(was), None)
+    };
+    let parts = [
+        of("ipCidrRange", "10.11.0.0/26"),
+        of("privateIpGoogleAccess", "true"),
+        of("purpose", "REGIONAL_MANAGED_PROXY"),
+    ];
+    assert_eq!(
+        commands(&remedies(&parts, &[])),
+        ["gcloud compute networks subnets create proxies --project=netra-staging --network=staging-vpc \
+          --region=us-central1 --range=10.11.0.0/26 --purpose=REGIONAL_MANAGED_PROXY --role=ACTIVE"]
+    );
+}
+
+#[test]
 fn a_peering_that_leads_elsewhere_is_deleted_before_it_is_made_again() {
     let parts = [("network", Some("projects/host/global/networks/hub"), Some("projects/other/global/networks/hub"))];
     assert_eq!(
@@ -297,6 +353,13 @@ fn an_allocated_range_is_allocated_again_and_neither_changed_nor_released() {
 #[test]
 fn a_subnet_that_grew_or_is_new_gives_a_note_and_no_command() {
     let field = "subnets[us-central1/apps].ipCidrRange";
+    let new = |part: &str, is: &str| {
+        drift(Inspection::Network, NETWORK, &format!("subnets[us-central1/new].{part}"), None, Some(is))
+    };
+    let parts =
+        [new("ipCidrRange", "10.12.0.0/24"), new("purpose", "PRIVATE"), new("secondaryIpRanges", "10.13.0.0/24")];
+    let remedy = remedies(&parts, &[]).pop().expect("one object");
+    assert!(remedy.commands.is_empty() && remedy.notes.len() == 1, "{remedy:?}");
     for (was, is, says) in [
         (Some("10.10.0.0/26"), "10.10.0.0/24", "can grow, and not go back"),
         (None, "10.10.0.0/24", "if it is not wanted"),

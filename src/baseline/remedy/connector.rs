@@ -52,19 +52,24 @@ fn update(loss: &Loss<'_>, remedy: &mut Remedy) {
 }
 
 fn with_counts(loss: &Loss<'_>, command: Command, remedy: &mut Remedy) -> Command {
-    let (least, most) = (loss.was("minInstances"), loss.was("maxInstances"));
-    let lowered = |field: &str| {
-        let Drift { was, is, .. } = loss.drifted(field)?;
+    let grown = |field: &str| {
+        let drift = loss.drifted(field)?;
         let count = |text: &Option<String>| text.as_deref()?.parse::<u32>().ok();
-        (count(was)? < count(is)?).then(|| format!("{field} was {}", was.as_deref().unwrap_or_default()))
+        (count(&drift.was)? < count(&drift.is)?).then_some(drift)
     };
-    if let Some(lowered) = lowered("minInstances").or_else(|| lowered("maxInstances")) {
+    let fields = ["minInstances", "maxInstances"];
+    for Drift { field, was, .. } in fields.into_iter().filter_map(grown) {
         remedy.notes.push(format!(
-            "{lowered}: a connector's instances can be raised, and not lowered, unless it is created anew"
+            "{field} was {}: a connector's instances can be raised, and not lowered, unless it is created anew",
+            was.as_deref().unwrap_or_default()
         ));
+    }
+    if fields.into_iter().all(|field| loss.drifted(field).is_none() || grown(field).is_some()) {
         return command;
     }
-    match (least, most) {
+    // What can't be lowered stays as it is.
+    let count = |field| grown(field).map_or_else(|| loss.was(field), |drift| drift.is.as_deref());
+    match (count("minInstances"), count("maxInstances")) {
         (Some(least), Some(most)) => command.with("min-instances", least).with("max-instances", most),
         (least, most) => {
             remedy.notes.push(format!(

@@ -20,6 +20,7 @@ mod subnet;
 mod template;
 mod zones;
 
+use super::entries::{entry_of, is_first};
 use super::object::{Object, full};
 use super::snapshot::is_cut;
 use crate::api::baseline::BaselineObject;
@@ -49,6 +50,8 @@ struct Loss<'a> {
     /// The object as the baseline has it, if that is at hand.
     known: Option<&'a BaselineObject>,
     fields: Vec<&'a Drift>,
+    /// What differs, too, and was not kept in full.
+    cut: Vec<&'a Drift>,
 }
 
 impl Loss<'_> {
@@ -70,6 +73,12 @@ impl Loss<'_> {
             None => self.known.and_then(|known| known.fields.get(field)).map(String::as_str),
         }
         .filter(|value| !value.is_empty() && !is_cut(value))
+    }
+
+    /// Whether a field of the object, as it was, was not kept in full.
+    fn is_cut(&self, field: &str) -> bool {
+        let known = self.known.and_then(|known| known.fields.get(field));
+        self.cut.iter().any(|drift| drift.field == field) || known.is_some_and(|known| is_cut(known))
     }
 
     /// The fields of the list of that name, as they were: what stands between the brackets, and the value. None: the baseline did not keep all
@@ -107,9 +116,17 @@ pub fn remedies(drift: &[Drift], baseline: &[BaselineObject]) -> Vec<Remedy> {
     groups.into_iter().map(|(inspection, group)| remedy(inspection, group, baseline)).collect()
 }
 
-/// The commands that restore one drift, for a verdict. None: no command does.
-pub fn restoring_command(drift: &Drift, baseline: &[BaselineObject]) -> Option<String> {
-    let remedy = remedy(drift.inspection, vec![drift], baseline);
+/// The commands that restore one drift, for a verdict, with the others of the same entry of a list: those of a peering that is gone are
+/// restored with it. `all`: everything that has drifted. None: no command does.
+pub fn restoring_command(drift: &Drift, all: &[Drift], baseline: &[BaselineObject]) -> Option<String> {
+    let entry = entry_of(&drift.field);
+    let services = entry.is_some_and(|(_, entry)| is_first(entry));
+    let with_it = |other: &&Drift| {
+        let of = entry_of(&other.field);
+        let needed = services && of.is_some_and(|(list, _)| list == "allocatedRanges");
+        other.inspection == drift.inspection && (other.field == drift.field || of.is_some() && of == entry || needed)
+    };
+    let remedy = remedy(drift.inspection, all.iter().filter(with_it).collect(), baseline);
     let commands: Vec<String> = remedy.commands.iter().map(ToString::to_string).collect();
     (!commands.is_empty()).then(|| commands.join(" && "))
 }
@@ -131,7 +148,8 @@ fn remedy(inspection: Inspection, group: Vec<&Drift>, baseline: &[BaselineObject
     if fields.is_empty() {
         return remedy;
     }
-    let loss = Loss { object: Object::of(name), known, fields };
+    let cut = group.iter().filter(cut).copied().collect();
+    let loss = Loss { object: Object::of(name), known, fields, cut };
     match inspection {
         Inspection::Service => service::service(&loss, &mut remedy),
         Inspection::Connector => connector::connector(&loss, &mut remedy),

@@ -97,9 +97,15 @@ impl<'a> Peering<'a> {
         }
     }
 
-    /// The command that gives the connection all ranges that it had. None: they are not known.
+    /// The command that gives the connection all ranges that it had, and those that were allocated since: it sets them all at once. None: those
+    /// that it had are not known.
     fn of_services(&self, verb: &str) -> Option<Command> {
-        let ranges = allocated(self.loss);
+        let mut ranges = allocated(self.loss);
+        if !ranges.is_empty() {
+            let new = self.loss.fields.iter().filter(|drift| drift.was.is_none() && drift.is.is_some());
+            let name = |drift: &&'a Drift| drift.field.strip_prefix("allocatedRanges[")?.strip_suffix(']');
+            ranges.extend(new.filter_map(name));
+        }
         let words = format!("services vpc-peerings {verb}");
         let command = Command::unnamed(&words).with("service", SERVICE).with("network", self.loss.object.name);
         let command = command.with_some("project", Some(self.loss.object.project));

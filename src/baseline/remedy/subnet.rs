@@ -6,6 +6,7 @@ use super::declare::Said;
 use super::network::upon;
 use super::place::Kind;
 use super::{Loss, Remedy, part};
+use crate::cloud::Drift;
 
 const SUBNET: Kind = Kind::part(part::COMPUTE, "ComputeSubnetwork", "google_compute_subnetwork");
 /// What a subnet is for where nothing is said.
@@ -40,6 +41,16 @@ impl<'a> Subnet<'a> {
         drift.was.as_deref()
     }
 
+    /// What it was for, if it is said.
+    fn purpose(&self) -> Option<&'a str> {
+        self.was("purpose").filter(|purpose| *purpose != PRIVATE)
+    }
+
+    /// The role that a subnet for proxies must have (compute v1, Subnetwork). Its addresses are the proxies', which ask no API of Google's.
+    fn role(&self) -> Option<&'static str> {
+        self.purpose().is_some_and(|purpose| purpose.ends_with("_MANAGED_PROXY")).then_some("ACTIVE")
+    }
+
     /// Restores it.
     pub fn restore(&self, remedy: &mut Remedy) {
         match self.gone() {
@@ -53,8 +64,9 @@ impl<'a> Subnet<'a> {
             .with("network", self.loss.object.name)
             .with_some("region", Some(self.region))
             .with("range", range)
-            .with_some("purpose", self.was("purpose").filter(|purpose| *purpose != PRIVATE));
-        let reaches = self.was("privateIpGoogleAccess") == Some("true");
+            .with_some("purpose", self.purpose())
+            .with_some("role", self.role());
+        let reaches = self.was("privateIpGoogleAccess") == Some("true") && self.role().is_none();
         remedy.commands.push(if reaches { command.flag("enable-private-ip-google-access") } else { command });
         if let Some(ranges) = self.was("secondaryIpRanges") {
             remedy.notes.push(format!(
@@ -66,6 +78,13 @@ impl<'a> Subnet<'a> {
     }
 
     fn update(&self, remedy: &mut Remedy) {
+        let is_new = |drift: &Drift| drift.was.is_none() && drift.is.is_some();
+        if self.loss.drifted(&self.field("ipCidrRange")).is_some_and(is_new) {
+            return remedy.notes.push(format!(
+                "the subnet {} is new: gcloud compute networks subnets delete takes it away, if it is not wanted",
+                self.key
+            ));
+        }
         for part in ["ipCidrRange", "secondaryIpRanges", "privateIpGoogleAccess", "purpose"] {
             let Some(drift) = self.loss.drifted(&self.field(part)) else { continue };
             match (part, drift.was.as_deref()) {
@@ -75,12 +94,6 @@ impl<'a> Subnet<'a> {
                     let update = update.with_some("region", Some(self.region));
                     remedy.commands.push(update.flag(&format!("{no}enable-private-ip-google-access")));
                 }
-                ("ipCidrRange", None) => remedy.notes.push(format!(
-                    "the subnet {} is new: gcloud compute networks subnets delete takes it away, if it is not wanted",
-                    self.key
-                )),
-                // A new subnet is told of once.
-                ("privateIpGoogleAccess" | "purpose", None) => {}
                 (part, was) => remedy.notes.push(format!(
                     "{part} of the subnet {} was {}: a subnet's ranges can grow, and not go back",
                     self.key,
@@ -101,11 +114,12 @@ impl<'a> Subnet<'a> {
         if let Some(range) = self.gone() {
             parts.extend(["ipCidrRange", "purpose"]);
             set("ipCidrRange", "ip_cidr_range", json!(range));
-            if let Some(purpose) = self.was("purpose").filter(|purpose| *purpose != PRIVATE) {
-                set("purpose", "purpose", json!(purpose));
+            for (key, value) in [("purpose", self.purpose()), ("role", self.role())] {
+                value.into_iter().for_each(|value| set(key, key, json!(value)));
             }
         }
-        if let Some(on) = self.was("privateIpGoogleAccess").and_then(|was| was.parse::<bool>().ok()) {
+        let reaches = self.was("privateIpGoogleAccess").filter(|_| self.role().is_none());
+        if let Some(on) = reaches.and_then(|was| was.parse::<bool>().ok()) {
             set("privateIpGoogleAccess", "private_ip_google_access", json!(on));
         }
         set("region", "region", json!(self.region));

@@ -128,13 +128,20 @@ impl<'a> Zone<'a> {
         let (mut spec, mut body) = (Map::new(), Map::new());
         let mut fields: Vec<&'a str> = Vec::new();
         let network = |name: &str| self.loss.object.network(name);
-        for part in ["dnsName", "networks", "forwardingTargets", "peeringNetwork"] {
+        let parts = ["dnsName", "networks", "forwardingTargets", "peeringNetwork"];
+        // Half a zone would answer for names that it is only asked to hand on.
+        let servers = self.was("forwardingTargets").unwrap_or_default().split(',').filter(|server| !server.is_empty());
+        if parts.iter().any(|part| self.loss.is_cut(&format!("zones[{}].{part}", self.name)))
+            // Of a server that is no IPv4 address Config Connector has no field.
+            || servers.into_iter().any(|server| server.parse::<Ipv4Addr>().is_err())
+        {
+            return;
+        }
+        for part in parts {
             let drift = self.loss.drifted(&format!("zones[{}].{part}", self.name)).filter(|drift| drift.was.is_some());
             let Some(was) = self.was(part) else { continue };
             let entries = || was.split(',').filter(|entry| !entry.is_empty());
             let (key, there, here) = match part {
-                // Of a server that is no IPv4 address Config Connector has no field.
-                "forwardingTargets" if entries().any(|server| server.parse::<Ipv4Addr>().is_err()) => continue,
                 "dnsName" => ("dnsName", json!(was), json!(was)),
                 "networks" => {
                     let there: Vec<Value> =
