@@ -475,6 +475,11 @@ fn several_things_differ_and_what_has_no_fragment_is_named() {
     let file = directory.path().join("checks.yaml");
     std::fs::write(&file, serde_yaml::to_string(&check).expect("YAML")).expect("a file");
     let (_, out, _) = restore(&file, directory.path(), &[]);
+    let mut alone = check.clone();
+    alone["items"][0]["metadata"] = json!({"name": "backend"});
+    std::fs::write(&file, serde_yaml::to_string(&alone).expect("YAML")).expect("a file");
+    let (_, without, _) = restore(&file, directory.path(), &[]);
+    assert!(without.starts_with("backend: 2 things"), "{without}");
     assert!(out.starts_with("staging/backend: 2 things differ from the configuration that worked\n"), "{out}");
     assert!(out.contains("\n# Terraform: no fragment\n# env[DB_HOST]: no fragment; "), "{out}");
     assert!(out.contains("\n# Terraform: set these in the declaration, the rest stays\nresource "), "{out}");

@@ -135,7 +135,9 @@ fn select(objects: &[Value], args: &Args) -> anyhow::Result<Vec<Found>> {
         let (namespace, name) = (text(object, "/metadata/namespace"), text(object, "/metadata/name"));
         let here = args.namespace.as_ref().is_none_or(|wanted| *wanted == namespace);
         if here && (args.names.is_empty() || args.names.contains(&name)) {
-            found.push(of_object(object, format!("{namespace}/{name}"))?);
+            // In a folder a check may have no namespace.
+            let shown = if namespace.is_empty() { name } else { format!("{namespace}/{name}") };
+            found.push(of_object(object, shown)?);
         }
     }
     ensure!(
