@@ -87,7 +87,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     introduce(&mut show, &place, &scenery)?;
     let (controller, seen) = start(&place, scenery.google_access()?)?;
     let folder = place.path().to_owned();
-    let mut story = Story { scenery, folder, seen, show, pace: args.pace, last: None, logged: Vec::new() };
+    let mut story =
+        Story { scenery, folder, seen, show, pace: args.pace, last: None, told_ready: false, logged: Vec::new() };
     let told = tokio::select! {
         told = story.tell() => Some(told),
         _ = interrupt.recv() => None,

@@ -76,6 +76,8 @@ pub struct Story {
     pub pace: f64,
     /// The last status.
     pub last: Option<Box<ConnectivityCheckStatus>>,
+    /// Whether people were told last that the check is Ready: they are a moment after the status says so.
+    pub told_ready: bool,
     /// The different lines that the service has logged since the last turn, and how often.
     pub logged: Vec<(String, u32)>,
 }
@@ -87,7 +89,7 @@ impl Story {
     /// When what should happen does not happen in time.
     pub async fn tell(&mut self) -> Result<(), StoryError> {
         self.show.say(Who::Story, "The controller starts on the folder. Each probe runs every second.")?;
-        self.until("Ready=True", TO_HEALTHY, |story| story.ready() == ConditionStatus::True).await?;
+        self.until("Ready=True", TO_HEALTHY, Story::is_ready).await?;
         self.table()?;
         self.steady(HEALTHY).await?;
 
@@ -166,9 +168,10 @@ impl Story {
             Who::Story,
             "The connector is made anew as the remedy says. The service still has to start, so it is not Ready yet.",
         )?;
+        self.told_ready = false;
         let repaired = Instant::now();
         self.scenery.restore_connector().await.map_err(StoryError::Connector)?;
-        self.until("Ready=True", TO_RESTORED, |story| story.ready() == ConditionStatus::True).await?;
+        self.until("Ready=True", TO_RESTORED, Story::is_ready).await?;
         Ok(repaired)
     }
 
@@ -241,6 +244,8 @@ impl Story {
     fn take(&mut self, seen: Seen) -> Result<Option<Box<ConnectivityCheckStatus>>, StoryError> {
         match seen {
             Seen::Notice(notice) => {
+                // Such as `Ready=True: ...` and `Ready again after 21s: ...`.
+                self.told_ready |= ["Ready=True", "Ready again"].iter().any(|begins| notice.note.starts_with(begins));
                 self.show.say(if notice.warning { Who::Bad } else { Who::Good }, &notice.note)?;
                 Ok(None)
             }
@@ -277,6 +282,11 @@ impl Story {
     fn table(&mut self) -> Result<(), StoryError> {
         let styled = get::table_of(&self.folder, self.show.style())?;
         Ok(self.show.table(&styled, &get::table_of(&self.folder, Style::Plain)?)?)
+    }
+
+    /// Whether the check is Ready and people were told so.
+    fn is_ready(&self) -> bool {
+        self.ready() == ConditionStatus::True && self.told_ready
     }
 
     fn ready(&self) -> ConditionStatus {
