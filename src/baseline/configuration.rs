@@ -11,7 +11,6 @@ mod network;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::fields::{Fields, joined};
-pub use self::network::SERVICES;
 use self::network::{of_network, of_zones};
 use super::entries::{entry_of, has};
 use super::object::{Object, full};

@@ -6,8 +6,8 @@ use std::ops::Bound;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::configuration::SERVICES;
 use crate::api::baseline::MAX_NAME;
+use crate::cloud::network::PRIVATE_SERVICES;
 
 /// Most entries of one list, such as routes[...], that are kept by name.
 pub const MAX_ENTRIES: usize = 24;
@@ -81,7 +81,7 @@ pub fn has(fields: &BTreeMap<String, String>, entry: &str) -> bool {
 
 /// Whether an entry is kept before all others: without the peering of private services access no database is reached.
 pub fn is_first(entry: &str) -> bool {
-    entry.strip_prefix("peerings[").and_then(|entry| entry.strip_suffix(']')) == Some(SERVICES)
+    entry.strip_prefix("peerings[").and_then(|entry| entry.strip_suffix(']')) == Some(PRIVATE_SERVICES)
 }
 
 /// The last entry to be kept by name of each list that is too long.
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_peering_of_private_services_access_is_kept_whatever_its_name_comes_after() {
-        let services = format!("peerings[{SERVICES}]");
+        let services = format!("peerings[{PRIVATE_SERVICES}]");
         let others = |count: usize| (0..count).map(|index| format!("peerings[a{index:03}]"));
         let many = fields(others(40).chain([services.clone()]), &[".network", ".exportCustomRoutes"]);
         let bounded = kept(&many, None);

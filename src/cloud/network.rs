@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The peering of private services access, by which Cloud SQL's private addresses are reached: the only one of which it is read what the
+/// other side announces.
+pub const PRIVATE_SERVICES: &str = "servicenetworking-googleapis-com";
+
 /// A network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]

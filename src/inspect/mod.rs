@@ -18,6 +18,7 @@ mod instance;
 mod logs;
 mod metrics;
 mod network;
+mod pages;
 mod question;
 mod ration;
 mod round;

@@ -9,16 +9,13 @@ use google_cloud_compute_v1::model::subnetworks::list_request::Views;
 use super::convert::{full, last};
 use super::firewall;
 use super::google::{Clients, Google};
+use super::pages::{Kept, pages};
 use super::question::Question;
-use crate::cloud::network::{AllocatedRange, FirewallRule, List, Peering, Route, Subnet};
+use crate::cloud::network::{AllocatedRange, FirewallRule, List, PRIVATE_SERVICES, Peering, Route, Subnet};
 use crate::cloud::{Network, Unread, name};
 
-/// The peering of private services access, by which Cloud SQL's private addresses are reached.
-const PRIVATE_SERVICES: &str = "servicenetworking-googleapis-com";
 /// Of the reserved addresses, those for private services access.
 const ALLOCATED: &str = "purpose=VPC_PEERING";
-/// Most pages of a list.
-const MOST_PAGES: usize = 5;
 /// Most peerings, subnets or ranges that are kept.
 const MOST: usize = 256;
 /// Most routes that are kept.
@@ -56,16 +53,6 @@ pub async fn read(google: &Google, question: &Question, region: &str) -> Result<
         firewall: firewall.0,
         cut: lists.into_iter().filter(|(_, cut)| *cut).map(|(list, _)| list).collect(),
     })
-}
-
-/// What is kept of a list, and whether that is not all of it.
-type Kept<T> = (Vec<T>, bool);
-
-/// Keeps so many at most. `more`: whether there are pages that were not read.
-fn kept<T>(mut items: Vec<T>, most: usize, more: bool) -> Kept<T> {
-    let cut = more || items.len() > most;
-    items.truncate(most);
-    (items, cut)
 }
 
 /// Reads which network a subnet is in: its full name. `question` is about the subnet.
@@ -108,27 +95,21 @@ async fn imported(
 ) -> Result<Kept<String>, Unread> {
     let question = question.part("the routes that private services access brings to");
     let api = clients.networks(&question).await?;
-    let (mut ranges, mut page) = (Vec::new(), None::<String>);
-    for _ in 0..MOST_PAGES {
-        let list = || {
-            api.list_peering_routes()
-                .set_project(&*question.project)
-                .set_network(last(&question.name))
-                .set_peering_name(peering)
-                .set_region(region)
-                .set_direction(Direction::Incoming)
-                .set_or_clear_page_token(page.clone())
-                .send()
-        };
-        let answer = google.ask(&question, list).await?;
+    let list = |page| {
+        api.list_peering_routes()
+            .set_project(&*question.project)
+            .set_network(last(&question.name))
+            .set_peering_name(peering)
+            .set_region(region)
+            .set_direction(Direction::Incoming)
+            .set_or_clear_page_token(page)
+            .send()
+    };
+    pages(google, &question, MOST, list, |answer| {
         let imported = answer.items.into_iter().filter(|route| route.imported != Some(false));
-        ranges.extend(imported.filter_map(|route| route.dest_range));
-        page = answer.next_page_token.filter(|token| !token.is_empty());
-        if page.is_none() || ranges.len() >= MOST {
-            break;
-        }
-    }
-    Ok(kept(ranges, MOST, page.is_some()))
+        (imported.filter_map(|route| route.dest_range).collect(), answer.next_page_token)
+    })
+    .await
 }
 
 async fn subnets(
@@ -140,25 +121,19 @@ async fn subnets(
 ) -> Result<Kept<Subnet>, Unread> {
     let question = question.part("the subnets of");
     let api = clients.subnetworks(&question).await?;
-    let (mut subnets, mut page) = (Vec::new(), None::<String>);
-    for _ in 0..MOST_PAGES {
-        let list = || {
-            api.list()
-                .set_project(&*question.project)
-                .set_region(region)
-                .set_views(Views::WithUtilization)
-                .set_or_clear_page_token(page.clone())
-                .send()
-        };
-        let answer = google.ask(&question, list).await?;
+    let list = |page| {
+        api.list()
+            .set_project(&*question.project)
+            .set_region(region)
+            .set_views(Views::WithUtilization)
+            .set_or_clear_page_token(page)
+            .send()
+    };
+    pages(google, &question, MOST, list, |answer| {
         let own = answer.items.iter().filter(|subnet| is_in(subnet.network.as_deref(), &question, network));
-        subnets.extend(own.map(of_subnetwork));
-        page = answer.next_page_token.filter(|token| !token.is_empty());
-        if page.is_none() || subnets.len() >= MOST {
-            break;
-        }
-    }
-    Ok(kept(subnets, MOST, page.is_some()))
+        (own.map(of_subnetwork).collect(), answer.next_page_token)
+    })
+    .await
 }
 
 /// The ranges that are allocated to private services access.
@@ -170,23 +145,13 @@ async fn allocated(
 ) -> Result<Kept<AllocatedRange>, Unread> {
     let question = question.part("the ranges that are allocated to private services access in");
     let api = clients.addresses(&question).await?;
-    let (mut ranges, mut page) = (Vec::new(), None::<String>);
-    for _ in 0..MOST_PAGES {
-        let list = || {
-            api.list()
-                .set_project(&*question.project)
-                .set_filter(ALLOCATED)
-                .set_or_clear_page_token(page.clone())
-                .send()
-        };
-        let answer = google.ask(&question, list).await?;
-        ranges.extend(answer.items.iter().filter_map(|address| of_address(address, &question, network)));
-        page = answer.next_page_token.filter(|token| !token.is_empty());
-        if page.is_none() || ranges.len() >= MOST {
-            break;
-        }
-    }
-    Ok(kept(ranges, MOST, page.is_some()))
+    let list =
+        |page| api.list().set_project(&*question.project).set_filter(ALLOCATED).set_or_clear_page_token(page).send();
+    pages(google, &question, MOST, list, |answer| {
+        let ranges = answer.items.iter().filter_map(|address| of_address(address, &question, network));
+        (ranges.collect(), answer.next_page_token)
+    })
+    .await
 }
 
 /// The routes. Those of other networks are left out by the API, so that they fill no page; where that leaves none, it may know the network
@@ -215,24 +180,18 @@ async fn routes_by(
 ) -> Result<Kept<Route>, Unread> {
     let question = question.part("the routes of");
     let api = clients.routes(&question).await?;
-    let (mut routes, mut page) = (Vec::new(), None::<String>);
-    for _ in 0..MOST_PAGES {
-        let list = || {
-            api.list()
-                .set_project(&*question.project)
-                .set_or_clear_filter(filter.clone())
-                .set_or_clear_page_token(page.clone())
-                .send()
-        };
-        let answer = google.ask(&question, list).await?;
+    let list = |page| {
+        api.list()
+            .set_project(&*question.project)
+            .set_or_clear_filter(filter.clone())
+            .set_or_clear_page_token(page)
+            .send()
+    };
+    pages(google, &question, MOST_ROUTES, list, |answer| {
         let own = answer.items.iter().filter(|route| is_in(route.network.as_deref(), &question, network));
-        routes.extend(own.map(of_route));
-        page = answer.next_page_token.filter(|token| !token.is_empty());
-        if page.is_none() || routes.len() >= MOST_ROUTES {
-            break;
-        }
-    }
-    Ok(kept(routes, MOST_ROUTES, page.is_some()))
+        (own.map(of_route).collect(), answer.next_page_token)
+    })
+    .await
 }
 
 async fn firewall(
@@ -427,13 +386,6 @@ mod tests {
         ] {
             assert_eq!(next_hop(&serde_json::from_value(route).expect("a route")), hop);
         }
-    }
-
-    #[test]
-    fn a_list_is_cut_where_entries_or_pages_are_left() {
-        assert_eq!(kept(vec![1, 2], 2, false), (vec![1, 2], false));
-        assert_eq!(kept(vec![1, 2, 3], 2, false), (vec![1, 2], true));
-        assert_eq!(kept(vec![1], 2, true), (vec![1], true));
     }
 
     #[test]

@@ -4,11 +4,10 @@ use google_cloud_dns_v1::model;
 
 use super::convert::full;
 use super::google::Google;
+use super::pages::{kept, pages};
 use super::question::Question;
 use crate::cloud::{Unread, Zone, Zones, name};
 
-/// Most pages of zones.
-const MOST_PAGES: usize = 5;
 /// Most zones that are kept.
 const MOST: usize = 256;
 
@@ -17,20 +16,16 @@ const MOST: usize = 256;
 pub async fn read(google: &Google, question: &Question) -> Result<Zones, Unread> {
     let clients = google.clients(question).await?;
     let api = clients.zones(question).await?;
-    let (mut zones, mut page) = (Vec::new(), None::<String>);
-    for _ in 0..MOST_PAGES {
-        let list = || api.list().set_project(&*question.project).set_or_clear_page_token(page.clone()).send();
-        let answer = google.ask(question, list).await?;
+    let list = |page| api.list().set_project(&*question.project).set_or_clear_page_token(page).send();
+    // All that there are to be had: those that the network sees come first only then.
+    let (mut zones, more) = pages(google, question, usize::MAX, list, |answer| {
         let private = answer.managed_zones.iter().filter(|zone| is_private(zone));
-        zones.extend(private.map(|zone| (!sees(zone, &question.name), of(zone))));
-        page = answer.next_page_token.filter(|token| !token.is_empty());
-        if page.is_none() {
-            break;
-        }
-    }
+        (private.map(|zone| (!sees(zone, &question.name), of(zone))).collect(), answer.next_page_token)
+    })
+    .await?;
     zones.sort_by_key(|(unseen, _)| *unseen);
-    let cut = page.is_some() || zones.len() > MOST;
-    Ok(Zones { zones: zones.into_iter().take(MOST).map(|(_, zone)| zone).collect(), cut })
+    let (zones, cut) = kept(zones.into_iter().map(|(_, zone)| zone).collect(), MOST, more);
+    Ok(Zones { zones, cut })
 }
 
 fn is_private(zone: &model::ManagedZone) -> bool {

@@ -2,11 +2,8 @@
 
 use super::super::object::{Object, full};
 use super::fields::{Fields, listed};
-use crate::cloud::network::{FirewallRule, List, Network, Route};
+use crate::cloud::network::{FirewallRule, List, Network, PRIVATE_SERVICES, Route};
 use crate::cloud::zones::{Zone, Zones};
-
-/// Name that private services access gives its peering, the only one of which it is read what the other side announces.
-pub const SERVICES: &str = "servicenetworking-googleapis-com";
 
 /// The configuration of a network.
 pub fn of_network(network: &Network, object: &Object<'_>, fields: &mut Fields) {
@@ -21,7 +18,7 @@ pub fn of_network(network: &Network, object: &Object<'_>, fields: &mut Fields) {
         let announced = format!("{at}.importedRanges");
         match &peering.imported_ranges {
             Some(ranges) if !network.is_cut(List::ImportedRanges) => fields.list(announced, ranges),
-            None if peering.name != SERVICES => {}
+            None if peering.name != PRIVATE_SERVICES => {}
             Some(_) | None => _ = fields.unread.insert(announced),
         }
     }

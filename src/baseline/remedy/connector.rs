@@ -19,11 +19,15 @@ pub fn connector(loss: &Loss<'_>, remedy: &mut Remedy) {
         }
         return;
     }
-    let lasting = |drift: &&Drift| !matches!(drift.field.as_str(), "machineType" | "minInstances" | "maxInstances");
-    if loss.known.is_some() && loss.fields.iter().any(lasting) {
+    if loss.known.is_some() && loss.fields.iter().any(lasts) {
         return recreate(loss, remedy);
     }
     update(loss, remedy);
+}
+
+/// Whether a field can't be changed on a connector that is there.
+fn lasts(drift: &&Drift) -> bool {
+    !matches!(drift.field.as_str(), "machineType" | "minInstances" | "maxInstances")
 }
 
 /// Sets back what can be changed on a connector: its machines, and how many there are. Both counts are given together, and neither can be
@@ -33,15 +37,13 @@ fn update(loss: &Loss<'_>, remedy: &mut Remedy) {
     let before = start.words().len();
     let mut command =
         start.with_some("machine-type", loss.drifted("machineType").and_then(|drift| drift.was.as_deref()));
-    for drift in &loss.fields {
-        if !matches!(drift.field.as_str(), "machineType" | "minInstances" | "maxInstances") {
-            remedy.notes.push(format!(
-                "a connector's {} can't be changed ({} before): delete the connector and create it anew, which cuts every service \
-                 that goes by it off for some minutes; better create a second one and move the services",
-                drift.field,
-                drift.was.as_deref().unwrap_or("not set")
-            ));
-        }
+    for drift in loss.fields.iter().filter(|drift| lasts(drift)) {
+        remedy.notes.push(format!(
+            "a connector's {} can't be changed ({} before): delete the connector and create it anew, which cuts every service \
+             that goes by it off for some minutes; better create a second one and move the services",
+            drift.field,
+            drift.was.as_deref().unwrap_or("not set")
+        ));
     }
     if ["minInstances", "maxInstances"].iter().any(|field| loss.drifted(field).is_some()) {
         command = with_counts(loss, command, remedy);

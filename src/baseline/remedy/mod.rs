@@ -67,8 +67,7 @@ impl Loss<'_> {
 
     /// A field of the object as it was, if that is known in full.
     fn was(&self, field: &str) -> Option<&str> {
-        let drifted = self.fields.iter().find(|drift| drift.field == field);
-        match drifted {
+        match self.drifted(field) {
             Some(drift) => drift.was.as_deref(),
             None => self.known.and_then(|known| known.fields.get(field)).map(String::as_str),
         }

@@ -6,8 +6,8 @@ use super::declare::Said;
 use super::network::upon;
 use super::place::Kind;
 use super::{Command, Loss, Object, Remedy, part};
-use crate::baseline::configuration::SERVICES;
 use crate::cloud::Drift;
+use crate::cloud::network::PRIVATE_SERVICES;
 
 /// The service that it is made for.
 const SERVICE: &str = "servicenetworking.googleapis.com";
@@ -57,7 +57,7 @@ impl<'a> Peering<'a> {
             )),
             Some(Drift { was: Some(was), is, .. }) => {
                 let before = remedy.commands.len();
-                if self.name == SERVICES {
+                if self.name == PRIVATE_SERVICES {
                     self.connect(remedy)
                 } else {
                     self.create(was, is.is_some(), remedy)
@@ -140,14 +140,14 @@ impl<'a> Peering<'a> {
         }
         let name = self.name;
         match (name, self.of_services("update")) {
-            (SERVICES, Some(update)) => {
+            (PRIVATE_SERVICES, Some(update)) => {
                 remedy.commands.push(update);
                 remedy.notes.push(format!(
                     "the peering announced {was}: it does so again with the ranges that were allocated to it, if what stands in them is \
                      still there"
                 ));
             }
-            (SERVICES, None) => remedy.notes.push(format!(
+            (PRIVATE_SERVICES, None) => remedy.notes.push(format!(
                 "the peering announced {was}: gcloud services vpc-peerings update --service={SERVICE} --network={} \
                  --ranges=RANGE,... sets the allocated ranges, by name (gcloud compute addresses list --global \
                  --filter=purpose=VPC_PEERING)",
@@ -175,7 +175,7 @@ impl<'a> Peering<'a> {
         let network = self.loss.name();
         let peer = drifted("network");
         match peer.and_then(|drift| drift.was.as_deref()) {
-            Some(was) if name != SERVICES => {
+            Some(was) if name != PRIVATE_SERVICES => {
                 spec.insert("networkRef".to_owned(), json!({"external": network}));
                 spec.insert("peerNetworkRef".to_owned(), json!({"external": was}));
                 for (key, value) in [("name", name), ("network", network), ("peer_network", was)] {

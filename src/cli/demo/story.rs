@@ -76,7 +76,7 @@ pub struct Story {
     pub pace: f64,
     /// The last status.
     pub last: Option<Box<ConnectivityCheckStatus>>,
-    /// Whether people were told last that the check is Ready: they are a moment after the status says so.
+    /// Whether people were told that the check is Ready, at the start or since the repair: they are, a moment after the status says so.
     pub told_ready: bool,
     /// The different lines that the service has logged since the last turn, and how often.
     pub logged: Vec<(String, u32)>,
