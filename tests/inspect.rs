@@ -1,8 +1,11 @@
-//! Reads of Google Cloud's own view, tried against the stand-in for Google's APIs: what is read, what a refusal is told as, how
-//! often is asked.
+//! Reads of Google Cloud's own view, tried against the stand-in for Google's APIs: the whole picture, the role that an inspection
+//! lacks, how often is asked.
 
+mod audit_log;
 mod cut;
 mod leftover;
+mod network;
+mod refusal;
 mod shared_vpc;
 
 use std::sync::Arc;
@@ -18,7 +21,7 @@ use runready::inspect::Inspector;
 use runready::plan::{InspectionPlan, Occasion, Pace};
 use runready::probe::cloudsql::{Access, Credentials};
 use runready::standin::world::{
-    CONNECTION_NAME, CONNECTOR, CULPRIT, INSTANCE, NETWORK, PROJECT, READY_REVISION, REGION, SECRET, SERVICE, ZONE,
+    CONNECTION_NAME, CONNECTOR, INSTANCE, PROJECT, READY_REVISION, REGION, SECRET, SERVICE,
 };
 use runready::standin::{Fault, Method, Standin, State};
 use serde_json::json;
@@ -143,18 +146,6 @@ async fn the_service_alone_is_enough_for_a_whole_picture() {
 }
 
 #[tokio::test]
-async fn a_private_zone_that_was_detached_from_the_network_is_read_all_the_same() {
-    let mut state = healthy();
-    let other = json!({"networkUrl": format!("https://www.googleapis.com/compute/v1/projects/{PROJECT}/global/networks/other")});
-    state.patch(ZONE, &json!({"privateVisibilityConfig": {"networks": [other]}}));
-    let standin = standin(state);
-    let picture = inspector(&standin).inspect(&plan(), &quiet()).await;
-    let zones = &picture.dns_zones.object().expect("the zones").zones;
-    let told: Vec<_> = zones.iter().map(|zone| (&*zone.dns_name, zone.networks.join(" "))).collect();
-    assert_eq!(told, [("staging.internal.", format!("projects/{PROJECT}/global/networks/other"))]);
-}
-
-#[tokio::test]
 async fn the_incident_is_seen_as_it_was() {
     let standin = standin(State::incident(Timestamp::now()));
     let plan = InspectionPlan { connectivity_test: true, ..plan() };
@@ -201,124 +192,6 @@ async fn every_inspection_without_its_permission_is_unread_with_the_role_to_gran
             assert!(unread.message.contains(inspection.api()), "{inspection}: {}", unread.message);
             println!("{inspection} without {method:?}: {}; {}", unread.why.as_str(), unread.remedy);
         }
-    }
-}
-
-#[tokio::test]
-async fn what_is_not_found_of_an_object_does_not_say_that_the_object_is_gone() {
-    let parts = [
-        (Inspection::Network, Method::PeeringRoutesList),
-        (Inspection::Network, Method::SubnetworksList),
-        (Inspection::Network, Method::RoutesList),
-        (Inspection::Network, Method::EffectiveFirewallsGet),
-        (Inspection::Instance, Method::OperationsList),
-    ];
-    for (inspection, method) in parts {
-        let mut state = healthy();
-        state.fail(method, Fault::NotFound);
-        let standin = standin(state);
-        let path = [Inspection::Service, Inspection::Revisions, Inspection::Connector, Inspection::Instance];
-        let plan = only(&[&path[..], &[inspection]].concat());
-        let unread = unread(&inspector(&standin).inspect(&plan, &quiet()).await, inspection);
-        assert_eq!(unread.why, Why::Unavailable, "{method:?}: {unread:?}");
-        assert!(unread.message.contains("HTTP 404"), "{method:?}: {}", unread.message);
-    }
-    let mut state = healthy();
-    state.fail(Method::InstancesList, Fault::NotFound);
-    state.fail(Method::NetworksGet, Fault::NotFound);
-    let standin = standin(state);
-    // Found by its address, in the list of the project's instances.
-    let picture = inspector(&standin).inspect(&only(&[Inspection::Instance]), &quiet()).await;
-    assert_eq!(unread(&picture, Inspection::Instance).why, Why::Unavailable, "{:?}", picture.instance);
-    let pinned = InspectionPlan { network: Some(NETWORK.into()), ..only(&[Inspection::Network]) };
-    let unread = unread(&inspector(&standin).inspect(&pinned, &quiet()).await, Inspection::Network);
-    assert_eq!(unread.why, Why::NotFound, "the network's own answer: {unread:?}");
-}
-
-#[tokio::test]
-async fn without_the_ranges_allocated_to_private_services_access_the_rest_of_the_network_is_read() {
-    for fault in [Fault::PermissionDenied, Fault::NotFound, Fault::Internal] {
-        let mut state = healthy();
-        state.fail(Method::GlobalAddressesList, fault.clone());
-        let standin = standin(state);
-        let picture = inspector(&standin).inspect(&plan(), &quiet()).await;
-        let network = picture.network.object().unwrap_or_else(|| panic!("{fault:?}: {:?}", picture.network));
-        assert_eq!(network.allocated_ranges, None, "{fault:?}");
-        assert!(!network.routes.is_empty() && !network.subnets.is_empty() && network.cut.is_empty(), "{network:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_network_that_is_named_by_its_projects_number_is_read_with_all_that_is_in_it() {
-    let mut state = healthy();
-    let numbered = |name: &str| name.replace(&format!("projects/{PROJECT}/"), "projects/123456/");
-    let asked: Vec<(String, serde_json::Value)> = state
-        .objects()
-        .filter(|(name, _)| !name.contains("/locations/") && !name.contains("/instances/"))
-        .map(|(name, object)| (numbered(name), object.clone()))
-        .collect();
-    for (name, object) in asked {
-        state.set(name, object);
-    }
-    let standin = standin(state);
-    let network: Arc<str> = numbered(NETWORK).into();
-    let plan = InspectionPlan { network: Some(network.clone()), ..only(&[Inspection::Network, Inspection::DnsZones]) };
-    let picture = inspector(&standin).inspect(&plan, &quiet()).await;
-    let found = picture.network.found().unwrap_or_else(|| panic!("{:?}", picture.network));
-    assert_eq!(found.name, network);
-    let own = &found.object;
-    assert_eq!((own.subnets.len(), own.routes.len()), (1, 3), "{own:?}");
-    assert_eq!(own.allocated_ranges.as_ref().map(Vec::len), Some(1), "{own:?}");
-    let zones = &picture.dns_zones.object().expect("the zones").zones;
-    assert!(zones.len() == 1 && zones[0].is_seen_by(&network), "{zones:?}");
-}
-
-#[tokio::test]
-async fn each_kind_of_refusal_is_told_apart_by_googles_clients_and_by_our_own() {
-    let cases = [
-        (Fault::ApiDisabled, Why::ApiDisabled),
-        (Fault::NotFound, Why::NotFound),
-        (Fault::Throttled(Some(60)), Why::Throttled),
-        (Fault::Throttled(None), Why::Throttled),
-        (Fault::Internal, Why::Unavailable),
-        (Fault::Garbage, Why::Malformed),
-        (Fault::Hang, Why::Unavailable),
-    ];
-    let tried = cases.into_iter().map(|(fault, why)| async move {
-        let mut state = healthy();
-        for method in [Method::ConnectorsGet, Method::EntriesList, Method::InstancesGet, Method::ZonesList] {
-            state.fail(method, fault.clone());
-        }
-        let standin = standin(state);
-        let inspections =
-            [Inspection::Service, Inspection::Connector, Inspection::Logs, Inspection::Instance, Inspection::DnsZones];
-        let pinned = Some("projects/netra-staging/global/networks/staging-vpc".into());
-        let plan = InspectionPlan { network: pinned, ..only(&inspections) };
-        let picture = inspector(&standin).inspect(&plan, &quiet()).await;
-        for inspection in &inspections[1..] {
-            let unread = unread(&picture, *inspection);
-            assert_eq!(unread.why, why, "{inspection}, {fault:?}: {unread:?}");
-            if why == Why::ApiDisabled {
-                let command = format!("gcloud services enable {} --project={PROJECT}", inspection.api());
-                assert_eq!(&*unread.remedy, command);
-            }
-        }
-    });
-    join_all(tried).await;
-}
-
-#[tokio::test]
-async fn an_answer_that_breaks_off_is_no_answer() {
-    let mut state = healthy();
-    for method in [Method::ConnectorsGet, Method::EntriesList] {
-        state.fail(method, Fault::Cut);
-    }
-    let standin = standin(state);
-    let plan = only(&[Inspection::Service, Inspection::Connector, Inspection::Logs]);
-    let picture = inspector(&standin).inspect(&plan, &quiet()).await;
-    for inspection in [Inspection::Connector, Inspection::Logs] {
-        let why = unread(&picture, inspection).why;
-        assert!(matches!(why, Why::Malformed | Why::Unavailable), "{inspection}: {why:?}");
     }
 }
 
@@ -427,110 +300,4 @@ async fn a_thousand_checks_of_twenty_objects_with_every_inspection_ask_less_than
     assert_eq!(counted, total);
     round().await;
     assert_eq!(standin.asked().total(), total, "within the period nothing is asked again");
-}
-
-#[tokio::test]
-async fn the_audit_log_names_who_made_the_connector_anew() {
-    let standin = standin(State::incident(Timestamp::now()));
-    let occasion = changed(&[(Inspection::Connector, CONNECTOR)]);
-    let picture = inspector(&standin).inspect(&only(&[Inspection::AuditLog]), &occasion).await;
-    let read = picture.audit_log[0].found().unwrap_or_else(|| panic!("{:?}", picture.audit_log));
-    assert_eq!(&*read.name, CONNECTOR);
-    let told: Vec<(&str, &str)> = read
-        .object
-        .iter()
-        .map(|change| (change.method.rsplit('.').next().expect("a method"), &*change.principal))
-        .collect();
-    // The latest first; not the ends of what takes long, nor what was refused.
-    assert_eq!(told, [("CreateConnector", CULPRIT), ("DeleteConnector", CULPRIT)]);
-    assert!(read.object.iter().all(|change| change.resource == CONNECTOR));
-}
-
-#[tokio::test]
-async fn audit_logs_are_not_asked_unless_something_differs_and_then_once_a_minute_for_all_who_ask() {
-    let standin = standin(healthy());
-    let inspector = inspector(&standin);
-    // However often a check wants everything anew.
-    let plan = InspectionPlan { interval: Duration::ZERO, ..only(&[Inspection::AuditLog]) };
-    let asked = |occasion: Occasion| {
-        let (inspector, plan, standin) = (&inspector, &plan, &standin);
-        async move {
-            join_all((0..100).map(|_| inspector.inspect(plan, &occasion))).await;
-            standin.asked().of(Method::EntriesList)
-        }
-    };
-    assert_eq!(asked(failing()).await, 0);
-    let (connector, network) = ((Inspection::Connector, CONNECTOR), (Inspection::Network, NETWORK));
-    assert_eq!(asked(changed(&[connector])).await, 1);
-    assert_eq!(asked(Occasion { failing: true, ..changed(&[connector]) }).await, 1, "not older than a minute");
-    assert_eq!(asked(changed(&[connector, network])).await, 2, "each object once");
-    let subjects = [
-        connector,
-        network,
-        (Inspection::DnsZones, NETWORK),
-        (Inspection::Service, SERVICE),
-        (Inspection::Instance, INSTANCE),
-        (Inspection::Access, "projects/netra-staging"),
-    ];
-    let picture = inspector.inspect(&plan, &changed(&subjects)).await;
-    assert!(picture.audit_log.iter().all(|reading| reading.object().is_some()), "{:?}", picture.audit_log);
-    let calls = inspector.calls().into_iter().find(|(inspection, _)| *inspection == Inspection::AuditLog);
-    assert_eq!(calls, Some((Inspection::AuditLog, 6)));
-    let off = InspectionPlan { skip: [Inspection::AuditLog].into(), ..plan.clone() };
-    let picture = inspector.inspect(&off, &changed(&[(Inspection::Connector, "projects/other/connectors/c")])).await;
-    assert_eq!(reading(&picture, Inspection::AuditLog), Reading::Absent(Absent::SwitchedOff));
-    assert_eq!(standin.asked().of(Method::EntriesList), 6 + 1, "the log of the service");
-}
-
-#[tokio::test]
-async fn of_an_object_that_differs_its_own_changes_are_read_however_its_api_names_it() {
-    let entry = |service: &str, method: &str, resource: &str| {
-        json!({
-            "insertId": format!("{method} {resource}"), "timestamp": Timestamp::now().to_string(),
-            "logName": format!("projects/{PROJECT}/logs/cloudaudit.googleapis.com%2Factivity"),
-            "resource": {"type": "audited_resource", "labels": {"project_id": PROJECT, "location": REGION}},
-            "protoPayload": {
-                "@type": "type.googleapis.com/google.cloud.audit.AuditLog", "serviceName": format!("{service}.googleapis.com"),
-                "methodName": method, "resourceName": resource, "authenticationInfo": {"principalEmail": "who@netra.example"},
-            },
-        })
-    };
-    let entries = [
-        ("run", "google.cloud.run.v1.Services.ReplaceService", "namespaces/netra-staging/services/backend"),
-        ("run", "google.cloud.run.v2.Jobs.UpdateJob", "projects/netra-staging/locations/us-central1/jobs/backend"),
-        ("vpcaccess", "google.cloud.vpcaccess.v1.VpcAccessService.CreateConnector", CONNECTOR),
-        ("cloudsql", "cloudsql.instances.update", "instances/staging-shared-postgres"),
-        ("cloudsql", "cloudsql.users.update", "instances/staging-shared-postgres"),
-        ("compute", "v1.compute.networks.patch", NETWORK),
-        ("compute", "v1.compute.routes.insert", "projects/netra-staging/global/routes/nat"),
-        ("compute", "v1.compute.subnetworks.patch", "projects/netra-staging/regions/us-central1/subnetworks/apps"),
-        ("compute", "v1.compute.globalAddresses.delete", "projects/netra-staging/global/addresses/staging-services"),
-        ("compute", "v1.compute.networks.patch", "projects/netra-staging/global/networks/other"),
-        ("compute", "v1.compute.instances.insert", "projects/netra-staging/zones/us-central1-a/instances/vm"),
-        ("dns", "dns.managedZones.patch", "managedZones/staging-internal"),
-        ("dns", "dns.changes.create", "managedZones/staging-internal"),
-        ("cloudresourcemanager", "SetIamPolicy", "projects/netra-staging"),
-    ];
-    let mut state = healthy();
-    state.entries.extend(entries.map(|(service, method, resource)| entry(service, method, resource)));
-    let standin = standin(state);
-    let expected: [(Inspection, &str, &[&str]); 6] = [
-        (Inspection::Service, SERVICE, &["ReplaceService"]),
-        (Inspection::Connector, CONNECTOR, &["CreateConnector"]),
-        (Inspection::Instance, INSTANCE, &["update"]),
-        (Inspection::Network, NETWORK, &["delete", "insert", "patch", "patch"]),
-        (Inspection::DnsZones, NETWORK, &["patch"]),
-        (Inspection::Access, "projects/netra-staging", &["SetIamPolicy"]),
-    ];
-    let subjects: Vec<_> = expected.iter().map(|(inspection, object, _)| (*inspection, *object)).collect();
-    let picture = inspector(&standin).inspect(&only(&[Inspection::AuditLog]), &changed(&subjects)).await;
-    for ((inspection, _, methods), reading) in expected.iter().zip(&picture.audit_log) {
-        let changes = reading.object().unwrap_or_else(|| panic!("{inspection}: {reading:?}"));
-        let mut found: Vec<_> =
-            changes.iter().map(|change| change.method.rsplit('.').next().expect("a method")).collect();
-        let mut methods = methods.to_vec();
-        found.sort_unstable();
-        methods.sort_unstable();
-        assert_eq!(found, methods, "{inspection}");
-    }
 }
