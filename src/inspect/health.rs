@@ -4,14 +4,13 @@ use google_cloud_servicehealth_v1::model;
 
 use super::convert::{named, time};
 use super::google::Google;
+use super::pages::pages;
 use super::question::Question;
 use crate::cloud::health::{DetailedState, EventState, Impact, Relevance};
 use crate::cloud::{HealthEvent, Unread, Why};
 
 /// Events per page: the API's most.
 const PAGE: i32 = 100;
-/// Most pages of events.
-const MOST_PAGES: usize = 5;
 /// What is asked for: incidents that go on.
 const FILTER: &str = "category=INCIDENT state=ACTIVE";
 /// Most products and regions of an event that are kept.
@@ -21,25 +20,21 @@ const MOST_IMPACTS: usize = 256;
 pub async fn read(google: &Google, question: &Question) -> Result<Vec<HealthEvent>, Unread> {
     let clients = google.clients(question).await?;
     let api = clients.health(question).await?;
-    let (mut events, mut page, mut unreachable) = (Vec::new(), String::new(), false);
-    for _ in 0..MOST_PAGES {
-        let list = || {
-            api.list_events()
-                .set_parent(&*question.name)
-                .set_page_size(PAGE)
-                .set_filter(FILTER)
-                .set_page_token(page.clone())
-                .send()
-        };
-        let answer = google.ask(question, list).await?;
-        events.extend(answer.events.iter().map(of));
+    let list = |page: Option<String>| {
+        api.list_events()
+            .set_parent(&*question.name)
+            .set_page_size(PAGE)
+            .set_filter(FILTER)
+            .set_page_token(page.unwrap_or_default())
+            .send()
+    };
+    let mut unreachable = false;
+    let (events, more) = pages(google, question, usize::MAX, list, |answer| {
         unreachable |= !answer.unreachable.is_empty();
-        page = answer.next_page_token;
-        if page.is_empty() {
-            break;
-        }
-    }
-    whole(question, events, unreachable || !page.is_empty())
+        (answer.events.iter().map(of).collect(), Some(answer.next_page_token))
+    })
+    .await?;
+    whole(question, events, unreachable || more)
 }
 
 /// The events, the last of which says that there are more. Where there are but more, nothing was read.

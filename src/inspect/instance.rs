@@ -4,6 +4,7 @@ use google_cloud_sql_v1::model;
 
 use super::convert::{full, named, optional, time};
 use super::google::Google;
+use super::pages::pages;
 use super::question::Question;
 use super::secrets;
 use crate::cloud::instance::{
@@ -16,8 +17,6 @@ use crate::cloud::{Instance, Unread};
 const MOST_OPERATIONS: usize = 20;
 /// Instances per page.
 const PAGE: u32 = 200;
-/// Most pages of instances.
-const MOST_PAGES: usize = 5;
 /// Most flags, addresses or ranges that are kept.
 const MOST: usize = 128;
 
@@ -42,19 +41,18 @@ pub async fn list(google: &Google, question: &Question) -> Result<Vec<(String, V
     let question = &question.part(question.what);
     let clients = google.clients(question).await?;
     let api = clients.instances(question).await?;
-    let (mut found, mut page) = (Vec::new(), String::new());
-    for _ in 0..MOST_PAGES {
-        let list = || api.list().set_project(&*question.project).set_max_results(PAGE).set_page_token(&page).send();
-        let answer = google.ask(question, list).await?;
-        found.extend(answer.items.iter().map(|instance| {
-            let addresses = instance.ip_addresses.iter().map(|address| address.ip_address.clone()).collect();
-            (instance.connection_name.clone(), addresses)
-        }));
-        page = answer.next_page_token;
-        if page.is_empty() {
-            break;
-        }
-    }
+    let list = |page: Option<String>| {
+        let list = api.list().set_project(&*question.project).set_max_results(PAGE);
+        list.set_page_token(page.unwrap_or_default()).send()
+    };
+    let (found, _) = pages(google, question, usize::MAX, list, |answer| {
+        let found = answer.items.into_iter().map(|instance| {
+            let addresses = instance.ip_addresses.into_iter().map(|address| address.ip_address).collect();
+            (instance.connection_name, addresses)
+        });
+        (found.collect(), Some(answer.next_page_token))
+    })
+    .await?;
     Ok(found)
 }
 

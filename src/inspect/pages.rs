@@ -28,7 +28,7 @@ pub async fn pages<T, P, F>(
     question: &Question,
     most: usize,
     ask: impl Fn(Option<String>) -> F,
-    of: impl Fn(P) -> (Vec<T>, Option<String>),
+    mut of: impl FnMut(P) -> (Vec<T>, Option<String>),
 ) -> Result<Kept<T>, Unread>
 where
     F: Future<Output = Result<P, Error>>,
