@@ -12,9 +12,9 @@ use crate::support::probe::{Case, Row, try_all};
 /// What stands in the Secrets; it must never show.
 const HIDDEN: &str = "s3cr3t-value";
 
-/// A server that answers 200 if the request has this header line, and closes otherwise.
+/// A server that answers 200 if the request has this header line, first or last, and closes otherwise.
 fn expecting(line: &'static str) -> Server {
-    Server::play(vec![Step::AwaitText(line), Step::AwaitText("\r\n\r\n"), ok()])
+    Server::play(vec![Step::AwaitText(line), Step::AwaitText("\r\n"), ok()])
 }
 
 fn ok() -> Step {

@@ -242,12 +242,16 @@ fn redirects() -> Vec<Case> {
     };
     let (target, requests) = recorder();
     let elsewhere = format!("http://user:hidden@127.0.0.1:{}/there?token=hidden", target.port());
+    let host = format!("host: 127.0.0.1:{}\r\n", target.port());
     let other_origin = follow("nothing: a redirect to another origin, without the secrets", &elsewhere, 1)
         .field("http", "headersFromSecret", json!([{"name": "X-Api-Key", "secretRef": {"name": "api", "key": "key"}}]))
         .field(
             "http",
             "headers",
-            json!([{"name": "Authorization", "value": "Bearer b"}, {"name": "X-Plain", "value": "p"}]),
+            json!([
+                {"name": "Authorization", "value": "Bearer b"}, {"name": "X-Plain", "value": "p"},
+                {"name": "Accept", "value": "a/b"}, {"name": "Accept", "value": "c/d"}, {"name": "Host", "value": "first.internal"},
+            ]),
         )
         .secret("api", &[("key", "hidden")])
         .fact(Fact::FinalUrl, format!("http://127.0.0.1:{}/there", target.port()))
@@ -256,7 +260,12 @@ fn redirects() -> Vec<Case> {
             let request = requests.lock().expect("one user at a time").to_lowercase();
             assert!(request.contains("get /there") && request.contains("x-plain: p"), "{request}");
             assert!(!request.contains("x-api-key") && !request.contains("authorization"), "{request}");
+            assert!(request.contains(&host) && !request.contains("first.internal"), "{request}");
+            assert!(request.contains("accept: a/b\r\n") && request.contains("accept: c/d\r\n"), "{request}");
+            assert!(!request.contains("*/*") && request.contains("user-agent: runready/"), "in place of a default: {request}");
+            assert!(request.contains("connection: close\r\n"), "{request}");
         });
+    let endless = format!("/{}", "<".repeat(30_000));
     vec![
         other_origin,
         follow("redirects in a circle", "/health", 3)
@@ -264,6 +273,9 @@ fn redirects() -> Vec<Case> {
             .says("still redirected after 3 redirects"),
         follow("a redirect to another scheme", "ftp://localhost/", 3).fails(Cause::UnexpectedResult, Stage::Request),
         follow("a redirect to nowhere", "http://[", 3).fails(Cause::UnexpectedResult, Stage::Request),
+        follow("a redirect to what no request can hold", &endless, 3)
+            .fails(Cause::UnexpectedResult, Stage::Request)
+            .says("to a Location that can't be requested"),
         answering("a redirect without a target", vec![answer("301 Moved Permanently", "", "")])
             .field("http", "followRedirects", json!(3))
             .fails(Cause::UnexpectedResult, Stage::Request)

@@ -78,11 +78,12 @@ impl Compiler<'_> {
             Some(reference) => {
                 let field = self.at(&format!("{path}.serviceAccountKeySecretRef"));
                 let key = self.secrets.get(&field, &reference.name, &reference.key)?;
-                let account =
-                    Account::parse(key).map_err(|error| invalid(field, format!("the Secret's value {error}")))?;
+                let account = Account::parse(key)
+                    .map_err(|error| invalid(field.clone(), format!("the Secret's value {error}")))?;
                 let audience = spec.audience.as_deref().map_or_else(|| origin(url).into(), Into::into);
                 let tls = self.trust(&path, None, Verification::ChainAndName, None, None)?;
-                let request = token_request(account.token_url.clone(), HeaderMap::new(), Bytes::new(), tls);
+                let request = token_request(account.token_url.clone(), HeaderMap::new(), Bytes::new(), tls)
+                    .map_err(|problem| invalid(field, format!("the Secret's value has a token_uri that {problem}")))?;
                 Issuer::Account { audience, account, request: Box::new(request) }
             }
         };
@@ -120,7 +121,8 @@ impl Compiler<'_> {
         }
         let verification = if url.scheme() == "https" { Verification::ChainAndName } else { Verification::Nothing };
         let tls = self.trust(&path, None, verification, spec.ca_secret_ref.as_ref(), None)?;
-        let request = token_request(url, headers, form.finish().into(), tls);
+        let request = token_request(url, headers, form.finish().into(), tls)
+            .map_err(|problem| invalid(self.at(&format!("{path}.tokenUrl")), problem))?;
         Ok(AuthPlan::Token(Arc::new(TokenPlan::new(Issuer::ClientCredentials(Box::new(request)), hidden))))
     }
 

@@ -8,7 +8,7 @@ use url::Url;
 use super::{Compiler, invalid};
 use crate::api::probes::{AUTH_TWICE, Auth, HttpHeader, HttpProbe, HttpSecretHeader, HttpTls};
 use crate::plan::Fault;
-use crate::plan::kinds::{Action, AuthPlan, HttpAction, shown_url};
+use crate::plan::kinds::{Action, AuthPlan, Destination, HttpAction, shown_url};
 use crate::plan::trust::{TlsPlan, Verification};
 
 const DEFAULT_MAX_BODY_BYTES: u32 = 1 << 20;
@@ -39,8 +39,10 @@ impl Compiler<'_> {
                 Ok((self.header_name(&path, &header.name)?, self.regex(&format!("{path}.value"), &header.value)?))
             })
             .collect::<Result<_, Fault>>()?;
+        let to = Destination::of(url, spec.http_version, spec.happy_eyeballs)
+            .map_err(|problem| invalid(self.at("http.url"), problem))?;
         Ok(Action::Http(Box::new(HttpAction {
-            url,
+            to,
             method,
             headers,
             auth,
@@ -55,8 +57,6 @@ impl Compiler<'_> {
             max_body_bytes: spec.max_body_bytes.unwrap_or(DEFAULT_MAX_BODY_BYTES) as usize,
             follow_redirects: spec.follow_redirects.unwrap_or(0),
             tls,
-            version: spec.http_version,
-            happy_eyeballs: spec.happy_eyeballs,
         })))
     }
 

@@ -87,7 +87,7 @@ impl Places {
             Action::Tcp(action) => self.endpoint(&action.endpoint),
             Action::Tls(action) => self.endpoint(&action.endpoint),
             Action::Grpc(action) => self.endpoint(&action.endpoint),
-            Action::Http(action) => self.url(&action.url),
+            Action::Http(action) => self.endpoint(&action.to.endpoint),
             Action::Websocket(action) => self.url(&action.url),
             Action::Postgres(action) => self.way(&action.way),
             Action::Mysql(action) => self.way(&action.way),

@@ -9,7 +9,7 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use url::Url;
 
-use super::HttpAction;
+use super::{Destination, HttpAction};
 use crate::api::probes::HttpVersion;
 use crate::plan::Scrub;
 use crate::plan::account::Account;
@@ -57,11 +57,15 @@ pub enum Issuer {
 }
 
 /// A request to a token endpoint: a form, answered in JSON.
-pub fn token_request(url: Url, mut headers: HeaderMap, body: Bytes, tls: TlsPlan) -> HttpAction {
+///
+/// # Errors
+///
+/// What is wrong with the URL: see [`Destination::of`].
+pub fn token_request(url: Url, mut headers: HeaderMap, body: Bytes, tls: TlsPlan) -> Result<HttpAction, String> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    HttpAction {
-        url,
+    Ok(HttpAction {
+        to: Destination::of(url, HttpVersion::Http1, true)?,
         method: Method::POST,
         headers,
         auth: None,
@@ -72,9 +76,7 @@ pub fn token_request(url: Url, mut headers: HeaderMap, body: Bytes, tls: TlsPlan
         max_body_bytes: MAX_TOKEN_ANSWER,
         follow_redirects: 0,
         tls,
-        version: HttpVersion::Http1,
-        happy_eyeballs: true,
-    }
+    })
 }
 
 struct Held {

@@ -1,11 +1,13 @@
-//! What an `http` probe does. Data only.
+//! What an `http` probe does. Pure.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::Method;
-use hyper::header::{HeaderMap, HeaderName};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Uri};
 use url::Url;
 
-use super::AuthPlan;
+use super::{AuthPlan, Endpoint};
 use crate::api::probes::HttpVersion;
 use crate::plan::trust::TlsPlan;
 
@@ -13,7 +15,7 @@ use crate::plan::trust::TlsPlan;
 #[derive(Clone, Debug)]
 pub struct HttpAction {
     /// Where to.
-    pub url: Url,
+    pub to: Arc<Destination>,
     /// Method.
     pub method: Method,
     /// Headers to send; those from secrets are marked sensitive.
@@ -34,8 +36,89 @@ pub struct HttpAction {
     pub follow_redirects: u32,
     /// TLS settings, for https and for redirects to it.
     pub tls: TlsPlan,
-    /// Protocol version.
+}
+
+/// Where a request goes: its URL, in every form that is needed on the way, so that no attempt reads it again.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// As it is written.
+    pub url: Url,
+    /// Protocol version that is spoken there.
     pub version: HttpVersion,
-    /// Judge only the first address that answers.
-    pub happy_eyeballs: bool,
+    /// Where to connect to.
+    pub endpoint: Endpoint,
+    /// Value of the Host header (RFC 9110, section 7.2).
+    pub host: HeaderValue,
+    /// What is requested there: the origin form for HTTP/1.1 (RFC 9112, section 3.2.1), the whole URL for HTTP/2, whose
+    /// pseudo-headers are made of it.
+    pub target: Uri,
+}
+
+impl Destination {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it: it names no host, is too long, or holds what no request can.
+    pub fn of(url: Url, version: HttpVersion, happy_eyeballs: bool) -> Result<Arc<Destination>, String> {
+        let authority = match (url.host_str(), url.port()) {
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            (Some(host), None) => host.to_owned(),
+            (None, _) => return Err("names no host".to_owned()),
+        };
+        let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+        let target = match version {
+            HttpVersion::Http1 => path,
+            HttpVersion::Http2 => format!("{}://{authority}{path}", url.scheme()),
+        };
+        let target = Uri::try_from(target).map_err(|error| format!("can't be requested: {error}"))?;
+        let host =
+            HeaderValue::try_from(authority).map_err(|error| format!("has a host that can't be sent: {error}"))?;
+        let endpoint = Endpoint::of(&url, happy_eyeballs);
+        Ok(Arc::new(Destination { url, version, endpoint, host, target }))
+    }
+
+    /// Where another URL leads, spoken to in the same way.
+    ///
+    /// # Errors
+    ///
+    /// As [`Destination::of`].
+    pub fn leading_to(&self, url: Url) -> Result<Arc<Destination>, String> {
+        Destination::of(url, self.version, self.endpoint.happy_eyeballs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(url: &str, version: HttpVersion) -> Result<Arc<Destination>, String> {
+        Destination::of(Url::parse(url).expect("a URL"), version, false)
+    }
+
+    #[test]
+    fn a_url_is_read_into_what_the_wire_needs() {
+        let plain = read("http://db.internal:8080/a?b=c#d", HttpVersion::Http1).expect("a destination");
+        assert_eq!((&*plain.endpoint.host, plain.endpoint.port), ("db.internal", 8080));
+        assert_eq!(
+            (plain.host.to_str().ok(), plain.target.to_string()),
+            (Some("db.internal:8080"), "/a?b=c".to_owned())
+        );
+        let six = read("https://[2001:db8::1]/", HttpVersion::Http2).expect("a destination");
+        assert_eq!((&*six.endpoint.host, six.endpoint.port), ("2001:db8::1", 443));
+        assert_eq!(six.target.to_string(), "https://[2001:db8::1]/");
+        let other = six.leading_to("https://other.internal/x".parse().expect("a URL")).expect("a destination");
+        assert_eq!(
+            (other.version, other.target.to_string()),
+            (HttpVersion::Http2, "https://other.internal/x".to_owned())
+        );
+    }
+
+    #[test]
+    fn what_no_request_can_hold_is_told() {
+        let long = format!("http://a.example/{}", "x".repeat(70_000));
+        assert!(read(&long, HttpVersion::Http1).expect_err("too long").contains("can't be requested"));
+        assert!(read("http://a{b}.example/", HttpVersion::Http2).expect_err("braces").contains("can't be requested"));
+        assert_eq!(read("data:x", HttpVersion::Http1).expect_err("no host"), "names no host");
+    }
 }

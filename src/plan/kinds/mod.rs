@@ -24,7 +24,7 @@ use crate::api::probes::{CloudSqlIpType, RecordType};
 pub use auth::{AuthPlan, Issuer, TokenPlan, token_request};
 pub use database::{DatabaseTlsPlan, MysqlAction, PostgresAction, SqlServerAction, Usage};
 pub use grpc::GrpcAction;
-pub use http::HttpAction;
+pub use http::{Destination, HttpAction};
 pub use journey::{CapturePlan, Filling, JourneyAction, JourneyStep, Source};
 pub use load::{DEFAULT_IN_FLIGHT, DEFAULT_RATE, DEFAULT_WINDOW, LoadAction, Pace, Percentile};
 pub use redis::RedisAction;

@@ -70,7 +70,8 @@ async fn by_file(attempt: &mut Attempt<'_>, audience: &str, path: &str) -> Resul
     let key = Account::parse(&text).map_err(|error| named(error.to_string()))?;
     let verifier = Some(trust::system().map_err(|error| ours(error.to_string()))?);
     let tls = TlsPlan { server_name: None, verification: Verification::ChainAndName, verifier, client_cert: None };
-    let action = token_request(key.token_url.clone(), HeaderMap::new(), Bytes::new(), tls);
+    let action = token_request(key.token_url.clone(), HeaderMap::new(), Bytes::new(), tls)
+        .map_err(|problem| named(format!("has a token_uri that {problem}")))?;
     account(attempt, audience, &key, &action).await
 }
 
@@ -82,7 +83,9 @@ async fn by_metadata(attempt: &mut Attempt<'_>, audience: &str) -> Result<Issued
     let url = url.map_err(|_| ours(format!("GCE_METADATA_HOST is no host: {host:?}")))?;
     let tls = TlsPlan { server_name: None, verification: Verification::Nothing, verifier: None, client_cert: None };
     let headers = HeaderMap::from_iter([(FLAVOR, HeaderValue::from_static("Google"))]);
-    let action = HttpAction { method: Method::GET, headers, ..token_request(url, HeaderMap::new(), Bytes::new(), tls) };
+    let request = token_request(url, HeaderMap::new(), Bytes::new(), tls)
+        .map_err(|problem| ours(format!("the URL of the metadata server {host} {problem}")))?;
+    let action = HttpAction { method: Method::GET, headers, ..request };
     let answer = ask(attempt, &action, Bytes::new()).await.map_err(|failure| {
         ours(format!(
             "the metadata server {host} does not answer ({}); outside of Google Cloud set GOOGLE_APPLICATION_CREDENTIALS for \

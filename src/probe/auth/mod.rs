@@ -5,7 +5,7 @@ mod google;
 mod issued;
 mod oauth;
 
-use hyper::header::{HeaderMap, HeaderValue};
+use hyper::header::HeaderValue;
 use jiff::Timestamp;
 
 use self::issued::Issued;
@@ -64,7 +64,7 @@ fn from(issuer: &Issuer) -> String {
     match issuer {
         Issuer::Own { .. } => "Google, for runready's own identity".to_owned(),
         Issuer::Account { request, .. } | Issuer::ClientCredentials(request) => {
-            crate::plan::kinds::shown_url(&request.url)
+            crate::plan::kinds::shown_url(&request.to.url)
         }
     }
 }
@@ -83,8 +83,7 @@ fn told(failure: &Failure, from: &str, plan: &TokenPlan) -> Failure {
 
 /// Sends a request for a token, and reads the whole answer, whatever its status.
 async fn ask(attempt: &mut Attempt<'_>, action: &HttpAction, body: bytes::Bytes) -> Result<Answer, Failure> {
-    let headers: HeaderMap = action.headers.clone();
-    let request = Request { url: action.url.clone(), method: action.method.clone(), headers, body, whole: true };
+    let request = Request { body, whole: true, ..Request::of(action) };
     visit(action, &request, attempt).await
 }
 

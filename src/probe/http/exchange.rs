@@ -1,7 +1,9 @@
 //! One HTTP exchange over a connected stream: the request stage up to the response's header, then the body. Does network I/O.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::io;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,17 +12,16 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn;
 use hyper::header::{ACCEPT, CONNECTION, HOST, HeaderMap, HeaderValue, USER_AGENT};
-use hyper::{Method, Response, StatusCode, Uri};
+use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::time::timeout_at;
-use url::Url;
 
 use super::encoding::{encodings, unpacked};
 use super::frontend;
 use crate::api::probes::HttpVersion;
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
-use crate::plan::kinds::{HttpAction, shown_url};
+use crate::plan::kinds::{Destination, HttpAction, shown_url};
 use crate::probe::driven::Driven;
 use crate::probe::net::channel::Secured;
 use crate::probe::net::http2::{self, Prefaced};
@@ -35,14 +36,38 @@ pub const MAX_HEADER: usize = 64 * 1024;
 const GLIMPSE: Duration = Duration::from_secs(1);
 
 /// A request, as it goes to one hop.
-pub struct Request {
-    pub url: Url,
+pub struct Request<'a> {
+    pub to: Arc<Destination>,
     pub method: Method,
-    pub headers: HeaderMap,
+    pub headers: Cow<'a, HeaderMap>,
     pub body: Bytes,
     /// Whether the answer's body is wanted whatever its status.
     pub whole: bool,
 }
+
+impl<'a> Request<'a> {
+    /// The probe's own request, without credentials.
+    pub fn of(action: &'a HttpAction) -> Self {
+        Request {
+            to: action.to.clone(),
+            method: action.method.clone(),
+            headers: Cow::Borrowed(&action.headers),
+            body: action.body.clone(),
+            whole: false,
+        }
+    }
+}
+
+/// What every request has unless the check says otherwise. The host, which comes first (RFC 9110, section 7.2), is only a place for
+/// that of the request.
+static DEFAULTS: LazyLock<HeaderMap> = LazyLock::new(|| {
+    HeaderMap::from_iter([
+        (HOST, HeaderValue::from_static("")),
+        (ACCEPT, HeaderValue::from_static("*/*")),
+        (USER_AGENT, HeaderValue::from_static(concat!("runready/", env!("CARGO_PKG_VERSION")))),
+        (CONNECTION, HeaderValue::from_static("close")),
+    ])
+});
 
 /// What came back.
 pub struct Answer {
@@ -60,26 +85,24 @@ pub struct Answer {
 /// end when it is dropped.
 pub async fn round_trip(
     action: &HttpAction,
-    request: &Request,
+    request: &Request<'_>,
     attempt: &mut Attempt<'_>,
     stream: Secured,
     session: Option<&Session>,
 ) -> Result<Answer, Failure> {
     let broken = |stage, error: &hyper::Error| failure(stage, error, session);
-    let outgoing = outgoing(request, action.version)?;
-    let waiting = || format!("waiting for {} {} to be answered", request.method, shown_url(&request.url));
-    match action.version {
+    let outgoing = outgoing(request);
+    let waiting = || format!("waiting for {} {} to be answered", request.method, shown_url(&request.to.url));
+    match request.to.version {
         HttpVersion::Http1 => {
             let mut builder = conn::http1::Builder::new();
             builder.max_buf_size(MAX_HEADER);
-            let work = async {
-                let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
-                let mut connection = Driven::new(connection);
-                let response = connection.beside(sender.send_request(outgoing)).await?;
-                Ok((response, connection, sender))
-            };
-            let work = work.map_err(|error| broken(Stage::Request, &error));
-            let (response, mut connection, _sender) = attempt.stage(Stage::Request, waiting, work).await?;
+            // Nothing is sent for it, so that it takes no time: the stage begins with the request.
+            let (mut sender, connection) =
+                builder.handshake(TokioIo::new(stream)).await.map_err(|error| broken(Stage::Request, &error))?;
+            let mut connection = Driven::new(connection);
+            let work = connection.beside(sender.send_request(outgoing)).map_err(|error| broken(Stage::Request, &error));
+            let response = attempt.stage(Stage::Request, waiting, work).await?;
             read(action, request, attempt, response, &mut connection, session).await
         }
         // Boxed, so that a request over HTTP/1.1 is not as large.
@@ -110,7 +133,7 @@ pub async fn round_trip(
 /// Reads the body, within bounds. A status or header that decides already is not kept waiting for it.
 async fn read<C>(
     action: &HttpAction,
-    request: &Request,
+    request: &Request<'_>,
     attempt: &mut Attempt<'_>,
     response: Response<Incoming>,
     connection: &mut Driven<C>,
@@ -142,7 +165,7 @@ where
     };
     let too_large = |bytes: u64| {
         let message =
-            format!("the body of {} has at least {bytes} bytes; maxBodyBytes is {most}", shown_url(&request.url));
+            format!("the body of {} has at least {bytes} bytes; maxBodyBytes is {most}", shown_url(&request.to.url));
         Failure::new(Cause::ResponseTooLarge, Stage::Body, message)
     };
     let announced = incoming.size_hint().lower();
@@ -168,7 +191,7 @@ where
         }
         Ok(())
     };
-    let waiting = || format!("reading the body of {}", shown_url(&request.url));
+    let waiting = || format!("reading the body of {}", shown_url(&request.to.url));
     attempt.stage(Stage::Body, waiting, connection.beside(work)).await?;
     Ok(answer)
 }
@@ -185,42 +208,27 @@ async fn glimpse(mut incoming: Incoming, body: &mut Vec<u8>) -> Result<(), hyper
     Ok(())
 }
 
-pub fn outgoing(request: &Request, version: HttpVersion) -> Result<hyper::Request<Full<Bytes>>, Failure> {
-    let ours = |reason: String| Failure::new(Cause::ProberError, Stage::Request, reason);
-    let url = &request.url;
-    let authority = match (url.host_str(), url.port()) {
-        (Some(host), Some(port)) => format!("{host}:{port}"),
-        (Some(host), None) => host.to_owned(),
-        (None, _) => return Err(ours("the URL has no host".to_owned())),
-    };
-    let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-    let target = match version {
-        HttpVersion::Http1 => path,
-        HttpVersion::Http2 => format!("{}://{authority}{path}", url.scheme()),
-    };
-    let target = Uri::try_from(target).map_err(|error| ours(format!("the URL can't be requested: {error}")))?;
+/// The request as the library takes it.
+pub fn outgoing(request: &Request<'_>) -> hyper::Request<Full<Bytes>> {
     let mut outgoing = hyper::Request::new(Full::new(request.body.clone()));
     *outgoing.method_mut() = request.method.clone();
-    *outgoing.uri_mut() = target;
+    *outgoing.uri_mut() = request.to.target.clone();
     let headers = outgoing.headers_mut();
-    headers.reserve(request.headers.len() + 4);
-    headers.extend(request.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
-    let defaults = [
-        (ACCEPT, HeaderValue::from_static("*/*")),
-        (USER_AGENT, HeaderValue::from_static(concat!("runready/", env!("CARGO_PKG_VERSION")))),
-    ];
-    for (name, value) in defaults {
-        headers.entry(name).or_insert(value);
+    headers.clone_from(&DEFAULTS);
+    match request.to.version {
+        HttpVersion::Http1 => _ = headers.insert(HOST, request.to.host.clone()),
+        HttpVersion::Http2 => {
+            headers.remove(HOST);
+            headers.remove(CONNECTION);
+        }
     }
-    if version == HttpVersion::Http1 {
-        let host = HeaderValue::try_from(authority).map_err(|error| ours(format!("the URL's host: {error}")))?;
-        headers.entry(HOST).or_insert(host);
-        headers.entry(CONNECTION).or_insert(HeaderValue::from_static("close"));
-    }
-    Ok(outgoing)
+    // All values of a name take the place of its default.
+    headers.extend(HeaderMap::clone(&request.headers));
+    outgoing
 }
 
 /// What a broken exchange stands for.
+#[cold]
 pub fn failure(stage: Stage, error: &hyper::Error, session: Option<&Session>) -> Failure {
     if let Some(Source::Io(io)) = source(error)
         && let Some(tls) = stream_failure(io, session)

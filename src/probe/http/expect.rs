@@ -16,7 +16,7 @@ fn status_fits(action: &HttpAction, status: StatusCode) -> bool {
 /// Judges what stands before the body: status, then headers.
 pub fn judge_head(
     action: &HttpAction,
-    request: &Request,
+    request: &Request<'_>,
     status: StatusCode,
     headers: &HeaderMap,
 ) -> Result<(), Failure> {
@@ -56,12 +56,12 @@ fn of_cloud_run(failure: Failure, answer: &Answer) -> Failure {
     }
 }
 
-fn what(request: &Request) -> String {
-    format!("{} {}", request.method, shown_url(&request.url))
+fn what(request: &Request<'_>) -> String {
+    format!("{} {}", request.method, shown_url(&request.to.url))
 }
 
 /// Judges a whole answer: status, then headers, then body.
-pub fn judge(action: &HttpAction, request: &Request, answer: &Answer) -> Result<(), Failure> {
+pub fn judge(action: &HttpAction, request: &Request<'_>, answer: &Answer) -> Result<(), Failure> {
     judge_head(action, request, answer.status, &answer.headers).map_err(|failure| of_cloud_run(failure, answer))?;
     match &action.expect_body {
         Some(pattern) if !pattern.is_match(&answer.body) => {

@@ -3,6 +3,8 @@
 //! What goes wrong has the same causes as with a connection for each request. A connection that the peer has closed while
 //! nothing was asked is replaced; one that breaks while an answer is awaited is a failure of that request.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
@@ -14,7 +16,7 @@ use super::{authorize, connect, expect, settings};
 use crate::api::probes::HttpVersion;
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
-use crate::plan::kinds::{Endpoint, HttpAction, shown_url};
+use crate::plan::kinds::{Destination, HttpAction, shown_url};
 use crate::plan::{Action, ProbePlan};
 use crate::probe::Attempt;
 use crate::probe::driven::Driven;
@@ -26,7 +28,7 @@ type Connection = http1::Connection<TokioIo<Secured>, Full<Bytes>>;
 /// The same request, again and again, over one connection at a time.
 pub struct Kept<'a> {
     action: &'a HttpAction,
-    request: Request,
+    request: Request<'a>,
     template: hyper::Request<Full<Bytes>>,
     line: Option<Line>,
 }
@@ -44,18 +46,15 @@ impl<'a> Kept<'a> {
         if plan.assertions.is_some()
             || action.expect_body.is_some()
             || action.follow_redirects > 0
-            || action.version != HttpVersion::Http1
+            || action.to.version != HttpVersion::Http1
         {
             return None;
         }
-        let request = Request {
-            url: action.url.clone(),
-            method: action.method.clone(),
-            headers: action.headers.clone(),
-            body: action.body.clone(),
-            whole: false,
-        };
-        let mut template = outgoing(&request, action.version).ok()?;
+        // A client takes the first address that answers.
+        let mut to = Destination::clone(&action.to);
+        to.endpoint.happy_eyeballs = true;
+        let request = Request { to: Arc::new(to), ..Request::of(action) };
+        let mut template = outgoing(&request);
         if !request.headers.contains_key(CONNECTION) {
             template.headers_mut().remove(CONNECTION);
         }
@@ -86,14 +85,12 @@ impl<'a> Kept<'a> {
         if let Some(plan) = &self.action.auth {
             self.template.headers_mut().insert(AUTHORIZATION, authorize(attempt, plan).await?);
         }
-        let url = &self.request.url;
-        // A client takes the first address that answers.
-        let endpoint = Endpoint::of(url, true);
+        let Destination { url, endpoint, .. } = &*self.request.to;
         let secure = url.scheme() == "https";
         let session = secure
             .then(|| Session::new(&settings(self.action, &self.request), &endpoint.host, &[b"http/1.1"]))
             .transpose()?;
-        let channel = Channel::Tcp(connect::connect(attempt, &endpoint).await?);
+        let channel = Channel::Tcp(connect::connect(attempt, endpoint).await?);
         let stream = Secured::over(attempt, session.as_ref(), &endpoint.host, channel).await?;
         let mut builder = http1::Builder::new();
         builder.max_buf_size(MAX_HEADER);
@@ -107,7 +104,7 @@ impl<'a> Kept<'a> {
     async fn exchange(&self, line: &mut Line, attempt: &mut Attempt<'_>) -> Result<Answer, Failure> {
         let Line { sender, connection, session } = line;
         let broken = |stage, error: &hyper::Error| failure(stage, error, session.as_ref());
-        let shown = || shown_url(&self.request.url);
+        let shown = || shown_url(&self.request.to.url);
         let waiting = || format!("waiting for {} {} to be answered", self.request.method, shown());
         let work = async {
             let sent = sender.send_request(self.template.clone());

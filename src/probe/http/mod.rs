@@ -28,20 +28,14 @@ use super::{Attempt, MAX_ANSWER};
 use crate::api::probes::HttpVersion;
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure};
-use crate::plan::kinds::{Endpoint, HttpAction, shown_url};
+use crate::plan::kinds::{Destination, HttpAction, shown_url};
 use crate::plan::trust::TlsPlan;
 
 /// Carries out an `http` probe.
 pub async fn probe(action: &HttpAction, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
-    let mut request = Request {
-        url: action.url.clone(),
-        method: action.method.clone(),
-        headers: action.headers.clone(),
-        body: action.body.clone(),
-        whole: false,
-    };
+    let mut request = Request::of(action);
     if let Some(plan) = &action.auth {
-        request.headers.insert(AUTHORIZATION, authorize(attempt, plan).await?);
+        request.headers.to_mut().insert(AUTHORIZATION, authorize(attempt, plan).await?);
     }
     let mut hops = 0;
     loop {
@@ -49,7 +43,7 @@ pub async fn probe(action: &HttpAction, attempt: &mut Attempt<'_>) -> Result<(),
         attempt.fact(Fact::HttpStatus, answer.status.as_str());
         attempt.fact(Fact::BodyBytes, answer.body_bytes.to_string());
         if hops > 0 {
-            attempt.fact(Fact::FinalUrl, shown_url(&request.url));
+            attempt.fact(Fact::FinalUrl, shown_url(&request.to.url));
         }
         tell(&answer, attempt);
         if let (Some(plan), StatusCode::UNAUTHORIZED) = (&action.auth, answer.status) {
@@ -62,7 +56,7 @@ pub async fn probe(action: &HttpAction, attempt: &mut Attempt<'_>) -> Result<(),
             return Err(Failure::new(Cause::TooManyRedirects, Stage::Request, message));
         }
         hops += 1;
-        follow(&mut request, target, &answer);
+        follow(&mut request, target, &answer)?;
     }
 }
 
@@ -89,26 +83,26 @@ fn headers(headers: &HeaderMap) -> Value {
 }
 
 /// Connects to where the request goes, and carries it out.
-pub async fn visit(action: &HttpAction, request: &Request, attempt: &mut Attempt<'_>) -> Result<Answer, Failure> {
-    let endpoint = Endpoint::of(&request.url, action.happy_eyeballs);
-    let alpn: &[&[u8]] = match action.version {
+pub async fn visit(action: &HttpAction, request: &Request<'_>, attempt: &mut Attempt<'_>) -> Result<Answer, Failure> {
+    let Destination { url, version, endpoint, .. } = &*request.to;
+    let alpn: &[&[u8]] = match version {
         HttpVersion::Http1 => &[b"http/1.1"],
         HttpVersion::Http2 => &[b"h2"],
     };
-    let secure = request.url.scheme() == "https";
+    let secure = url.scheme() == "https";
     let session = secure.then(|| Session::new(&settings(action, request), &endpoint.host, alpn)).transpose()?;
-    let channel = Channel::Tcp(connect::connect(attempt, &endpoint).await?);
+    let channel = Channel::Tcp(connect::connect(attempt, endpoint).await?);
     let stream = Secured::over(attempt, session.as_ref(), &endpoint.host, channel).await?;
-    if action.version == HttpVersion::Http2 {
-        http2::agreed(&stream, &endpoint)?;
+    if *version == HttpVersion::Http2 {
+        http2::agreed(&stream, endpoint)?;
     }
     round_trip(action, request, attempt, stream, session.as_ref()).await
 }
 
 /// The TLS settings for where the request goes. A client certificate and a name that were meant for one origin are not
 /// used for another.
-fn settings<'a>(action: &'a HttpAction, request: &Request) -> Cow<'a, TlsPlan> {
-    if request.url.origin() == action.url.origin() {
+fn settings<'a>(action: &'a HttpAction, request: &Request<'_>) -> Cow<'a, TlsPlan> {
+    if request.to.url.origin() == action.to.url.origin() {
         return Cow::Borrowed(&action.tls);
     }
     let TlsPlan { server_name: _, verification, verifier, client_cert: _ } = action.tls.clone();
@@ -116,17 +110,17 @@ fn settings<'a>(action: &'a HttpAction, request: &Request) -> Cow<'a, TlsPlan> {
 }
 
 /// Where the answer redirects to, if it does (RFC 9110, section 15.4).
-fn redirect(request: &Request, answer: &Answer) -> Result<Option<Url>, Failure> {
+fn redirect(request: &Request<'_>, answer: &Answer) -> Result<Option<Url>, Failure> {
     if !matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
     let unusable = |what: &str| {
-        let message = format!("{} redirects with status {} {what}", shown_url(&request.url), answer.status.as_u16());
+        let message = format!("{} redirects with status {} {what}", shown_url(&request.to.url), answer.status.as_u16());
         Failure::new(Cause::UnexpectedResult, Stage::Request, message)
     };
     let location = answer.headers.get(LOCATION).ok_or_else(|| unusable("but names no Location"))?;
     let location = location.to_str().map_err(|_| unusable("to a Location that is no text"))?;
-    let target = request.url.join(location).map_err(|_| unusable("to a Location that is no URL"))?;
+    let target = request.to.url.join(location).map_err(|_| unusable("to a Location that is no URL"))?;
     match target.scheme() {
         "http" | "https" => Ok(Some(target)),
         _ => Err(unusable("to something that is neither http nor https")),
@@ -134,18 +128,24 @@ fn redirect(request: &Request, answer: &Answer) -> Result<Option<Url>, Failure> 
 }
 
 /// Turns the request towards a redirect's target. What was meant for one origin is not shown to another.
-fn follow(request: &mut Request, target: Url, answer: &Answer) {
-    if target.origin() != request.url.origin() {
-        request.headers = harmless(&request.headers);
+fn follow(request: &mut Request<'_>, target: Url, answer: &Answer) -> Result<(), Failure> {
+    if target.origin() != request.to.url.origin() {
+        request.headers = Cow::Owned(harmless(&request.headers));
     }
     let status = answer.status.as_u16();
     if status == 303 || (matches!(status, 301 | 302) && request.method == Method::POST) {
         request.method = Method::GET;
         request.body = bytes::Bytes::new();
-        request.headers.remove(CONTENT_LENGTH);
-        request.headers.remove(CONTENT_TYPE);
+        let headers = request.headers.to_mut();
+        headers.remove(CONTENT_LENGTH);
+        headers.remove(CONTENT_TYPE);
     }
-    request.url = target;
+    let from = shown_url(&request.to.url);
+    request.to = request.to.leading_to(target).map_err(|problem| {
+        let message = format!("{from} redirects with status {status} to a Location that {problem}");
+        Failure::new(Cause::UnexpectedResult, Stage::Request, message)
+    })?;
+    Ok(())
 }
 
 /// The headers without those that came from a Secret or that carry credentials.

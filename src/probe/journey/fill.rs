@@ -22,7 +22,13 @@ pub fn filled<'s>(step: &'s JourneyStep, values: &Values) -> Result<Cow<'s, Acti
     let mut action = action.clone();
     for filling in &step.fillings {
         match (&mut action, filling) {
-            (Action::Http(http), Filling::Url(template)) => http.url = url(&http.url, template, values)?,
+            (Action::Http(http), Filling::Url(template)) => {
+                let filled = http.to.leading_to(url(&http.to.url, template, values)?);
+                http.to = filled.map_err(|problem| {
+                    let message = format!("the step's URL {problem} with the values in it");
+                    Failure::before_start(Cause::CaptureMissing, message)
+                })?;
+            }
             (Action::Http(http), Filling::Header(name, template)) => header(&mut http.headers, name, template, values)?,
             (Action::Http(http), Filling::Body(template, form)) => {
                 http.body = Bytes::from(template.fill(*form, |name| value(values, name)));
