@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use ::redis::{ServerError, Value};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::wire::Violation;
+use super::reply::Violation;
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure};
 use crate::probe::Attempt;
@@ -42,11 +42,13 @@ impl Exchange {
     }
 
     /// A failure in a stage: what was being done, and what came back.
+    #[cold]
     pub fn failed(&self, cause: Cause, stage: Stage, what: &str) -> Failure {
         Failure::new(cause, stage, format!("{}: {}", self.doing(stage), self.without_password(what)))
     }
 
     /// The failure that an error of the server stands for. Keeps its code.
+    #[cold]
     pub fn refused(&self, stage: Stage, error: &ServerError) -> Failure {
         let (code, words) = (error.code(), error.details().unwrap_or_default());
         self.code.get_or_init(|| self.without_password(code).into());
@@ -58,12 +60,14 @@ impl Exchange {
     }
 
     /// The failure of an answer that is none to `command`.
+    #[cold]
     pub fn astray(&self, stage: Stage, command: &str, answer: &Value) -> Failure {
         let what = format!("the server answered {command} with {}", form(answer));
         self.failed(Cause::ProtocolMismatch, stage, &what)
     }
 
     /// The failure of a conversation that broke.
+    #[cold]
     pub fn broken(&self, stage: Stage, error: &io::Error) -> Failure {
         if let Some(violation) = error.get_ref().and_then(|inner| inner.downcast_ref::<Violation>()) {
             let cause = match violation {

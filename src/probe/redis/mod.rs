@@ -1,11 +1,12 @@
 //! The `redis` kind: connects, greets, logs in, asks for the role and, if the check wants it, writes a key and reads it
 //! back, each stage with its own clock. Does network I/O.
 //!
-//! Commands are packed and replies parsed by the redis crate, over our own stream: [`wire`] bounds what a reply may be. The
-//! greeting is a PING before any login: a server that asks for a password answers it too, with NOAUTH.
+//! Commands are packed by the redis crate, over our own stream; [`reply`] bounds and reads what comes back. The greeting is a
+//! PING before any login: a server that asks for a password answers it too, with NOAUTH.
 
 mod answer;
 mod query;
+mod reply;
 mod report;
 mod wire;
 

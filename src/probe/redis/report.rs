@@ -7,6 +7,9 @@ use ::redis::Value;
 use crate::evidence::Fact;
 use crate::probe::Attempt;
 
+/// Among how many lines of INFO server Valkey tells its version: it is in the fourth.
+const VALKEY_LINES: usize = 8;
+
 /// The role of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -60,7 +63,7 @@ impl Role {
     /// The role that an answer to INFO replication tells.
     pub fn of_info(answer: &Value) -> Option<Role> {
         let info = text(answer)?;
-        let field = |name| field(&info, name);
+        let field = |name| field(info.lines(), name);
         match field("role")? {
             "master" => Some(Role::Master { replicas: field("connected_slaves")?.parse().ok()? }),
             "slave" | "replica" => {
@@ -89,16 +92,17 @@ impl Role {
     }
 }
 
-/// The version that an answer to INFO server tells. Valkey reports a Redis version that it is compatible with, and its own.
+/// The version that an answer to INFO server tells. Valkey reports a Redis version that it is compatible with, and close to it its
+/// own: for that the rest, which is much more, is not looked through.
 pub fn version(answer: &Value) -> Option<String> {
     let info = text(answer)?;
-    let valkey = field(&info, "valkey_version").map(|version| format!("Valkey {version}"));
-    valkey.or_else(|| field(&info, "redis_version").map(str::to_owned))
+    let valkey = field(info.lines().take(VALKEY_LINES), "valkey_version").map(|version| format!("Valkey {version}"));
+    valkey.or_else(|| field(info.lines(), "redis_version").map(str::to_owned))
 }
 
 /// The value of a field of INFO.
-fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
-    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim_end)
+fn field<'a>(mut lines: impl Iterator<Item = &'a str>, name: &str) -> Option<&'a str> {
+    lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim_end)
 }
 
 /// An answer as text.
@@ -156,5 +160,7 @@ mod tests {
         assert_eq!(version(&bulk("redis_version:7.0.15\r\n")).as_deref(), Some("7.0.15"));
         let valkey = "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.0.1\r\n";
         assert_eq!(version(&bulk(valkey)).as_deref(), Some("Valkey 8.0.1"));
+        let garnet = format!("# Server\r\ngarnet_version:1.0\r\n{}redis_version:7.4.3\r\n", "x:1\r\n".repeat(12));
+        assert_eq!(version(&bulk(&garnet)).as_deref(), Some("7.4.3"));
     }
 }
