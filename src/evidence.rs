@@ -120,12 +120,20 @@ pub struct Failure {
 impl Failure {
     /// A failure in a stage. The message is cut to [`MAX_TEXT`] characters.
     pub fn new(cause: Cause, stage: Stage, message: impl AsRef<str>) -> Self {
-        Failure { cause, step: None, stage: Some(stage), message: clip(message.as_ref(), MAX_TEXT).into() }
+        Failure::told(cause, Some(stage), message.as_ref())
     }
 
     /// A failure before any stage. The message is cut to [`MAX_TEXT`] characters.
     pub fn before_start(cause: Cause, message: impl AsRef<str>) -> Self {
-        Failure { cause, step: None, stage: None, message: clip(message.as_ref(), MAX_TEXT).into() }
+        Failure::told(cause, None, message.as_ref())
+    }
+
+    /// Cold, so that the compiler puts what leads here out of the way: the code of a probe that passes then lies together, and
+    /// most of what it costs is to fetch it.
+    #[cold]
+    #[inline(never)]
+    fn told(cause: Cause, stage: Option<Stage>, message: &str) -> Self {
+        Failure { cause, step: None, stage, message: clip(message, MAX_TEXT).into() }
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::fmt::Display;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use pin_project_lite::pin_project;
 use serde_json::Value;
-use tokio::time::{Timeout, timeout_at};
+use tokio::task::coop::unconstrained;
+use tokio::time::{Sleep, sleep_until};
 
 use super::Vantage;
 use super::cloudsql::Refused;
@@ -49,6 +51,8 @@ pub struct Attempt<'a> {
     tunnels: Vec<Refused>,
     /// The latency, where it is not that of the stages.
     took: Option<Duration>,
+    /// When the time of a stage is up. One timer serves all stages, because most of them end with the whole.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<'a> Attempt<'a> {
@@ -73,6 +77,7 @@ impl<'a> Attempt<'a> {
             stragglers: None,
             tunnels: Vec::new(),
             took: None,
+            timer: None,
         }
     }
 
@@ -82,22 +87,11 @@ impl<'a> Attempt<'a> {
         let deadline = self.started + within;
         let earlier = deadline < self.deadline;
         Attempt {
-            plan: self.plan,
-            vantage: self.vantage,
             started: self.started,
             deadline: self.deadline.min(deadline),
             bound: if earlier { bound } else { self.bound },
-            cut: false,
-            stages: Vec::with_capacity(4),
-            steps: Vec::new(),
-            addresses: Vec::with_capacity(1),
-            facts: Vec::new(),
             answers: self.answers.as_ref().map(|_| Box::default()),
-            hidden: None,
-            flaw: None,
-            stragglers: None,
-            tunnels: Vec::new(),
-            took: None,
+            ..Attempt::start(self.plan, self.vantage)
         }
     }
 
@@ -169,6 +163,17 @@ impl<'a> Attempt<'a> {
         self.plan.stage_limit(stage).map_or(self.deadline, |limit| self.deadline.min(now + limit))
     }
 
+    /// Ready once a stage's time is up.
+    fn poll_deadline(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
+        let deadline = deadline.into();
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        // Work that always has more to do uses up the task's turns; the clock must be looked at all the same.
+        pin!(unconstrained(timer.as_mut())).poll(context)
+    }
+
     /// Carries out one stage within its deadline and records it. When the time is up, the failure has the stage's
     /// time-out cause, and `doing` (such as "connecting to 10.0.0.1:5432") stands in its message.
     ///
@@ -179,7 +184,7 @@ impl<'a> Attempt<'a> {
     {
         let entered = Instant::now();
         let deadline = self.stage_deadline(stage, entered);
-        Staged { work: timeout_at(deadline.into(), work), attempt: self, stage, doing: Some(doing), entered, deadline }
+        Staged { work, attempt: self, stage, doing: Some(doing), entered, deadline }
     }
 
     /// Ends a stage: with what came of its work, or with nothing when its time is up.
@@ -314,7 +319,7 @@ impl<'a> Attempt<'a> {
     pub async fn finish(mut self, probe: usize, result: Result<(), Failure>) -> Evidence {
         let latency = self.latency();
         if let Some(stragglers) = self.stragglers.take() {
-            stragglers.await_all(&mut self).await;
+            stragglers.await_all(&mut self).boxed().await;
         }
         let refused = self.tunnels.iter().find_map(|tunnel| tunnel.get().cloned());
         let outcome = match result.map_err(|failure| refused.unwrap_or(failure)) {
@@ -369,7 +374,7 @@ pin_project! {
     /// first poll, and so each stage within a stage: probes in flight would be several times as large.
     pub struct Staged<'s, 'a, D, W> {
         #[pin]
-        work: Timeout<W>,
+        work: W,
         attempt: &'s mut Attempt<'a>,
         stage: Stage,
         doing: Option<D>,
@@ -383,7 +388,13 @@ impl<T, S: Display, D: FnOnce() -> S, W: Future<Output = Result<T, Failure>>> Fu
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let result = ready!(this.work.poll(context)).ok();
+        let result = match this.work.poll(context) {
+            Poll::Ready(result) => Some(result),
+            Poll::Pending => {
+                ready!(this.attempt.poll_deadline(*this.deadline, context));
+                None
+            }
+        };
         let doing = || this.doing.take().map_or_else(String::new, |doing| doing().to_string());
         Poll::Ready(this.attempt.end_stage(*this.stage, *this.entered, *this.deadline, result, doing))
     }

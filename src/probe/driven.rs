@@ -21,7 +21,13 @@ impl<C: Future + Unpin> Driven<C> {
 
     /// Awaits `work` while the connection is driven. That the connection ends is seen by `work` itself.
     pub const fn beside<W: Future>(&mut self, work: W) -> Beside<'_, C, W> {
-        Beside { driven: self, work }
+        Beside { driven: self, work, asks: false }
+    }
+
+    /// [`Driven::beside`], with work whose first poll makes a request (that of h2 and tokio-postgres; hyper's is made before): the
+    /// connection is driven once it has been made, and so sends it in the same turn.
+    pub const fn asking<W: Future>(&mut self, work: W) -> Beside<'_, C, W> {
+        Beside { driven: self, work, asks: true }
     }
 
     fn drive(&mut self, context: &mut Context<'_>) {
@@ -53,6 +59,7 @@ pin_project! {
         driven: &'d mut Driven<C>,
         #[pin]
         work: W,
+        asks: bool,
     }
 }
 
@@ -60,7 +67,12 @@ impl<C: Future + Unpin, W: Future> Future for Beside<'_, C, W> {
     type Output = W::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<W::Output> {
-        let this = self.project();
+        let mut this = self.project();
+        if std::mem::take(this.asks)
+            && let Poll::Ready(output) = this.work.as_mut().poll(context)
+        {
+            return Poll::Ready(output);
+        }
         this.driven.drive(context);
         this.work.poll(context)
     }

@@ -23,7 +23,7 @@ mod tcp;
 mod tls;
 mod websocket;
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -118,13 +118,12 @@ pub async fn observe(index: usize, plan: &ProbePlan, vantage: &Vantage) -> Evide
         Ok(action) => action,
         Err(blocked) => return untried(index, vantage, Outcome::Unknown(blocked.clone())),
     };
-    let whole = AssertUnwindSafe(async {
-        let mut attempt = Attempt::start(plan, vantage);
-        // What was seen until then is of use, so the probe's own part is guarded apart.
-        let probed = AssertUnwindSafe(judged(action, &mut attempt)).catch_unwind().await;
-        attempt.finish(index, probed.unwrap_or_else(|_| Err(panicked()))).await
-    });
-    whole.catch_unwind().await.unwrap_or_else(|_| untried(index, vantage, Outcome::Unknown(panicked())))
+    let unseen = || untried(index, vantage, Outcome::Unknown(panicked()));
+    let Ok(mut attempt) = catch_unwind(AssertUnwindSafe(|| Attempt::start(plan, vantage))) else { return unseen() };
+    // What was seen until a panic is of use, so the probe's own part is guarded apart.
+    let probed = AssertUnwindSafe(judged(action, &mut attempt)).catch_unwind().await;
+    let result = probed.unwrap_or_else(|_| Err(panicked()));
+    AssertUnwindSafe(attempt.finish(index, result)).catch_unwind().await.unwrap_or_else(|_| unseen())
 }
 
 fn panicked() -> Failure {
@@ -141,22 +140,23 @@ async fn judged(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Failur
 }
 
 /// The one place where a kind of probe is told from another. The larger kinds are boxed: otherwise each probe in flight would
-/// take as much memory as the largest of them.
+/// take as much memory as the largest of them, and the code of each would lie among that of all.
 async fn carry_out(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
     match action {
-        Action::Tcp(action) => tcp::probe(action, attempt).await,
-        Action::Dns(action) => Box::pin(dns::probe(action, attempt)).await,
-        Action::Tls(action) => Box::pin(tls::probe(action, attempt)).await,
-        Action::Http(action) => Box::pin(http::probe(action, attempt)).await,
-        Action::Grpc(action) => Box::pin(grpc::probe(action, attempt)).await,
-        Action::Websocket(action) => Box::pin(websocket::probe(action, attempt)).await,
-        Action::Postgres(action) => Box::pin(postgres::probe(action, attempt)).await,
-        Action::Mysql(action) => Box::pin(mysql::probe(action, attempt)).await,
-        Action::Sqlserver(action) => Box::pin(sqlserver::probe(action, attempt)).await,
-        Action::Redis(action) => Box::pin(redis::probe(action, attempt)).await,
-        Action::Load(action) => Box::pin(load::probe(action, attempt)).await,
-        Action::Journey(action) => journey::probe(action, attempt).await,
+        Action::Tcp(action) => return tcp::probe(action, attempt).await,
+        Action::Journey(action) => return journey::probe(action, attempt).await,
+        Action::Dns(action) => dns::probe(action, attempt).boxed(),
+        Action::Tls(action) => tls::probe(action, attempt).boxed(),
+        Action::Http(action) => http::probe(action, attempt).boxed(),
+        Action::Grpc(action) => grpc::probe(action, attempt).boxed(),
+        Action::Websocket(action) => websocket::probe(action, attempt).boxed(),
+        Action::Postgres(action) => postgres::probe(action, attempt).boxed(),
+        Action::Mysql(action) => mysql::probe(action, attempt).boxed(),
+        Action::Sqlserver(action) => sqlserver::probe(action, attempt).boxed(),
+        Action::Redis(action) => redis::probe(action, attempt).boxed(),
+        Action::Load(action) => load::probe(action, attempt).boxed(),
     }
+    .await
 }
 
 fn untried(probe: usize, vantage: &Vantage, outcome: Outcome) -> Evidence {

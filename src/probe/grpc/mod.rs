@@ -95,7 +95,7 @@ async fn call(
     };
     let work = async { work.await.map_err(|error: h2::Error| broken(Stage::Request)(&error)) };
     let waiting = || format!("waiting for {} to be answered", called(action));
-    let (response, _sender) = attempt.stage(Stage::Request, waiting, connection.beside(work)).await?;
+    let (response, _sender) = attempt.stage(Stage::Request, waiting, connection.asking(work)).await?;
     let messages = match head(action, attempt, response)? {
         Some(messages) => messages,
         None => {

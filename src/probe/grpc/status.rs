@@ -61,6 +61,7 @@ impl Status {
     }
 
     /// The failure that a status other than OK stands for.
+    #[cold]
     pub fn failure(&self, action: &GrpcAction, stage: Stage) -> Failure {
         let (cause, hint) = match self.name {
             "NOT_FOUND" => (Cause::GrpcServiceUnknown, "the server does not know this service's health"),

@@ -67,6 +67,7 @@ impl Exchange {
     }
 
     /// The failure that a trouble stands for. Keeps the server's error.
+    #[cold]
     pub fn failure(&self, stage: Stage, trouble: Trouble) -> Failure {
         let said = trouble.to_string();
         match trouble {
@@ -84,6 +85,7 @@ impl Exchange {
     }
 
     /// A failure in a stage: what was being done, and what came back.
+    #[cold]
     pub fn failed(&self, cause: Cause, stage: Stage, what: &str) -> Failure {
         Failure::new(cause, stage, format!("{}: {what}", self.doing(stage)))
     }

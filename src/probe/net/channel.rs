@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use futures::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
@@ -85,7 +86,8 @@ impl Secured {
     ) -> Result<Secured, Failure> {
         match session {
             None => Ok(channel.into()),
-            Some(session) => tls(attempt, session, host, channel).await.map(Secured::from),
+            // Boxed, so that a probe in plain text is not as large.
+            Some(session) => tls(attempt, session, host, channel).boxed().await.map(Secured::from),
         }
     }
 

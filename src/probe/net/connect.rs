@@ -11,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::panic::resume_unwind;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use tokio::net::TcpStream;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout_at};
@@ -54,11 +55,15 @@ pub async fn connect(attempt: &mut Attempt<'_>, endpoint: &Endpoint) -> Result<T
     if let Some(refusal) = refusal {
         return Err(refused(attempt, &refusal.message));
     }
-    let addresses = resolve(attempt, &endpoint.host).await?;
+    // What takes room and is not always needed is boxed: a probe is moved as a whole when it starts.
+    let addresses = match endpoint.host.parse::<IpAddr>() {
+        Ok(address) => vec![address],
+        Err(_) => resolve(attempt, &endpoint.host).boxed().await?,
+    };
     let addresses = permitted(attempt, endpoint, addresses)?;
     let stream = match addresses[..] {
         [only] => connect_one(attempt, SocketAddr::new(only, endpoint.port)).await,
-        _ => connect_all(attempt, endpoint, addresses).await,
+        _ => connect_all(attempt, endpoint, addresses).boxed().await,
     }?;
     if attempt.plan.kind != Kind::Tcp {
         stream.set_nodelay(true).map_err(|error| {
@@ -253,6 +258,7 @@ fn worst(order: &[SocketAddr], failures: &[(SocketAddr, Failure)]) -> Option<Fai
     Some(Failure::new(failure.cause, Stage::Connect, message))
 }
 
+#[cold]
 fn failure(address: SocketAddr, error: &io::Error) -> Failure {
     let cause = io_cause(error);
     let message = match cause {

@@ -160,6 +160,7 @@ pub fn cause(error: &h2::Error) -> Cause {
 }
 
 /// What a broken call stands for: what the peer says of it, otherwise what was seen of its connection first.
+#[cold]
 pub fn failure(error: &h2::Error, first: &First, stage: Stage, session: Option<&Session>) -> Failure {
     let reason = error.reason().unwrap_or(h2::Reason::INTERNAL_ERROR);
     let told = match (error.is_remote(), error.is_go_away()) {

@@ -108,11 +108,8 @@ fn once(mut builder: ResolverBuilder<Once>) -> ResolverBuilder<Once> {
     builder
 }
 
-/// Resolves a host. An address needs no resolution, and no stage is recorded for it.
+/// Resolves the name of a host. Whoever calls has seen that it is no address: that would need no stage.
 pub async fn resolve(attempt: &mut Attempt<'_>, host: &str) -> Result<Vec<IpAddr>, Failure> {
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![address]);
-    }
     let resolver = attempt.vantage.resolver.clone();
     let work = async move {
         let found = resolver.addresses(host).await?;
@@ -132,6 +129,7 @@ pub async fn resolve(attempt: &mut Attempt<'_>, host: &str) -> Result<Vec<IpAddr
 }
 
 /// What a failed lookup of `name` stands for (RFC 1035, RFC 2308).
+#[cold]
 pub fn failure(name: &str, error: &NetError) -> Failure {
     let (cause, message) = match error {
         NetError::Timeout => {

@@ -146,8 +146,9 @@ impl Targets {
     fn by_lists(&self, address: SocketAddr) -> Option<Refusal> {
         let Rules { allowed, denied: refused, allowed_ports, denied_ports, link_local: _, sockets: _ } = &*self.0;
         let (ip, port) = (canonical(address.ip()), address.port());
-        if let Some(network) =
-            leads_to(address.ip()).find_map(|ip| refused.iter().find(|network| network.contains(&ip)))
+        if !refused.is_empty()
+            && let Some(network) =
+                leads_to(address.ip()).find_map(|ip| refused.iter().find(|network| network.contains(&ip)))
         {
             return Some(denied(format!(
                 "{address} is in {network}, which whoever runs runready denies (--target-deny-cidrs)"
@@ -174,10 +175,12 @@ impl Targets {
 
 const NEVER_UNLESS: &str = "runready does not connect there unless whoever runs it sets --allow-link-local";
 
+#[cold]
 fn denied(message: String) -> Refusal {
     Refusal { message, denied: true }
 }
 
+#[cold]
 fn outside(message: String) -> Refusal {
     Refusal { message, denied: false }
 }

@@ -76,6 +76,7 @@ impl Session {
     }
 
     /// What a broken TLS connection stands for, during the handshake or (TLS 1.3 client certificates) after it.
+    #[cold]
     pub fn failure(&self, error: &io::Error) -> Failure {
         let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) else {
             let cause = io_cause(error);

@@ -49,6 +49,7 @@ impl Exchange {
     }
 
     /// The failure that an error of the client stands for. Keeps its SQLSTATE.
+    #[cold]
     pub fn failure(&self, stage: Stage, error: &Error) -> Failure {
         if let Some(refusal) = error.as_db_error() {
             return self.refused(stage, refusal);
@@ -83,6 +84,7 @@ impl Exchange {
     }
 
     /// A failure in a stage: what was being done, and what came back.
+    #[cold]
     pub fn failed(&self, cause: Cause, stage: Stage, what: &str) -> Failure {
         Failure::new(cause, stage, format!("{}: {what}", self.doing(stage)))
     }

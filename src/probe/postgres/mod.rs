@@ -130,7 +130,7 @@ impl LoggedIn {
         stage: Stage,
         work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
     ) -> Result<T, Failure> {
-        let result = self.connection.beside(work(&self.client)).await;
+        let result = self.connection.asking(work(&self.client)).await;
         result.map_err(|error| match self.connection.end() {
             // A query only hears that its connection is gone; the connection itself knows why.
             Some(Err(why)) if error.is_closed() => self.exchange.failure(stage, why),

@@ -44,11 +44,13 @@ impl Exchange {
     }
 
     /// A failure in a stage: what was being done, and what came back.
+    #[cold]
     pub fn failed(&self, cause: Cause, stage: Stage, what: &str) -> Failure {
         Failure::new(cause, stage, format!("{}: {what}", self.doing(stage)))
     }
 
     /// The failure of an exchange before the login.
+    #[cold]
     pub fn broken(&self, stage: Stage, error: &io::Error) -> Failure {
         if let Some(violation) = error.get_ref().and_then(|inner| inner.downcast_ref::<Violation>()) {
             return self.failed(Cause::ProtocolMismatch, stage, &violation.to_string());
@@ -67,6 +69,7 @@ impl Exchange {
     }
 
     /// The failure that an error of tiberius stands for. Keeps the server's number.
+    #[cold]
     pub fn failure(&self, stage: Stage, error: &Error) -> Failure {
         match (error, self.seen.broken()) {
             (Error::Server(error), _) => self.refused(stage, error),
