@@ -1,18 +1,23 @@
 //! The contests of dns, tcp and tls. Does I/O.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
+use futures::future::BoxFuture;
+use hickory_resolver::Resolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::runtime::{DnsUdpSocket, RuntimeProvider, TokioHandle, TokioRuntimeProvider, TokioTime};
 use hickory_resolver::proto::rr::RecordType;
 use runready::plan::Secrets;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::json;
-use tokio::net::TcpStream;
+use tokio::io::ReadBuf;
+use tokio::net::{TcpStream, UdpSocket};
 use tokio_rustls::TlsConnector;
 
 use crate::contest::Contest;
@@ -20,6 +25,55 @@ use crate::support::cert::Authority;
 use crate::support::hostile::dns::{Dns, addresses};
 use crate::support::hostile::tls::Tls;
 use crate::web::trusting;
+
+/// Tokio's sockets, those of UDP connected: so are the probe's.
+#[derive(Clone, Default)]
+struct Sockets(TokioRuntimeProvider);
+
+/// A UDP socket that knows one peer.
+struct Connected(UdpSocket, SocketAddr);
+
+impl RuntimeProvider for Sockets {
+    type Handle = TokioHandle;
+    type Timer = TokioTime;
+    type Udp = Connected;
+    type Tcp = <TokioRuntimeProvider as RuntimeProvider>::Tcp;
+
+    fn create_handle(&self) -> Self::Handle {
+        self.0.create_handle()
+    }
+
+    fn connect_tcp(
+        &self,
+        server: SocketAddr,
+        from: Option<SocketAddr>,
+        patience: Option<Duration>,
+    ) -> BoxFuture<'static, io::Result<Self::Tcp>> {
+        self.0.connect_tcp(server, from, patience)
+    }
+
+    fn bind_udp(&self, from: SocketAddr, server: SocketAddr) -> BoxFuture<'static, io::Result<Self::Udp>> {
+        Box::pin(async move {
+            let socket = UdpSocket::bind(from).await?;
+            socket.connect(server).await?;
+            Ok(Connected(socket, server))
+        })
+    }
+}
+
+impl DnsUdpSocket for Connected {
+    type Time = TokioTime;
+
+    fn poll_recv_from(&self, context: &mut Context<'_>, bytes: &mut [u8]) -> Poll<io::Result<(usize, SocketAddr)>> {
+        let mut buffer = ReadBuf::new(bytes);
+        ready!(self.0.poll_recv(context, &mut buffer))?;
+        Poll::Ready(Ok((buffer.filled().len(), self.1)))
+    }
+
+    fn poll_send_to(&self, context: &mut Context<'_>, bytes: &[u8], _: SocketAddr) -> Poll<io::Result<usize>> {
+        self.0.poll_send(context, bytes)
+    }
+}
 
 /// Asks a DNS server for an address.
 pub fn dns() -> Result<Contest, String> {
@@ -30,7 +84,7 @@ pub fn dns() -> Result<Contest, String> {
     });
     let name_server = NameServerConfig::new(server.address().ip(), true, connections.into());
     let config = ResolverConfig::from_parts(None, Vec::new(), vec![name_server]);
-    let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+    let mut builder = Resolver::builder_with_config(config, Sockets::default());
     builder.options_mut().cache_size = 0;
     builder.options_mut().attempts = 0;
     let resolver = Arc::new(builder.build().map_err(|error| error.to_string())?);
