@@ -161,11 +161,12 @@ impl Lab {
     /// reports of what it could not pass on are dropped, as a firewall does that lets no ICMP through.
     pub fn narrow(&self, mtu: u32, silently: bool) {
         self.heal();
-        ip(&format!("-n {} link set toclient mtu {mtu}", self.router)).expect("our own link");
+        // Before the link is narrowed: what is still on its way would have the router say so, and the ends remember that.
         if silently {
             let rule = "add rule ip faults reports icmp type destination-unreachable drop";
             run_in(&self.router, &["nft", rule]).expect("our own chain");
         }
+        ip(&format!("-n {} link set toclient mtu {mtu}", self.router)).expect("our own link");
     }
 
     /// Has the router tell both ends of a new connection to send no larger packets than fit (MSS clamping).
