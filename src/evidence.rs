@@ -2,6 +2,7 @@
 //!
 //! A failed probe is data, not an `Err`. Evidence names where it was observed from, and holds no secret.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +32,7 @@ pub struct Evidence {
     /// Every address that was tried; of a journey that fails, by the step that failed.
     pub addresses: Vec<AddressRecord>,
     /// What the peer told about itself.
-    pub facts: Vec<(Fact, Box<str>)>,
+    pub facts: Vec<(Fact, Cow<'static, str>)>,
 }
 
 impl Evidence {
@@ -346,7 +347,10 @@ impl Fact {
 }
 
 /// Cuts text to at most `max` characters (never inside one), and marks the cut with an ellipsis.
-pub fn clip(text: &str, max: usize) -> std::borrow::Cow<'_, str> {
+pub fn clip(text: &str, max: usize) -> Cow<'_, str> {
+    if text.len() <= max {
+        return text.into();
+    }
     match text.char_indices().nth(max) {
         None => text.into(),
         Some(_) => {

@@ -1,5 +1,6 @@
 //! One attempt of one probe: the clock and deadline of each stage, and the evidence as it grows. No I/O of its own.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -43,7 +44,7 @@ pub struct Attempt<'a> {
     stages: Vec<StageRecord>,
     steps: Vec<StepRecord>,
     addresses: Vec<AddressRecord>,
-    facts: Vec<(Fact, Box<str>)>,
+    facts: Vec<(Fact, Cow<'static, str>)>,
     answers: Option<Box<Answers>>,
     hidden: Option<Box<Scrub>>,
     flaw: Option<Failure>,
@@ -69,7 +70,7 @@ impl<'a> Attempt<'a> {
             cut: false,
             stages: Vec::with_capacity(4),
             steps: Vec::new(),
-            addresses: Vec::with_capacity(1),
+            addresses: Vec::new(),
             facts: Vec::new(),
             answers,
             hidden: None,
@@ -214,8 +215,14 @@ impl<'a> Attempt<'a> {
     }
 
     /// Records what the peer told. The last value of a fact wins; it is cut to [`MAX_TEXT`] characters.
-    pub fn fact(&mut self, fact: Fact, value: impl AsRef<str>) {
-        let value = clip(value.as_ref(), MAX_TEXT).into();
+    pub fn fact(&mut self, fact: Fact, value: impl Into<Cow<'static, str>>) {
+        self.note(fact, value.into());
+    }
+
+    fn note(&mut self, fact: Fact, mut value: Cow<'static, str>) {
+        if value.len() > MAX_TEXT {
+            value = clip(&value, MAX_TEXT).into_owned().into();
+        }
         match self.facts.iter_mut().find(|(known, _)| *known == fact) {
             Some((_, known)) => *known = value,
             None => self.facts.push((fact, value)),
@@ -234,6 +241,7 @@ impl<'a> Attempt<'a> {
 
     /// Records what the peer answered, for assertions and captures. The last value of a name wins. Nothing is computed or
     /// kept unless somebody will ask; a text longer than [`MAX_ANSWER`] should be left out.
+    #[inline]
     pub fn answer(&mut self, name: &'static str, value: impl FnOnce() -> Value) {
         let Some(answers) = &mut self.answers else { return };
         let value = value();
@@ -268,6 +276,10 @@ impl<'a> Attempt<'a> {
 
     /// Records an address that was tried.
     pub fn address(&mut self, record: AddressRecord) {
+        // Most probes try one.
+        if self.addresses.is_empty() {
+            self.addresses.reserve_exact(1);
+        }
         self.addresses.push(record);
     }
 
@@ -291,7 +303,7 @@ impl<'a> Attempt<'a> {
         let whole = last.map_or_else(|| self.started.elapsed(), |record| record.start + record.duration);
         let token = |record: &&StageRecord| record.stage == Stage::Token && !cleans_up(record);
         let tokens = self.stages.iter().filter(token).map(|record| record.duration);
-        whole.saturating_sub(tokens.sum())
+        tokens.fold(whole, Duration::saturating_sub)
     }
 
     /// Says what the latency is, where many requests were made.
@@ -426,7 +438,7 @@ mod tests {
     use serde_json::json;
 
     fn plan() -> ProbePlan {
-        let endpoint = kinds::Endpoint { host: "127.0.0.1".into(), port: 1, happy_eyeballs: false };
+        let endpoint = kinds::Endpoint::new("127.0.0.1", 1, false);
         let action = Action::Tcp(kinds::TcpAction { endpoint, steps: Box::default(), tls: None });
         ProbePlan {
             name: "target".into(),

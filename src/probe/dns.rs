@@ -3,8 +3,6 @@
 //! A name that ends with a dot is asked for as it is; any other goes through the search list of the vantage, if the
 //! vantage's own resolvers are asked.
 
-use std::net::SocketAddr;
-
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::rr::RecordType as WireType;
@@ -18,28 +16,28 @@ use crate::plan::kinds::DnsAction;
 
 /// Carries out a `dns` probe.
 pub async fn probe(action: &DnsAction, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
-    if let Some(server) = action.resolver {
-        attempt.fact(Fact::Resolver, server.to_string());
-        if let Some(refusal) = attempt.vantage.targets.refuses_question(server) {
-            let message = format!("asking {server}: {}", refusal.message);
+    if let Some(server) = &action.resolver {
+        attempt.fact(Fact::Resolver, String::from(&*server.shown));
+        if let Some(refusal) = attempt.vantage.targets.refuses_question(server.address) {
+            let message = format!("asking {}: {}", server.shown, refusal.message);
             return Err(Failure::new(Cause::TargetNotAllowed, Stage::Resolve, message));
         }
     }
-    let resolver = match action.resolver {
+    let resolver = match &action.resolver {
         // The stage's deadline cuts, with its own cause.
-        Some(server) => attempt.vantage.resolver.of(server, attempt.plan.timeout),
+        Some(server) => attempt.vantage.resolver.of(server.address, attempt.plan.timeout),
         None => attempt.vantage.resolver.clone(),
     };
     let wanted = wire_type(action.record_type);
     let work = resolver.records(&action.name, wanted);
-    let doing = || format!("asking {} for {:?} of {}", shown_server(action.resolver), action.record_type, action.name);
+    let doing = || format!("asking {} for {:?} of {}", asked(action), action.record_type, action.name);
     let answer = attempt.stage(Stage::Resolve, doing, work).await?;
     let lookup = answer.map_err(|error| {
         if let Some(code) = response_code(&error) {
             attempt.fact(Fact::ResponseCode, code);
         }
         let failure = resolve::failure(&action.name, &error);
-        let message = format!("asking {}: {}", shown_server(action.resolver), failure.message);
+        let message = format!("asking {}: {}", asked(action), failure.message);
         Failure::new(failure.cause, Stage::Resolve, message)
     })?;
     let records = records(&lookup, wanted);
@@ -81,8 +79,9 @@ fn normal(value: &str) -> String {
     value.trim_matches('"').trim_end_matches('.').to_ascii_lowercase()
 }
 
-fn shown_server(server: Option<SocketAddr>) -> String {
-    server.map_or_else(|| "the vantage's resolvers".to_owned(), |server| server.to_string())
+/// Who is asked, for people.
+fn asked(action: &DnsAction) -> &str {
+    action.resolver.as_ref().map_or("the vantage's resolvers", |server| &server.shown)
 }
 
 fn response_code(error: &NetError) -> Option<String> {

@@ -98,7 +98,7 @@ impl Seen {
     }
 
     pub fn telling(mut self, fact: Fact, value: &str) -> Self {
-        self.evidence.iter_mut().for_each(|evidence| evidence.facts.push((fact, value.into())));
+        self.evidence.iter_mut().for_each(|evidence| evidence.facts.push((fact, value.to_owned().into())));
         self
     }
 

@@ -51,12 +51,11 @@ impl Compiler<'_> {
     /// The one way to the database of the probe at `path`.
     pub(super) fn way(&self, path: &str, reach: &Reach<'_>, usage: &Usage) -> Result<Way, Fault> {
         match (reach.host, reach.socket, reach.cloud_sql) {
-            (Some(host), None, None) => Ok(Way::Tcp(Endpoint {
-                host: host.into(),
-                port: reach.port,
+            (Some(host), None, None) => {
                 // A pool's connection takes the first address that answers; trying all of them would open more than it does.
-                happy_eyeballs: reach.happy_eyeballs || usage.connections > 1,
-            })),
+                let happy_eyeballs = reach.happy_eyeballs || usage.connections > 1;
+                Ok(Way::Tcp(Endpoint::new(host, reach.port, happy_eyeballs)))
+            }
             (None, Some(socket), None) => {
                 reach.socket(socket).map(Way::Unix).map_err(|why| invalid(self.at(&format!("{path}.socket")), why))
             }

@@ -3,7 +3,7 @@
 use super::{Compiler, invalid};
 use crate::api::probes::DnsProbe;
 use crate::plan::Fault;
-use crate::plan::kinds::{Action, DnsAction};
+use crate::plan::kinds::{Action, DnsAction, NameServer};
 
 impl Compiler<'_> {
     pub(super) fn dns(&self, spec: &DnsProbe) -> Result<Action, Fault> {
@@ -11,7 +11,7 @@ impl Compiler<'_> {
         Ok(Action::Dns(DnsAction {
             name: spec.name.as_str().into(),
             record_type: spec.record_type,
-            resolver,
+            resolver: resolver.map(NameServer::from),
             expect: spec.expect.iter().map(|value| value.as_str().into()).collect(),
         }))
     }

@@ -54,11 +54,7 @@ impl Compiler<'_> {
         let secret = metadata.values().filter(|value| value.is_sensitive());
         secret.filter_map(|value| value.to_str().ok()).for_each(|value| hidden.hide(value));
         Ok(Action::Grpc(Box::new(GrpcAction {
-            endpoint: Endpoint {
-                host: spec.host.as_str().into(),
-                port: spec.port,
-                happy_eyeballs: spec.happy_eyeballs,
-            },
+            endpoint: Endpoint::new(spec.host.as_str(), spec.port, spec.happy_eyeballs),
             tls,
             service: spec.service.as_str().into(),
             method: spec.method,

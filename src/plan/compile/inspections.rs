@@ -88,7 +88,7 @@ impl Places {
             Action::Tls(action) => self.endpoint(&action.endpoint),
             Action::Grpc(action) => self.endpoint(&action.endpoint),
             Action::Http(action) => self.endpoint(&action.to.endpoint),
-            Action::Websocket(action) => self.url(&action.url),
+            Action::Websocket(action) => self.url(&action.to.url),
             Action::Postgres(action) => self.way(&action.way),
             Action::Mysql(action) => self.way(&action.way),
             Action::Sqlserver(action) => self.way(&action.way),

@@ -27,8 +27,7 @@ impl Compiler<'_> {
             1 => Some(Box::new(self.http_tls("tcp.tls", spec.tls.as_ref(), false)?)),
             _ => return Err(invalid(self.at("tcp.steps"), "at most one step may have startTls")),
         };
-        let endpoint =
-            Endpoint { host: spec.host.as_str().into(), port: spec.port, happy_eyeballs: spec.happy_eyeballs };
+        let endpoint = Endpoint::new(spec.host.as_str(), spec.port, spec.happy_eyeballs);
         Ok(Action::Tcp(TcpAction { endpoint, steps, tls }))
     }
 

@@ -11,8 +11,7 @@ use crate::plan::trust::{self, TlsPlan, Verification};
 
 impl Compiler<'_> {
     pub(super) fn tls(&self, spec: &TlsProbe) -> Result<Action, Fault> {
-        let endpoint =
-            Endpoint { host: spec.host.as_str().into(), port: spec.port, happy_eyeballs: spec.happy_eyeballs };
+        let endpoint = Endpoint::new(spec.host.as_str(), spec.port, spec.happy_eyeballs);
         let name = spec.server_name.as_deref().unwrap_or(&spec.host);
         let tls = self.trust(
             "tls",

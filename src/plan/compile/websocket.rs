@@ -8,9 +8,9 @@ use url::Url;
 
 use super::http::has_user;
 use super::{Compiler, invalid};
-use crate::api::probes::{ExpectJson, WebsocketProbe, WebsocketStep as Spec};
+use crate::api::probes::{ExpectJson, HttpVersion, WebsocketProbe, WebsocketStep as Spec};
 use crate::plan::Fault;
-use crate::plan::kinds::{Action, JsonWanted, Wanted, WebsocketAction, WebsocketStep, WebsocketWait};
+use crate::plan::kinds::{Action, Destination, JsonWanted, Wanted, WebsocketAction, WebsocketStep, WebsocketWait};
 
 const DEFAULT_MAX_MESSAGE_BYTES: u32 = 256 * 1024;
 const DEFAULT_MAX_MESSAGES: u32 = 1000;
@@ -41,10 +41,14 @@ impl Compiler<'_> {
             return Err(invalid(self.at("websocket.headers"), format!("{name} is the handshake's own header{hint}")));
         }
         let auth = self.only_auth("websocket", spec.auth.as_ref(), &url, &headers)?;
+        let tls = self.http_tls("websocket.tls", spec.tls.as_ref(), url.scheme() == "ws")?;
+        // WebSockets over HTTP/2 (RFC 8441) are not asked for.
+        let to = Destination::of(url, HttpVersion::Http1, spec.happy_eyeballs)
+            .map_err(|problem| invalid(self.at("websocket.url"), problem))?;
         let steps = spec.steps.iter().enumerate().map(|(index, step)| self.websocket_step(index, step));
         Ok(Action::Websocket(Box::new(WebsocketAction {
-            tls: self.http_tls("websocket.tls", spec.tls.as_ref(), url.scheme() == "ws")?,
-            url,
+            tls,
+            to,
             headers,
             auth,
             subprotocols: spec.subprotocols.iter().map(|name| name.as_str().into()).collect(),
@@ -52,7 +56,6 @@ impl Compiler<'_> {
             steps: steps.collect::<Result<_, Fault>>()?,
             max_time_to_first_message: spec.max_time_to_first_message.map(Duration::from),
             max_message_bytes: spec.max_message_bytes.unwrap_or(DEFAULT_MAX_MESSAGE_BYTES) as usize,
-            happy_eyeballs: spec.happy_eyeballs,
         })))
     }
 

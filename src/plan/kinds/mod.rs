@@ -10,7 +10,7 @@ mod redis;
 mod tcp;
 mod websocket;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,14 +69,27 @@ pub struct Endpoint {
     pub port: u16,
     /// Judge only the first address that answers.
     pub happy_eyeballs: bool,
+    /// The host, if it is an address: then there is nothing to resolve.
+    address: Option<IpAddr>,
 }
 
 impl Endpoint {
+    /// A port of a host, which is a name, or an address without brackets.
+    pub fn new(host: impl Into<Box<str>>, port: u16, happy_eyeballs: bool) -> Endpoint {
+        let host = host.into();
+        Endpoint { address: host.parse().ok(), host, port, happy_eyeballs }
+    }
+
+    /// Where to connect to, if the host is an address.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address.map(|address| SocketAddr::new(address, self.port))
+    }
+
     /// Where a URL of http, https, ws or wss leads to, which always names a host and has a port of its scheme: the host
     /// is without the brackets of an IPv6 address (RFC 3986, section 3.2.2).
     pub fn of(url: &Url, happy_eyeballs: bool) -> Endpoint {
         let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-        Endpoint { host: host.into(), port: url.port_or_known_default().unwrap_or(80), happy_eyeballs }
+        Endpoint::new(host, url.port_or_known_default().unwrap_or(80), happy_eyeballs)
     }
 }
 
@@ -167,6 +180,21 @@ pub struct SocketPath {
     pub file: Option<Box<str>>,
 }
 
+/// A DNS server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameServer {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// The same, for people.
+    pub shown: Box<str>,
+}
+
+impl From<SocketAddr> for NameServer {
+    fn from(address: SocketAddr) -> Self {
+        NameServer { address, shown: address.to_string().into() }
+    }
+}
+
 /// Ask a DNS server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsAction {
@@ -175,7 +203,7 @@ pub struct DnsAction {
     /// Record type to ask for.
     pub record_type: RecordType,
     /// Server to ask. None: the vantage's resolvers.
-    pub resolver: Option<SocketAddr>,
+    pub resolver: Option<NameServer>,
     /// Values that must be among the answers, in presentation format.
     pub expect: Box<[Box<str>]>,
 }

@@ -1,14 +1,14 @@
 //! What a `websocket` probe does. Data only. What it sends may hold a secret (a journey's, say), so Debug shows sizes alone.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::HeaderMap;
 use jsonpath_rust::parser::model::JpQuery;
-use url::Url;
 
-use super::AuthPlan;
+use super::{AuthPlan, Destination};
 use crate::evidence::clip;
 use crate::plan::trust::TlsPlan;
 
@@ -19,7 +19,7 @@ const SHOWN_PATTERN: usize = 60;
 #[derive(Clone, Debug)]
 pub struct WebsocketAction {
     /// Where to.
-    pub url: Url,
+    pub to: Arc<Destination>,
     /// Headers to send; those from secrets are marked sensitive.
     pub headers: HeaderMap,
     /// How the request to upgrade proves who sends it.
@@ -36,8 +36,6 @@ pub struct WebsocketAction {
     pub max_time_to_first_message: Option<Duration>,
     /// Largest message that is read, in bytes.
     pub max_message_bytes: usize,
-    /// Judge only the first address that answers.
-    pub happy_eyeballs: bool,
 }
 
 /// One step of a conversation.

@@ -106,7 +106,7 @@ fn overdue(refusal: Refusal, grant: &Grant) -> Failure {
 }
 
 fn told(attempt: &mut Attempt<'_>, settings: &Settings) {
-    attempt.fact(Fact::InstanceVersion, &settings.version);
+    attempt.fact(Fact::InstanceVersion, settings.version.to_string());
     attempt.fact(Fact::ServerCaMode, settings.ca_mode.as_str());
 }
 
@@ -144,8 +144,8 @@ fn refused(attempt: &mut Attempt<'_>, failure: Failure) -> Failure {
 /// From the settings to the tunnel.
 async fn through(attempt: &mut Attempt<'_>, instance: &CloudSqlInstance, grant: &Grant) -> Result<Tunnel, Failure> {
     let host = grant.settings.host(instance, attempt.plan.kind.as_str());
-    let host = host.map_err(|(cause, message)| Failure::new(cause, Stage::Settings, message))?.into();
-    let endpoint = Endpoint { host, port: PROXY_PORT, happy_eyeballs: true };
+    let host = host.map_err(|(cause, message)| Failure::new(cause, Stage::Settings, message))?;
+    let endpoint = Endpoint::new(host, PROXY_PORT, true);
     let stream = connect::connect(attempt, &endpoint).await?;
     tunnel::tunnel(attempt, instance, grant, stream).await
 }

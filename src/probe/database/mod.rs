@@ -4,7 +4,12 @@
 mod payload;
 mod startup;
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::time::timeout;
 
 use super::Attempt;
 use crate::api::Stage;
@@ -34,6 +39,16 @@ pub trait Protocol {
 
     /// Says goodbye, after the probe's own clock has stopped; bounded in time.
     async fn close(&self, session: Self::Session);
+}
+
+/// How long a server is given to take a goodbye, after the probe's own clock has stopped.
+const GOODBYE: Duration = Duration::from_millis(200);
+
+/// Awaits a goodbye, within bounds. Most go out at once, and need no timer.
+pub async fn farewell(mut goodbye: Pin<&mut impl Future>) {
+    if goodbye.as_mut().now_or_never().is_none() {
+        let _ = timeout(GOODBYE, goodbye).await;
+    }
 }
 
 /// Whether the stage runs a statement, after the login.

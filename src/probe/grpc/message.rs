@@ -1,6 +1,7 @@
 //! The messages of grpc.health.v1, and how they lie in a stream (gRPC over HTTP/2, "Length-Prefixed-Message"). Does the
 //! stream's network I/O, within bounds.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -45,15 +46,22 @@ pub enum Health {
     Unnamed(i32),
 }
 
+impl Health {
+    /// The protocol's name for it.
+    pub fn name(self) -> Cow<'static, str> {
+        match self {
+            Health::Unknown => "UNKNOWN".into(),
+            Health::Serving => "SERVING".into(),
+            Health::NotServing => "NOT_SERVING".into(),
+            Health::ServiceUnknown => "SERVICE_UNKNOWN".into(),
+            Health::Unnamed(number) => format!("status {number}").into(),
+        }
+    }
+}
+
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Health::Unknown => f.write_str("UNKNOWN"),
-            Health::Serving => f.write_str("SERVING"),
-            Health::NotServing => f.write_str("NOT_SERVING"),
-            Health::ServiceUnknown => f.write_str("SERVICE_UNKNOWN"),
-            Health::Unnamed(number) => write!(f, "status {number}"),
-        }
+        f.write_str(&self.name())
     }
 }
 
@@ -71,6 +79,9 @@ impl From<i32> for Health {
 
 /// The question for a service's health, as it is sent.
 pub fn question(service: &str) -> Bytes {
+    if service.is_empty() {
+        return Bytes::from_static(&[0; PREFIX]);
+    }
     let message = HealthCheckRequest { service: service.to_owned() }.encode_to_vec();
     let mut framed = BytesMut::with_capacity(PREFIX + message.len());
     framed.put_u8(0);

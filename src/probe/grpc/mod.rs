@@ -6,11 +6,12 @@ mod serving;
 mod status;
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use h2::client;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, TE, USER_AGENT};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TE, USER_AGENT};
 use hyper::{Method, Request, Response};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -21,6 +22,7 @@ use self::status::{Status, called, judge_head};
 use super::Attempt;
 use super::auth::{authorize, rejected};
 use super::driven::Driven;
+use super::net::AGENT;
 use super::net::channel::{Channel, Secured};
 use super::net::connect::connect;
 use super::net::http2::{self, First, Prefaced};
@@ -36,6 +38,17 @@ const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 /// The longest grpc-timeout in milliseconds: eight digits.
 const LONGEST_TIMEOUT: u128 = 99_999_999;
+
+/// What every call has. The deadline is only a place for that of the call.
+static DEFAULTS: LazyLock<HeaderMap> = LazyLock::new(|| {
+    HeaderMap::from_iter([
+        (GRPC_TIMEOUT, HeaderValue::from_static("")),
+        (TE, HeaderValue::from_static("trailers")),
+        (CONTENT_TYPE, HeaderValue::from_static("application/grpc")),
+        (USER_AGENT, HeaderValue::from_static(AGENT)),
+        (GRPC_ACCEPT_ENCODING, HeaderValue::from_static("identity")),
+    ])
+});
 
 /// Carries out a `grpc` probe.
 pub async fn probe(action: &GrpcAction, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
@@ -116,7 +129,7 @@ async fn greet<S>(
     stream: Prefaced<S>,
     first: &First,
     session: Option<&Session>,
-) -> Result<(client::SendRequest<Bytes>, Driven<client::Connection<Prefaced<S>, Bytes>>), Failure>
+) -> Result<(client::SendRequest<Bytes>, Driven<Box<client::Connection<Prefaced<S>, Bytes>>>), Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -124,7 +137,8 @@ where
     builder.max_header_list_size(MAX_HEADER).enable_push(false);
     let (sender, connection) =
         builder.handshake(stream).await.map_err(|error| http2::failure(&error, first, Stage::Handshake, session))?;
-    let mut connection = Driven::new(connection);
+    // Boxed, because it is handed on from one to the other.
+    let mut connection = Driven::new(Box::new(connection));
     connection.beside(first.settings(Stage::Handshake, session)).await?;
     Ok((sender, connection))
 }
@@ -136,15 +150,11 @@ fn request(action: &GrpcAction, left: Duration) -> Result<Request<()>, Failure> 
     *request.method_mut() = Method::POST;
     *request.uri_mut() = action.uri.clone();
     let headers = request.headers_mut();
-    headers.reserve(action.metadata.len() + 5);
-    headers.extend(action.metadata.iter().map(|(name, value)| (name.clone(), value.clone())));
+    headers.clone_from(&DEFAULTS);
+    headers.extend(HeaderMap::clone(&action.metadata));
     let timeout = format!("{}m", left.as_millis().clamp(1, LONGEST_TIMEOUT));
     let timeout = HeaderValue::try_from(timeout).map_err(|error| ours(format!("the deadline: {error}")))?;
     headers.insert(GRPC_TIMEOUT, timeout);
-    headers.insert(TE, HeaderValue::from_static("trailers"));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("runready/", env!("CARGO_PKG_VERSION"))));
-    headers.insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     Ok(request)
 }
 
@@ -157,7 +167,7 @@ fn head(
     let (head, stream) = response.into_parts();
     let Some(status) = Status::of(&head.headers, action) else {
         if head.status.as_u16() != 200 {
-            attempt.fact(Fact::HttpStatus, head.status.as_str());
+            attempt.fact(Fact::HttpStatus, head.status.as_str().to_owned());
         }
         judge_head(&head, action)?;
         return Ok(Some(Messages::new(stream)));

@@ -55,7 +55,7 @@ impl Told {
     /// Puts it into the evidence.
     pub fn record(&self, attempt: &mut Attempt<'_>) {
         let Some(last) = self.last else { return };
-        attempt.fact(Fact::Serving, last.to_string());
+        attempt.fact(Fact::Serving, last.name());
         if self.changes.len() > 1 {
             attempt.fact(Fact::ServingTransitions, self.course());
         }

@@ -29,6 +29,9 @@ const NAMES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
+/// The name of the code of a call that succeeded.
+const OK: &str = NAMES[0];
+
 /// Most characters of the server's words that are shown.
 const MAX_WORDS: usize = 200;
 
@@ -46,13 +49,15 @@ impl Status {
     pub fn of(headers: &HeaderMap, action: &GrpcAction) -> Option<Status> {
         let code = headers.get("grpc-status")?.to_str().ok().and_then(|code| code.parse::<usize>().ok());
         let name = code.and_then(|code| NAMES.get(code).copied()).unwrap_or("UNKNOWN");
-        let words = headers.get("grpc-message").map_or(String::new(), |words| said(words.as_bytes(), action));
+        // To a call that succeeded, there is nothing to say.
+        let words = headers.get("grpc-message").filter(|_| name != OK);
+        let words = words.map_or(String::new(), |words| said(words.as_bytes(), action));
         Some(Status { name, words })
     }
 
     /// Whether the call succeeded.
     pub fn is_ok(&self) -> bool {
-        self.name == "OK"
+        self.name == OK
     }
 
     /// Whether the server's clock has ended the call.

@@ -25,8 +25,8 @@ use crate::plan::kinds::{Destination, HttpAction, shown_url};
 use crate::probe::driven::Driven;
 use crate::probe::net::channel::Secured;
 use crate::probe::net::http2::{self, Prefaced};
-use crate::probe::net::io_cause;
 use crate::probe::net::tls::Session;
+use crate::probe::net::{AGENT, io_cause};
 use crate::probe::{Attempt, MAX_ANSWER};
 use crate::reasons::reasons;
 
@@ -64,7 +64,7 @@ static DEFAULTS: LazyLock<HeaderMap> = LazyLock::new(|| {
     HeaderMap::from_iter([
         (HOST, HeaderValue::from_static("")),
         (ACCEPT, HeaderValue::from_static("*/*")),
-        (USER_AGENT, HeaderValue::from_static(concat!("runready/", env!("CARGO_PKG_VERSION")))),
+        (USER_AGENT, HeaderValue::from_static(AGENT)),
         (CONNECTION, HeaderValue::from_static("close")),
     ])
 });
@@ -100,7 +100,7 @@ pub async fn round_trip(
             // Nothing is sent for it, so that it takes no time: the stage begins with the request.
             let (mut sender, connection) =
                 builder.handshake(TokioIo::new(stream)).await.map_err(|error| broken(Stage::Request, &error))?;
-            let mut connection = Driven::new(connection);
+            let mut connection = Driven::new(Box::new(connection));
             let work = connection.beside(sender.send_request(outgoing)).map_err(|error| broken(Stage::Request, &error));
             let response = attempt.stage(Stage::Request, waiting, work).await?;
             read(action, request, attempt, response, &mut connection, session).await
@@ -153,7 +153,9 @@ where
     if decided && !request.whole {
         if frontend::speaks(answer.status, &answer.headers) {
             let deadline = attempt.stage_deadline(Stage::Body, Instant::now()).min(Instant::now() + GLIMPSE);
-            let _ = timeout_at(deadline.into(), connection.beside(glimpse(incoming, &mut answer.body))).await;
+            let look = connection.beside(glimpse(incoming, &mut answer.body));
+            // Boxed, because it is seldom needed.
+            let _ = Box::pin(timeout_at(deadline.into(), look)).await;
         }
         return Ok(answer);
     }

@@ -40,7 +40,7 @@ pub async fn probe(action: &HttpAction, attempt: &mut Attempt<'_>) -> Result<(),
     let mut hops = 0;
     loop {
         let answer = visit(action, &request, attempt).await?;
-        attempt.fact(Fact::HttpStatus, answer.status.as_str());
+        attempt.fact(Fact::HttpStatus, answer.status.as_str().to_owned());
         attempt.fact(Fact::BodyBytes, answer.body_bytes.to_string());
         if hops > 0 {
             attempt.fact(Fact::FinalUrl, shown_url(&request.to.url));

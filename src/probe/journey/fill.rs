@@ -1,6 +1,7 @@
 //! A step's action with the values of earlier steps in it. No I/O. What it says never holds a value.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
@@ -10,7 +11,7 @@ use super::{Values, value};
 use crate::api::Cause;
 use crate::evidence::Failure;
 use crate::plan::Action;
-use crate::plan::kinds::{Filling, JourneyStep, WebsocketStep};
+use crate::plan::kinds::{Destination, Filling, JourneyStep, WebsocketStep};
 use crate::plan::template::{Form, Template};
 
 /// What a step does, with the values in their places.
@@ -23,18 +24,14 @@ pub fn filled<'s>(step: &'s JourneyStep, values: &Values) -> Result<Cow<'s, Acti
     for filling in &step.fillings {
         match (&mut action, filling) {
             (Action::Http(http), Filling::Url(template)) => {
-                let filled = http.to.leading_to(url(&http.to.url, template, values)?);
-                http.to = filled.map_err(|problem| {
-                    let message = format!("the step's URL {problem} with the values in it");
-                    Failure::before_start(Cause::CaptureMissing, message)
-                })?;
+                http.to = destination(&http.to, template, values)?;
             }
             (Action::Http(http), Filling::Header(name, template)) => header(&mut http.headers, name, template, values)?,
             (Action::Http(http), Filling::Body(template, form)) => {
                 http.body = Bytes::from(template.fill(*form, |name| value(values, name)));
             }
             (Action::Websocket(websocket), Filling::Url(template)) => {
-                websocket.url = url(&websocket.url, template, values)?;
+                websocket.to = destination(&websocket.to, template, values)?;
             }
             (Action::Websocket(websocket), Filling::Header(name, template)) => {
                 header(&mut websocket.headers, name, template, values)?;
@@ -60,6 +57,14 @@ pub fn filled<'s>(step: &'s JourneyStep, values: &Values) -> Result<Cow<'s, Acti
 
 fn unfit(name: &str, what: &str) -> Failure {
     Failure::before_start(Cause::CaptureMissing, format!("the value of ${{{name}}} {what}"))
+}
+
+/// Where the URL with the values in it leads.
+fn destination(sample: &Destination, template: &Template, values: &Values) -> Result<Arc<Destination>, Failure> {
+    sample.leading_to(url(&sample.url, template, values)?).map_err(|problem| {
+        let message = format!("the step's URL {problem} with the values in it");
+        Failure::before_start(Cause::CaptureMissing, message)
+    })
 }
 
 /// The URL, which leads where its sample leads. A segment of dots would climb in the path, however it is escaped.

@@ -196,7 +196,7 @@ impl<'a> Walk<'a> {
     /// Takes out of evidence what nobody may see.
     fn hide(&self, evidence: &mut Evidence) {
         let clean = |text: &mut Box<str>| *text = self.hidden.clean(text).into();
-        evidence.facts.iter_mut().for_each(|(_, value)| clean(value));
+        evidence.facts.iter_mut().for_each(|(_, value)| *value = self.hidden.clean(value).into_owned().into());
         match &mut evidence.outcome {
             Outcome::Degraded(failure) | Outcome::Failed(failure) | Outcome::Unknown(failure) => {
                 clean(&mut failure.message)
@@ -221,7 +221,7 @@ mod tests {
     }
 
     fn plan(timeout: Duration) -> ProbePlan {
-        let endpoint = kinds::Endpoint { host: "127.0.0.1".into(), port: 1, happy_eyeballs: false };
+        let endpoint = kinds::Endpoint::new("127.0.0.1", 1, false);
         let action = Action::Tcp(kinds::TcpAction { endpoint, steps: Box::default(), tls: None });
         ProbePlan {
             name: "step".into(),

@@ -245,7 +245,7 @@ mod tests {
 
     /// 100 requests a second, of which 99 % must succeed, 99 % of them within 20 ms.
     fn action() -> LoadAction {
-        let endpoint = Endpoint { host: "127.0.0.1".into(), port: 1, happy_eyeballs: false };
+        let endpoint = Endpoint::new("127.0.0.1", 1, false);
         let probe = ProbePlan {
             name: "target".into(),
             kind: Kind::Tcp,

@@ -51,7 +51,7 @@ impl Exchange {
         let Some(refusal) = self.refusal.get() else { return };
         attempt.fact(Fact::MysqlError, refusal.number.to_string());
         if let Some(state) = &refusal.sqlstate {
-            attempt.fact(Fact::Sqlstate, state);
+            attempt.fact(Fact::Sqlstate, state.to_string());
         }
     }
 

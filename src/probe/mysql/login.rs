@@ -51,7 +51,7 @@ pub async fn log_in(action: &MysqlAction, attempt: &mut Attempt<'_>, channel: Ch
     let mut exchange = Exchange::new(attempt.plan.target.clone(), action.password.is_some(), own > Shelter::Open);
     let mut wire = Wire::new(channel);
     let greeting = exchange.stage(attempt, Stage::Handshake, greet(&mut wire)).await?;
-    attempt.fact(Fact::ServerVersion, &greeting.version);
+    attempt.fact(Fact::ServerVersion, String::from(&*greeting.version));
     let asked = match &action.tls {
         DatabaseTlsPlan::Disable => None,
         DatabaseTlsPlan::Prefer(plan) => Some(plan).filter(|_| greeting.offers_tls()),

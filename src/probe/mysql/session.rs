@@ -1,6 +1,6 @@
 //! A session: logged in, and ready for queries. Does network I/O.
 
-use std::time::Duration;
+use std::pin::pin;
 
 use mysql_common::constants::Command;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
@@ -10,9 +10,7 @@ use super::exchange::Exchange;
 use super::wire::{Row, Trouble, Wire};
 use crate::api::Stage;
 use crate::evidence::Failure;
-
-/// How long the server is given to take our goodbye, after the probe's own clock has stopped.
-const GOODBYE: Duration = Duration::from_millis(200);
+use crate::probe::database::farewell;
 
 /// Any connection.
 pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -49,10 +47,10 @@ impl Session {
 
     /// Ends it in good order, so that the server does not count a connection that was lost.
     pub async fn close(mut self) {
-        let goodbye = async {
+        let goodbye = pin!(async {
             let _ = self.wire.command(&[Command::COM_QUIT as u8]).await;
             let _ = self.wire.stream().shutdown().await;
-        };
-        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+        });
+        farewell(goodbye).await;
     }
 }

@@ -51,19 +51,10 @@ pub struct Stragglers {
 
 /// Resolves and connects. The stream is ready for the protocol's first byte.
 pub async fn connect(attempt: &mut Attempt<'_>, endpoint: &Endpoint) -> Result<TcpStream, Failure> {
-    let refusal = attempt.vantage.targets.refuses_name(&endpoint.host);
-    if let Some(refusal) = refusal {
-        return Err(refused(attempt, &refusal.message));
-    }
-    // What takes room and is not always needed is boxed: a probe is moved as a whole when it starts.
-    let addresses = match endpoint.host.parse::<IpAddr>() {
-        Ok(address) => vec![address],
-        Err(_) => resolve(attempt, &endpoint.host).boxed().await?,
-    };
-    let addresses = permitted(attempt, endpoint, addresses)?;
-    let stream = match addresses[..] {
-        [only] => connect_one(attempt, SocketAddr::new(only, endpoint.port)).await,
-        _ => connect_all(attempt, endpoint, addresses).boxed().await,
+    let stream = match endpoint.address() {
+        Some(address) => connect_given(attempt, address).await,
+        // What takes room and is not always needed is boxed: a probe is moved as a whole when it starts.
+        None => connect_name(attempt, endpoint).boxed().await,
     }?;
     if attempt.plan.kind != Kind::Tcp {
         stream.set_nodelay(true).map_err(|error| {
@@ -73,28 +64,55 @@ pub async fn connect(attempt: &mut Attempt<'_>, endpoint: &Endpoint) -> Result<T
     Ok(stream)
 }
 
-/// The addresses that may be connected to. The others are recorded; when none is left, the probe ends here.
+/// Connects to an address that the check gives.
+async fn connect_given(attempt: &mut Attempt<'_>, address: SocketAddr) -> Result<TcpStream, Failure> {
+    if let Some(refusal) = attempt.vantage.targets.refuses(address) {
+        attempt.address(not_allowed(address));
+        return Err(refused(attempt, &refusal.message));
+    }
+    connect_one(attempt, address).await
+}
+
+/// Resolves a name, and connects to what it stands for.
+async fn connect_name(attempt: &mut Attempt<'_>, endpoint: &Endpoint) -> Result<TcpStream, Failure> {
+    if let Some(refusal) = attempt.vantage.targets.refuses_name(&endpoint.host) {
+        return Err(refused(attempt, &refusal.message));
+    }
+    let addresses = resolve(attempt, &endpoint.host).await?;
+    let addresses = permitted(attempt, endpoint, addresses)?;
+    match addresses[..] {
+        [only] => connect_one(attempt, SocketAddr::new(only, endpoint.port)).await,
+        _ => connect_all(attempt, endpoint, addresses).boxed().await,
+    }
+}
+
+/// The addresses of a name that may be connected to. The others are recorded; when none is left, the probe ends here.
 fn permitted(attempt: &mut Attempt<'_>, endpoint: &Endpoint, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, Failure> {
     let (count, mut permitted) = (addresses.len(), addresses);
     let mut refusals = Vec::new();
     permitted.retain(|ip| {
         let address = SocketAddr::new(*ip, endpoint.port);
         let Some(refusal) = attempt.vantage.targets.refuses(address) else { return true };
-        attempt.address(AddressRecord { address, duration: Duration::ZERO, cause: Some(Cause::TargetNotAllowed) });
+        attempt.address(not_allowed(address));
         refusals.push(refusal);
         false
     });
     let Some(first) = refusals.first() else { return Ok(permitted) };
-    let of_name = if endpoint.host.parse::<IpAddr>().is_ok() { String::new() } else { format!("{}: ", endpoint.host) };
+    let host = &endpoint.host;
     if permitted.is_empty() {
-        return Err(refused(attempt, &format!("{of_name}{}", first.message)));
+        return Err(refused(attempt, &format!("{host}: {}", first.message)));
     }
     // An address merely outside of what is allowed is left alone, as one of a family that the vantage lacks.
     if let Some(denied) = refusals.iter().find(|refusal| refusal.denied).filter(|_| !endpoint.happy_eyeballs) {
-        let message = format!("{of_name}{} of {count} addresses were not tried: {}", refusals.len(), denied.message);
+        let message = format!("{host}: {} of {count} addresses were not tried: {}", refusals.len(), denied.message);
         attempt.flaw(Failure::new(Cause::TargetNotAllowed, Stage::Connect, message));
     }
     Ok(permitted)
+}
+
+/// The record of an address that our own rules refuse.
+const fn not_allowed(address: SocketAddr) -> AddressRecord {
+    AddressRecord { address, duration: Duration::ZERO, cause: Some(Cause::TargetNotAllowed) }
 }
 
 /// Records that the connection was refused by our own rules.

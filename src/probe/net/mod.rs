@@ -14,6 +14,9 @@ use std::io::{Error, ErrorKind};
 
 use crate::api::Cause;
 
+/// How probes call themselves (RFC 9110, section 10.1.5).
+pub const AGENT: &str = concat!("runready/", env!("CARGO_PKG_VERSION"));
+
 /// The cause that an error of a socket stands for. Errors that are our own (no descriptors, no memory) are ProberError.
 pub fn io_cause(error: &Error) -> Cause {
     match error.kind() {

@@ -2,7 +2,7 @@
 //!
 //! No cache and no retry: a resolver that answers half of the time must show.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,7 +37,14 @@ const MOST_KEPT: usize = 64;
 pub struct Resolver {
     asking: Result<Arc<Asking>, Arc<str>>,
     /// Resolvers for servers that checks name, by the server and its time to answer. They share nothing but their making.
-    kept: Arc<Mutex<HashMap<(SocketAddr, Duration), Resolver>>>,
+    kept: Arc<Mutex<Vec<Kept>>>,
+}
+
+/// A resolver for a server, given so long to answer.
+struct Kept {
+    server: SocketAddr,
+    patience: Duration,
+    resolver: Resolver,
 }
 
 impl Resolver {
@@ -69,10 +76,15 @@ impl Resolver {
     /// As [`Resolver::asking`]; made at the first question and kept.
     pub(in crate::probe) fn of(&self, server: SocketAddr, patience: Duration) -> Self {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= MOST_KEPT && !kept.contains_key(&(server, patience)) {
+        if let Some(known) = kept.iter().find(|kept| kept.server == server && kept.patience == patience) {
+            return known.resolver.clone();
+        }
+        if kept.len() >= MOST_KEPT {
             kept.clear();
         }
-        kept.entry((server, patience)).or_insert_with(|| Resolver::asking(server, patience)).clone()
+        let resolver = Resolver::asking(server, patience);
+        kept.push(Kept { server, patience, resolver: resolver.clone() });
+        resolver
     }
 
     fn built(resolver: Result<Asking, NetError>) -> Self {

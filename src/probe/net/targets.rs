@@ -137,7 +137,11 @@ impl Targets {
         if self.0.link_local {
             return None;
         }
-        let network = leads_to(address.ip()).find_map(|ip| LINK_LOCAL.iter().find(|network| network.contains(&ip)))?;
+        let network = match address.ip() {
+            // It holds no other.
+            ip @ IpAddr::V4(_) => LINK_LOCAL.iter().find(|network| network.contains(&ip)),
+            ip @ IpAddr::V6(_) => leads_to(ip).find_map(|ip| LINK_LOCAL.iter().find(|network| network.contains(&ip))),
+        }?;
         Some(denied(format!(
             "{address} is in {network}, where machines find their metadata and credentials; {NEVER_UNLESS}"
         )))
@@ -145,6 +149,9 @@ impl Targets {
 
     fn by_lists(&self, address: SocketAddr) -> Option<Refusal> {
         let Rules { allowed, denied: refused, allowed_ports, denied_ports, link_local: _, sockets: _ } = &*self.0;
+        if allowed.is_empty() && refused.is_empty() && allowed_ports.is_empty() && denied_ports.is_empty() {
+            return None;
+        }
         let (ip, port) = (canonical(address.ip()), address.port());
         if !refused.is_empty()
             && let Some(network) =

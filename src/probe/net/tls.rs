@@ -138,9 +138,9 @@ impl Session {
             }
         }
         let Some(certificate) = self.certificate() else { return };
-        attempt.fact(Fact::CertificateSubject, &certificate.subject);
-        attempt.fact(Fact::CertificateIssuer, &certificate.issuer);
-        attempt.fact(Fact::CertificateNames, &certificate.all_names);
+        attempt.fact(Fact::CertificateSubject, certificate.subject.clone());
+        attempt.fact(Fact::CertificateIssuer, certificate.issuer.clone());
+        attempt.fact(Fact::CertificateNames, certificate.all_names.clone());
         let validity = certificate.validity.as_ref();
         attempt.answer("certificate", || {
             json!({
@@ -152,8 +152,8 @@ impl Session {
             })
         });
         if let Some(validity) = validity {
-            attempt.fact(Fact::CertificateNotBefore, &validity.begins);
-            attempt.fact(Fact::CertificateNotAfter, &validity.ends);
+            attempt.fact(Fact::CertificateNotBefore, validity.begins.clone());
+            attempt.fact(Fact::CertificateNotAfter, validity.ends.clone());
         }
     }
 }

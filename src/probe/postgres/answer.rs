@@ -44,7 +44,7 @@ impl Exchange {
     /// Puts what the server told into the evidence.
     pub fn record(&self, attempt: &mut Attempt<'_>) {
         if let Some(code) = self.sqlstate.get() {
-            attempt.fact(Fact::Sqlstate, code);
+            attempt.fact(Fact::Sqlstate, code.to_string());
         }
     }
 

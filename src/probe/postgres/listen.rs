@@ -19,13 +19,13 @@ pub type LastWords = Arc<OnceLock<DbError>>;
 
 /// A connection that is listened to.
 pub struct Listening<S> {
-    connection: Connection<S, NoTlsStream>,
+    connection: Box<Connection<S, NoTlsStream>>,
     last_words: LastWords,
 }
 
 impl<S> Listening<S> {
     /// Listens to a connection.
-    pub const fn new(connection: Connection<S, NoTlsStream>, last_words: LastWords) -> Self {
+    pub const fn new(connection: Box<Connection<S, NoTlsStream>>, last_words: LastWords) -> Self {
         Listening { connection, last_words }
     }
 }

@@ -13,9 +13,8 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
-use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{StreamExt, TryFutureExt};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -39,8 +38,6 @@ use crate::plan::trust::TlsPlan;
 
 /// SSLRequest: a length of 8 and the code 80877103 (PostgreSQL documentation, "Message Formats").
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
-/// How long the server is given to take our goodbye, after the probe's own clock has stopped.
-const GOODBYE: Duration = Duration::from_millis(200);
 /// Bytes of a row of the result that must come through.
 const PAYLOAD_ROW: u32 = 1024;
 /// Asked only of servers and poolers that do not report it by themselves (before PostgreSQL 14).
@@ -82,7 +79,7 @@ impl Protocol for PostgresAction {
         }
         exchange.record(attempt);
         let (client, connection) = result?;
-        let reported = Reported::of(&connection);
+        let reported = Reported::of(&connection, self.writable);
         reported.record(attempt);
         let connection = Driven::new(Listening::new(connection, exchange.last_words.clone()));
         Ok(LoggedIn { client, connection, reported, exchange })
@@ -111,7 +108,7 @@ impl Protocol for PostgresAction {
     async fn close(&self, session: LoggedIn) {
         let LoggedIn { client, connection, .. } = session;
         drop(client);
-        let _ = tokio::time::timeout(GOODBYE, connection.finish()).await;
+        database::farewell(pin!(connection.finish())).await;
     }
 }
 
@@ -186,10 +183,12 @@ async fn log_in(
     attempt: &mut Attempt<'_>,
     stream: Secured,
     exchange: &Exchange,
-) -> Result<(Client, Connection<Watched<Secured>, NoTlsStream>), Failure> {
+) -> Result<(Client, Box<Connection<Watched<Secured>, NoTlsStream>>), Failure> {
     let config = config(action);
     let seen = &exchange.seen;
-    let mut logging_in = pin!(config.connect_raw(Watched::new(stream, seen.clone()), NoTls));
+    let logging_in = config.connect_raw(Watched::new(stream, seen.clone()), NoTls);
+    // Boxed, because it is handed on from one to the other.
+    let mut logging_in = pin!(logging_in.map_ok(|(client, connection)| (client, Box::new(connection))));
     let first_answer = async {
         let early = poll_fn(|context| match logging_in.as_mut().poll(context) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
@@ -231,7 +230,8 @@ struct Reported {
 }
 
 impl Reported {
-    fn of<S>(connection: &Connection<S, NoTlsStream>) -> Self
+    /// Whether transactions are read-only is of interest to a check that wants to write alone.
+    fn of<S>(connection: &Connection<S, NoTlsStream>, writable: bool) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -239,16 +239,16 @@ impl Reported {
         Reported {
             version: connection.parameter("server_version").map(str::to_owned),
             in_recovery: flag("in_hot_standby"),
-            read_only: flag("default_transaction_read_only"),
+            read_only: if writable { flag("default_transaction_read_only") } else { None },
         }
     }
 
     fn record(&self, attempt: &mut Attempt<'_>) {
         if let Some(version) = &self.version {
-            attempt.fact(Fact::ServerVersion, version);
+            attempt.fact(Fact::ServerVersion, version.clone());
         }
         if let Some(in_recovery) = self.in_recovery {
-            attempt.fact(Fact::InRecovery, in_recovery.to_string());
+            attempt.fact(Fact::InRecovery, if in_recovery { "true" } else { "false" });
         }
     }
 

@@ -108,7 +108,7 @@ impl Exchange {
     /// Puts the code of the server's error into the evidence.
     pub fn record(&self, attempt: &mut Attempt<'_>) {
         if let Some(code) = self.code.get() {
-            attempt.fact(Fact::ErrorCode, code);
+            attempt.fact(Fact::ErrorCode, code.to_string());
         }
     }
 

@@ -110,7 +110,7 @@ impl Told {
 
     fn record(&self, attempt: &mut Attempt<'_>) {
         if let Some(version) = &self.version {
-            attempt.fact(Fact::ServerVersion, version);
+            attempt.fact(Fact::ServerVersion, version.clone());
         }
         if let Some(role) = &self.role {
             role.record(attempt);

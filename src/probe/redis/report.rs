@@ -86,7 +86,7 @@ impl Role {
         attempt.fact(Fact::Role, self.name());
         match self {
             Role::Master { replicas } => attempt.fact(Fact::ConnectedReplicas, replicas.to_string()),
-            Role::Replica { link, .. } => attempt.fact(Fact::MasterLink, link),
+            Role::Replica { link, .. } => attempt.fact(Fact::MasterLink, link.clone()),
             Role::Sentinel => {}
         }
     }

@@ -10,9 +10,9 @@ mod prelogin;
 mod watched;
 mod wrapped;
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use futures::TryStreamExt;
 use secrecy::ExposeSecret;
@@ -38,8 +38,6 @@ const LARGEST_LOGIN: u64 = 64 << 10;
 const LARGEST_ANSWER: u64 = 4 << 20;
 /// Bytes of a row of the result that must come through.
 const PAYLOAD_ROW: u32 = 1024;
-/// How long the server is given to take our goodbye, after the probe's own clock has stopped.
-const GOODBYE: Duration = Duration::from_millis(200);
 /// Whether the database accepts writes (SQL Server documentation, DATABASEPROPERTYEX).
 const UPDATEABILITY: &str = "SELECT CAST(DATABASEPROPERTYEX(DB_NAME(), 'Updateability') AS nvarchar(128))";
 
@@ -94,7 +92,7 @@ impl Protocol for SqlServerAction {
     }
 
     async fn close(&self, session: LoggedIn) {
-        let _ = tokio::time::timeout(GOODBYE, session.client.close()).await;
+        database::farewell(pin!(session.client.close())).await;
     }
 }
 

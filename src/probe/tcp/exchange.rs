@@ -249,7 +249,7 @@ mod tests {
     fn action(pattern: &str) -> TcpAction {
         let pattern = Regex::new(pattern).expect("a pattern");
         let steps = Box::new([TcpStep::Expect(Box::new(TcpWait { pattern, refusal: None, within: None }))]);
-        let endpoint = Endpoint { host: "peer".into(), port: 1, happy_eyeballs: false };
+        let endpoint = Endpoint::new("peer", 1, false);
         TcpAction { endpoint, steps, tls: None }
     }
 

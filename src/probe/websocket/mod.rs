@@ -23,7 +23,7 @@ use super::net::connect::connect;
 use super::net::tls::Session;
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure, Shown};
-use crate::plan::kinds::{Endpoint, WebsocketAction, shown_url};
+use crate::plan::kinds::{Destination, WebsocketAction, shown_url};
 use crate::plan::rule::FIRST_MESSAGE;
 
 /// How large the buffers of a connection are before a message needs more, in bytes.
@@ -42,11 +42,11 @@ pub async fn probe(action: &WebsocketAction, attempt: &mut Attempt<'_>) -> Resul
         None => None,
         Some(plan) => Some(authorize(attempt, plan).await?),
     };
-    let endpoint = Endpoint::of(&action.url, action.happy_eyeballs);
+    let Destination { url, endpoint, .. } = &*action.to;
     // WebSockets over HTTP/2 (RFC 8441) are not asked for, so HTTP/1.1 is all that is offered.
-    let secure = action.url.scheme() == "wss";
+    let secure = url.scheme() == "wss";
     let session = secure.then(|| Session::new(&action.tls, &endpoint.host, &[b"http/1.1"])).transpose()?;
-    let channel = Channel::Tcp(connect(attempt, &endpoint).await?);
+    let channel = Channel::Tcp(connect(attempt, endpoint).await?);
     let stream = Secured::over(attempt, session.as_ref(), &endpoint.host, channel).await?;
     let upgraded = upgrade::upgrade(action, authorization, attempt, stream, session.as_ref()).await;
     if let (Err(failure), Some(plan)) = (&upgraded, &action.auth)
@@ -83,7 +83,7 @@ async fn converse(
     let mut talk = Talk::new(action, session, &progress, attempt.is_asked());
     let doing = || {
         let (step, received) = (progress.step(), progress.received());
-        format!("{} with {}, {received} messages received", talk::place(action, step), shown_url(&action.url))
+        format!("{} with {}, {received} messages received", talk::place(action, step), shown_url(&action.to.url))
     };
     let result = attempt.stage(Stage::Messages, doing, talk.run(socket)).await;
     let seen = talk.end();
@@ -105,7 +105,7 @@ fn record(attempt: &mut Attempt<'_>, action: &WebsocketAction, seen: Seen) {
         if let Some(most) = action.max_time_to_first_message.filter(|most| first > *most) {
             let message = format!(
                 "the first message of {} came after {}, later than maxTimeToFirstMessage {}",
-                shown_url(&action.url),
+                shown_url(&action.to.url),
                 Shown(first),
                 Shown(most)
             );

@@ -1,6 +1,8 @@
 //! The upgrade stage: the request to turn an HTTP/1.1 connection into a WebSocket, and what the server says to it (RFC 6455,
 //! section 4). Does network I/O.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use futures::TryFutureExt;
 use http_body_util::Empty;
@@ -10,7 +12,7 @@ use hyper::header::{
     SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, SERVER, UPGRADE,
     USER_AGENT,
 };
-use hyper::{Request, StatusCode, Uri};
+use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -22,11 +24,23 @@ use crate::plan::kinds::{WebsocketAction, shown_url};
 use crate::probe::Attempt;
 use crate::probe::driven::Driven;
 use crate::probe::http::exchange::{MAX_HEADER, failure};
+use crate::probe::net::AGENT;
 use crate::probe::net::channel::Secured;
 use crate::probe::net::tls::Session;
 
 /// Longest value of a header that is shown, in characters.
 const SHOWN_HEADER: usize = 60;
+
+/// What every request to upgrade has. The host, which comes first (RFC 9110, section 7.2), is only a place for that of the request.
+static DEFAULTS: LazyLock<HeaderMap> = LazyLock::new(|| {
+    HeaderMap::from_iter([
+        (HOST, HeaderValue::from_static("")),
+        (USER_AGENT, HeaderValue::from_static(AGENT)),
+        (CONNECTION, HeaderValue::from_static("Upgrade")),
+        (UPGRADE, HeaderValue::from_static("websocket")),
+        (SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
+    ])
+});
 
 /// Upgrades the connection, and returns it with what the server has sent already.
 pub async fn upgrade(
@@ -44,7 +58,7 @@ pub async fn upgrade(
     let mut answered = None;
     let exchange = async {
         let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
-        let mut connection = Driven::new(connection.with_upgrades());
+        let mut connection = Driven::new(Box::new(connection.with_upgrades()));
         let response = connection.beside(sender.send_request(request)).await?;
         answered = Some((response.status(), response.headers().clone()));
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -54,13 +68,13 @@ pub async fn upgrade(
         Ok(upgraded.downcast::<TokioIo<Secured>>().ok().map(|parts| (parts.io.into_inner(), parts.read_buf.to_vec())))
     };
     let work = exchange.map_err(|error: hyper::Error| failure(Stage::Upgrade, &error, session));
-    let waiting = || format!("waiting for {} to upgrade the connection", shown_url(&action.url));
+    let waiting = || format!("waiting for {} to upgrade the connection", shown_url(&action.to.url));
     let result = attempt.stage(Stage::Upgrade, waiting, work).await;
     let Some((status, headers)) = answered else { return result.and_then(|_| Err(lost())) };
-    attempt.fact(Fact::HttpStatus, status.as_str());
+    attempt.fact(Fact::HttpStatus, status.as_str().to_owned());
     if let Some(chosen) = headers.get(SEC_WEBSOCKET_PROTOCOL) {
         let chosen = String::from_utf8_lossy(chosen.as_bytes());
-        attempt.fact(Fact::Subprotocol, &chosen);
+        attempt.fact(Fact::Subprotocol, String::from(&*chosen));
         attempt.answer("subprotocol", || chosen.into());
     }
     judge(action, status, &headers, &key)?;
@@ -73,22 +87,14 @@ fn lost() -> Failure {
 
 fn request(action: &WebsocketAction, key: &str) -> Result<Request<Empty<Bytes>>, Failure> {
     let ours = |reason: String| Failure::new(Cause::ProberError, Stage::Upgrade, reason);
-    let url = &action.url;
-    let host = url.host_str().unwrap_or_default();
-    let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-    let target: Uri = path.parse().map_err(|error| ours(format!("the URL can't be requested: {error}")))?;
     let value = |text: &str| HeaderValue::from_str(text).map_err(|error| ours(format!("a header: {error}")));
     let mut request = Request::new(Empty::new());
-    *request.uri_mut() = target;
+    *request.uri_mut() = action.to.target.clone();
     let headers = request.headers_mut();
-    headers.extend(action.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
-    headers.entry(HOST).or_insert(value(&authority)?);
-    let agent = HeaderValue::from_static(concat!("runready/", env!("CARGO_PKG_VERSION")));
-    headers.entry(USER_AGENT).or_insert(agent);
-    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    headers.clone_from(&DEFAULTS);
+    headers.insert(HOST, action.to.host.clone());
+    // All values of a name take the place of its default.
+    headers.extend(HeaderMap::clone(&action.headers));
     headers.insert(SEC_WEBSOCKET_KEY, value(key)?);
     if !action.subprotocols.is_empty() {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, value(&action.subprotocols.join(", "))?);
@@ -98,15 +104,18 @@ fn request(action: &WebsocketAction, key: &str) -> Result<Request<Empty<Bytes>>,
 
 /// Judges the answer to the request (RFC 6455, section 4.1).
 fn judge(action: &WebsocketAction, status: StatusCode, headers: &HeaderMap, key: &str) -> Result<(), Failure> {
-    let url = shown_url(&action.url);
+    let url = || shown_url(&action.to.url);
     if status != StatusCode::SWITCHING_PROTOCOLS {
-        let message =
-            format!("{url} answered {status} instead of 101 Switching Protocols{}", refused(action, status, headers));
+        let message = format!(
+            "{} answered {status} instead of 101 Switching Protocols{}",
+            url(),
+            refused(action, status, headers)
+        );
         return Err(Failure::new(Cause::UpgradeRefused, Stage::Upgrade, message));
     }
     let wrong = |what: String| {
         let message =
-            format!("{url} answered 101 Switching Protocols, but {what}: what answers is no WebSocket server");
+            format!("{} answered 101 Switching Protocols, but {what}: what answers is no WebSocket server", url());
         Err(Failure::new(Cause::ProtocolMismatch, Stage::Upgrade, message))
     };
     if !has_token(headers, &UPGRADE, "websocket") || !has_token(headers, &CONNECTION, "upgrade") {
@@ -128,7 +137,7 @@ fn judge(action: &WebsocketAction, status: StatusCode, headers: &HeaderMap, key:
     match (&action.expect_subprotocol, chosen) {
         (Some(expected), chosen) if chosen.as_deref() != Some(expected) => {
             let chosen = chosen.map_or_else(|| "none".to_owned(), |chosen| format!("{chosen:?}"));
-            let message = format!("{url} chose {chosen} of the subprotocols offered; expected {expected:?}");
+            let message = format!("{} chose {chosen} of the subprotocols offered; expected {expected:?}", url());
             Err(Failure::new(Cause::UnexpectedResult, Stage::Upgrade, message))
         }
         (Some(_) | None, _) => Ok(()),
@@ -149,7 +158,7 @@ fn refused(action: &WebsocketAction, status: StatusCode, headers: &HeaderMap) ->
     };
     let who: Vec<String> = [&SERVER, &CONTENT_TYPE].into_iter().filter_map(shown).collect();
     let who = if who.is_empty() { String::new() } else { format!(" ({})", who.join(", ")) };
-    format!("{who}: {}", meaning(&action.url, status, headers))
+    format!("{who}: {}", meaning(&action.to.url, status, headers))
 }
 
 fn meaning(url: &Url, status: StatusCode, headers: &HeaderMap) -> String {
