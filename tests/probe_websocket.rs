@@ -1,9 +1,10 @@
 //! Tries the `websocket` kind against a real chat, with and without TLS: steps that pass and that don't, every way to close,
 //! and the refusals that Cloud Run, its proxies and login pages give to a request to upgrade.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use futures::StreamExt;
 use runready::api::{Cause, Stage};
 use runready::evidence::{Evidence, Fact};
 use serde_json::{Value, json};
@@ -304,4 +305,51 @@ fn a_peer_that_does_not_take_leave_is_not_waited_for() {
     let case = Case::new("nothing: it never answers the close frame", ws(&server)).keep(server);
     try_all(vec![case.field("websocket", "steps", json!([{"expect": "hello"}]))]);
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn the_request_to_upgrade_has_each_header_once_and_the_check_s_in_the_place_of_defaults() {
+    use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let told = heard.clone();
+    let server = Server::start(listener("127.0.0.1:0"), move |stream, _| {
+        let told = told.clone();
+        #[allow(clippy::result_large_err, reason = "the library's own type")]
+        let keep = move |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
+            let headers = request.headers().iter();
+            let shown = headers.map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
+            *told.lock().expect("nobody panicked") = shown.collect();
+            Ok(response)
+        };
+        async move {
+            if let Ok(mut socket) = tokio_tungstenite::accept_hdr_async(stream, keep).await {
+                while let Some(Ok(_)) = socket.next().await {}
+            }
+        }
+    });
+    let own = json!([
+        {"name": "Host", "value": "chat.example"},
+        {"name": "User-Agent", "value": "team"},
+        {"name": "X-Id", "value": "1"},
+        {"name": "X-Id", "value": "2"},
+    ]);
+    try_all(vec![Case::new("nothing: headers of its own", ws(&server)).keep(server).field(
+        "websocket",
+        "headers",
+        own,
+    )]);
+    let heard = heard.lock().expect("nobody panicked").clone();
+    let named =
+        |name: &str| heard.iter().filter(|header| header.starts_with(name)).map(String::as_str).collect::<Vec<_>>();
+    assert_eq!(heard.first().map(String::as_str), Some("host: chat.example"), "it comes first: {heard:?}");
+    for (name, expected) in [
+        ("host:", vec!["host: chat.example"]),
+        ("user-agent:", vec!["user-agent: team"]),
+        ("connection:", vec!["connection: Upgrade"]),
+        ("upgrade:", vec!["upgrade: websocket"]),
+        ("sec-websocket-version:", vec!["sec-websocket-version: 13"]),
+        ("x-id:", vec!["x-id: 1", "x-id: 2"]),
+    ] {
+        assert_eq!(named(name), expected, "{heard:?}");
+    }
 }

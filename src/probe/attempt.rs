@@ -1,21 +1,14 @@
-//! One attempt of one probe: the clock and deadline of each stage, and the evidence as it grows. No I/O of its own.
+//! One attempt of one probe: its clock, and the evidence as it grows. No I/O of its own.
 
 use std::borrow::Cow;
-use std::fmt::Display;
-use std::future::Future;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use futures::FutureExt;
-use pin_project_lite::pin_project;
 use serde_json::Value;
-use tokio::task::coop::unconstrained;
-use tokio::time::{Sleep, sleep_until};
 
 use super::Vantage;
 use super::cloudsql::Refused;
 use super::net::connect::Stragglers;
+use super::stage::Alarm;
 use crate::api::{Cause, ProbeState, Stage};
 use crate::evidence::{
     AddressRecord, Evidence, Fact, Failure, MAX_TEXT, Outcome, Shown, StageRecord, StepRecord, clip,
@@ -38,9 +31,9 @@ pub struct Attempt<'a> {
     /// From where.
     pub vantage: &'a Vantage,
     started: Instant,
-    deadline: Instant,
-    bound: &'static str,
-    cut: bool,
+    pub(super) deadline: Instant,
+    pub(super) bound: &'static str,
+    pub(super) cut: bool,
     stages: Vec<StageRecord>,
     steps: Vec<StepRecord>,
     addresses: Vec<AddressRecord>,
@@ -52,8 +45,7 @@ pub struct Attempt<'a> {
     tunnels: Vec<Refused>,
     /// The latency, where it is not that of the stages.
     took: Option<Duration>,
-    /// When the time of a stage is up. One timer serves all stages, because most of them end with the whole.
-    timer: Option<Pin<Box<Sleep>>>,
+    pub(super) alarm: Alarm,
 }
 
 impl<'a> Attempt<'a> {
@@ -78,7 +70,7 @@ impl<'a> Attempt<'a> {
             stragglers: None,
             tunnels: Vec::new(),
             took: None,
-            timer: None,
+            alarm: Alarm::default(),
         }
     }
 
@@ -162,50 +154,6 @@ impl<'a> Attempt<'a> {
     /// When a stage that starts at `now` must have ended: within its own limit, and within the probe's.
     pub fn stage_deadline(&self, stage: Stage, now: Instant) -> Instant {
         self.plan.stage_limit(stage).map_or(self.deadline, |limit| self.deadline.min(now + limit))
-    }
-
-    /// Ready once a stage's time is up.
-    fn poll_deadline(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
-        let deadline = deadline.into();
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if timer.deadline() != deadline {
-            timer.as_mut().reset(deadline);
-        }
-        // Work that always has more to do uses up the task's turns; the clock must be looked at all the same.
-        pin!(unconstrained(timer.as_mut())).poll(context)
-    }
-
-    /// Carries out one stage within its deadline and records it. When the time is up, the failure has the stage's
-    /// time-out cause, and `doing` (such as "connecting to 10.0.0.1:5432") stands in its message.
-    ///
-    /// The clock starts now: await it at once.
-    pub fn stage<T, D, W>(&mut self, stage: Stage, doing: D, work: W) -> Staged<'_, 'a, D, W>
-    where
-        W: Future<Output = Result<T, Failure>>,
-    {
-        let entered = Instant::now();
-        let deadline = self.stage_deadline(stage, entered);
-        Staged { work, attempt: self, stage, doing: Some(doing), entered, deadline }
-    }
-
-    /// Ends a stage: with what came of its work, or with nothing when its time is up.
-    fn end_stage<T>(
-        &mut self,
-        stage: Stage,
-        entered: Instant,
-        deadline: Instant,
-        result: Option<Result<T, Failure>>,
-        doing: impl FnOnce() -> String,
-    ) -> Result<T, Failure> {
-        let limit = deadline.saturating_duration_since(entered);
-        let result = result.unwrap_or_else(|| {
-            self.cut = deadline == self.deadline;
-            let bound = if self.cut { self.bound } else { "the stage's own limit" };
-            let message = format!("{}: no answer within {} ({bound})", doing(), Shown(limit));
-            Err(Failure::new(timeout_cause(stage), stage, message))
-        });
-        self.record(stage, entered, entered.elapsed(), limit, result.is_ok());
-        result
     }
 
     /// Records a stage whose clock was kept elsewhere.
@@ -294,16 +242,19 @@ impl<'a> Attempt<'a> {
         if let Some(took) = self.took {
             return took;
         }
-        let cleans_up = |record: &StageRecord| {
+        let (mut end, mut tokens) = (None, Duration::ZERO);
+        for record in &self.stages {
             let step = record.step.and_then(|step| self.steps.get(usize::from(step)));
-            step.is_some_and(|step| step.always)
-        };
-        let counts = |record: &&StageRecord| record.stage != Stage::Assert && !cleans_up(record);
-        let last = self.stages.iter().rev().find(counts);
-        let whole = last.map_or_else(|| self.started.elapsed(), |record| record.start + record.duration);
-        let token = |record: &&StageRecord| record.stage == Stage::Token && !cleans_up(record);
-        let tokens = self.stages.iter().filter(token).map(|record| record.duration);
-        tokens.fold(whole, Duration::saturating_sub)
+            match record.stage {
+                Stage::Assert => {}
+                _ if step.is_some_and(|step| step.always) => {}
+                stage => {
+                    end = Some(record.start + record.duration);
+                    tokens += if stage == Stage::Token { record.duration } else { Duration::ZERO };
+                }
+            }
+        }
+        end.unwrap_or_else(|| self.started.elapsed()).saturating_sub(tokens)
     }
 
     /// Says what the latency is, where many requests were made.
@@ -316,7 +267,7 @@ impl<'a> Attempt<'a> {
         self.stages.iter().map(|record| (record.stage, record.duration))
     }
 
-    /// Leaves connection attempts to go on beside the later stages; [`Attempt::finish`] awaits them.
+    /// Leaves connection attempts to go on beside the later stages; [`Attempt::catch_up`] awaits them.
     pub(super) fn leave_behind(&mut self, stragglers: Stragglers) {
         self.stragglers = Some(stragglers);
     }
@@ -327,12 +278,22 @@ impl<'a> Attempt<'a> {
         self.tunnels.push(tunnel);
     }
 
-    /// Ends the attempt: judges latency and left-behind addresses, and returns the evidence.
-    pub async fn finish(mut self, probe: usize, result: Result<(), Failure>) -> Evidence {
-        let latency = self.latency();
+    /// Whether something was left behind.
+    pub const fn is_behind(&self) -> bool {
+        self.stragglers.is_some()
+    }
+
+    /// Awaits what was left behind, and judges it.
+    pub async fn catch_up(&mut self) {
         if let Some(stragglers) = self.stragglers.take() {
-            stragglers.await_all(&mut self).boxed().await;
+            // Boxed, because it is seldom needed.
+            Box::pin(stragglers.await_all(self)).await;
         }
+    }
+
+    /// Ends the attempt, once nothing is left behind: judges the latency, and returns the evidence.
+    pub fn finish(mut self, probe: usize, result: Result<(), Failure>) -> Evidence {
+        let latency = self.latency();
         let refused = self.tunnels.iter().find_map(|tunnel| tunnel.get().cloned());
         let outcome = match result.map_err(|failure| refused.unwrap_or(failure)) {
             Err(failure) => {
@@ -342,10 +303,13 @@ impl<'a> Attempt<'a> {
                 }
                 failure.into()
             }
-            Ok(()) => match (self.flaw.take(), self.too_slow(latency)) {
-                (Some(flaw), _) | (None, Some(flaw)) => Outcome::Degraded(flaw),
-                (None, None) => Outcome::Passed,
-            },
+            Ok(()) => {
+                let most = self.plan.max_latency.filter(|most| latency > *most);
+                match self.flaw.take().or_else(|| self.too_slow(latency, most?)) {
+                    Some(flaw) => Outcome::Degraded(flaw),
+                    None => Outcome::Passed,
+                }
+            }
         };
         Evidence {
             probe,
@@ -366,8 +330,8 @@ impl<'a> Attempt<'a> {
         record.into_iter().for_each(|record| record.passed = false);
     }
 
-    fn too_slow(&self, latency: Duration) -> Option<Failure> {
-        let most = self.plan.max_latency.filter(|most| latency > *most)?;
+    #[cold]
+    fn too_slow(&self, latency: Duration, most: Duration) -> Option<Failure> {
         let of_the_path = self.stages.iter().filter(|stage| stage.stage != Stage::Token);
         let slowest = of_the_path.max_by_key(|stage| stage.duration)?;
         let message = format!(
@@ -378,56 +342,6 @@ impl<'a> Attempt<'a> {
             Shown(slowest.duration)
         );
         Some(Failure::new(Cause::LatencyExceeded, slowest.stage, message))
-    }
-}
-
-pin_project! {
-    /// A stage that is carried out: see [`Attempt::stage`]. An async function would keep its work twice, before and after the
-    /// first poll, and so each stage within a stage: probes in flight would be several times as large.
-    pub struct Staged<'s, 'a, D, W> {
-        #[pin]
-        work: W,
-        attempt: &'s mut Attempt<'a>,
-        stage: Stage,
-        doing: Option<D>,
-        entered: Instant,
-        deadline: Instant,
-    }
-}
-
-impl<T, S: Display, D: FnOnce() -> S, W: Future<Output = Result<T, Failure>>> Future for Staged<'_, '_, D, W> {
-    type Output = Result<T, Failure>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let result = match this.work.poll(context) {
-            Poll::Ready(result) => Some(result),
-            Poll::Pending => {
-                ready!(this.attempt.poll_deadline(*this.deadline, context));
-                None
-            }
-        };
-        let doing = || this.doing.take().map_or_else(String::new, |doing| doing().to_string());
-        Poll::Ready(this.attempt.end_stage(*this.stage, *this.entered, *this.deadline, result, doing))
-    }
-}
-
-/// The cause of a stage that ran out of time.
-const fn timeout_cause(stage: Stage) -> Cause {
-    match stage {
-        Stage::Token => Cause::TokenFailed,
-        Stage::Settings | Stage::Certificate => Cause::CloudSqlApiFailed,
-        Stage::Resolve => Cause::ResolverTimeout,
-        Stage::Connect => Cause::ConnectTimeout,
-        Stage::Tunnel | Stage::Tls => Cause::TlsTimeout,
-        Stage::Handshake => Cause::HandshakeTimeout,
-        Stage::Authenticate => Cause::AuthenticationTimeout,
-        Stage::Initialize | Stage::Query | Stage::Payload => Cause::QueryTimeout,
-        Stage::Request | Stage::Body | Stage::Upgrade | Stage::Messages | Stage::Exchange => Cause::ResponseTimeout,
-        // Everything that it waits for has its own clock.
-        Stage::Load => Cause::LoadNotGenerated,
-        // Not the peer's time that is up, but what it left of ours.
-        Stage::Assert => Cause::AssertionFailed,
     }
 }
 
@@ -454,17 +368,35 @@ mod tests {
         }
     }
 
+    fn vantage() -> Vantage {
+        Vantage {
+            name: "host/test".into(),
+            resolver: super::super::Resolver::system(),
+            targets: Default::default(),
+            cloud_sql: Default::default(),
+        }
+    }
+
+    #[test]
+    fn the_latency_is_that_of_the_path_alone() {
+        let (plan, vantage) = (plan(), vantage());
+        let mut attempt = Attempt::start(&plan, &vantage);
+        let record = |stage, start, duration| StageRecord {
+            stage,
+            step: None,
+            start: Duration::from_millis(start),
+            duration: Duration::from_millis(duration),
+            limit: Duration::from_secs(1),
+            passed: true,
+        };
+        attempt.stages =
+            vec![record(Stage::Token, 0, 7), record(Stage::Connect, 7, 10), record(Stage::Assert, 17, 100)];
+        assert_eq!(attempt.latency(), Duration::from_millis(10));
+    }
+
     #[test]
     fn an_answer_that_nobody_asks_for_is_not_even_computed() {
-        let (plan, vantage) = (
-            plan(),
-            Vantage {
-                name: "host/test".into(),
-                resolver: super::super::Resolver::system(),
-                targets: Default::default(),
-                cloud_sql: Default::default(),
-            },
-        );
+        let (plan, vantage) = (plan(), vantage());
         let mut attempt = Attempt::start(&plan, &vantage);
         attempt.answer("status", || unreachable!("nobody asks"));
         attempt.listen();

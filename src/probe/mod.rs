@@ -1,7 +1,7 @@
 //! Carries out the probes of a plan and returns evidence. Does network I/O; knows nothing of Kubernetes.
 //!
-//! To add a kind: one file here with a function that takes an [`Attempt`], one line in [`carry_out`], one variant in
-//! [`crate::plan::Action`] and its spec in `crate::api::probes`.
+//! To add a kind: one file here with a function that takes an [`Attempt`] (a database has a [`database::Protocol`] instead), one
+//! line in [`carry_out`], one variant in [`crate::plan::Action`] and its spec in `crate::api::probes`.
 
 mod assertion;
 mod attempt;
@@ -19,6 +19,7 @@ pub mod net;
 mod postgres;
 mod redis;
 mod sqlserver;
+mod stage;
 mod tcp;
 mod tls;
 mod websocket;
@@ -121,22 +122,21 @@ pub async fn observe(index: usize, plan: &ProbePlan, vantage: &Vantage) -> Evide
     let unseen = || untried(index, vantage, Outcome::Unknown(panicked()));
     let Ok(mut attempt) = catch_unwind(AssertUnwindSafe(|| Attempt::start(plan, vantage))) else { return unseen() };
     // What was seen until a panic is of use, so the probe's own part is guarded apart.
-    let probed = AssertUnwindSafe(judged(action, &mut attempt)).catch_unwind().await;
-    let result = probed.unwrap_or_else(|_| Err(panicked()));
-    AssertUnwindSafe(attempt.finish(index, result)).catch_unwind().await.unwrap_or_else(|_| unseen())
+    let probed = AssertUnwindSafe(carry_out(action, &mut attempt)).catch_unwind().await;
+    let mut result = probed.unwrap_or_else(|_| Err(panicked()));
+    if let (Ok(()), Some(assertions)) = (&result, &plan.assertions) {
+        // What must hold of the answer.
+        let held = AssertUnwindSafe(assertion::hold(assertions.clone(), &mut attempt)).catch_unwind().boxed().await;
+        result = held.unwrap_or_else(|_| Err(panicked()));
+    }
+    if attempt.is_behind() && AssertUnwindSafe(attempt.catch_up()).catch_unwind().await.is_err() {
+        return unseen();
+    }
+    catch_unwind(AssertUnwindSafe(|| attempt.finish(index, result))).unwrap_or_else(|_| unseen())
 }
 
 fn panicked() -> Failure {
     Failure::before_start(Cause::ProberError, "the probe panicked: a defect of runready; see the operator's log")
-}
-
-/// Carries out a probe and, once it has passed, evaluates what must hold of the answer.
-async fn judged(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
-    carry_out(action, attempt).await?;
-    match attempt.plan.assertions.clone() {
-        Some(assertions) => Box::pin(assertion::hold(assertions, attempt)).await,
-        None => Ok(()),
-    }
 }
 
 /// The one place where a kind of probe is told from another. The larger kinds are boxed: otherwise each probe in flight would
@@ -150,10 +150,10 @@ async fn carry_out(action: &Action, attempt: &mut Attempt<'_>) -> Result<(), Fai
         Action::Http(action) => http::probe(action, attempt).boxed(),
         Action::Grpc(action) => grpc::probe(action, attempt).boxed(),
         Action::Websocket(action) => websocket::probe(action, attempt).boxed(),
-        Action::Postgres(action) => postgres::probe(action, attempt).boxed(),
-        Action::Mysql(action) => mysql::probe(action, attempt).boxed(),
-        Action::Sqlserver(action) => sqlserver::probe(action, attempt).boxed(),
-        Action::Redis(action) => redis::probe(action, attempt).boxed(),
+        Action::Postgres(action) => database::probe(&**action, attempt).boxed(),
+        Action::Mysql(action) => database::probe(&**action, attempt).boxed(),
+        Action::Sqlserver(action) => database::probe(&**action, attempt).boxed(),
+        Action::Redis(action) => database::probe(&**action, attempt).boxed(),
         Action::Load(action) => load::probe(action, attempt).boxed(),
     }
     .await
@@ -176,7 +176,7 @@ fn untried(probe: usize, vantage: &Vantage, outcome: Outcome) -> Evidence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::kinds::{Endpoint, TcpAction};
+    use crate::plan::kinds::{self, Endpoint, TcpAction};
     use std::time::Duration;
 
     fn tcp(timeout: Duration, depends_on: &[usize]) -> ProbePlan {
@@ -225,10 +225,10 @@ mod tests {
             ("http", size(http::probe)),
             ("grpc", size(grpc::probe)),
             ("websocket", size(websocket::probe)),
-            ("postgres", size(postgres::probe)),
-            ("mysql", size(mysql::probe)),
-            ("sqlserver", size(sqlserver::probe)),
-            ("redis", size(redis::probe)),
+            ("postgres", size(database::probe::<kinds::PostgresAction>)),
+            ("mysql", size(database::probe::<kinds::MysqlAction>)),
+            ("sqlserver", size(database::probe::<kinds::SqlServerAction>)),
+            ("redis", size(database::probe::<kinds::RedisAction>)),
         ];
         let large: Vec<_> = sizes.iter().filter(|(_, size)| *size > 2560).collect();
         assert!(large.is_empty(), "{large:?}");

@@ -42,6 +42,12 @@ pub const ONLY_WE_CAN_TELL: &[Bad] = &[
         "sec-websocket-protocol is the handshake's own header: use subprotocols",
     ),
     bad(
+        "a header that is the WebSocket handshake's own, with a value in it",
+        "probes:\n- name: a\n  journey:\n    steps:\n    - name: in\n      http: {url: 'http://127.0.0.1:1/'}\n      capture: [{name: v, header: x-v}]\n    - name: talk\n      websocket:\n        url: ws://127.0.0.1:1/\n        headers: [{name: Connection, value: '${v}'}] # here",
+        "spec.probes[0].journey.steps[1].websocket.headers",
+        "connection is the handshake's own header: leave it out",
+    ),
+    bad(
         "a regular expression for a message that is none",
         "probes:\n- name: a\n  websocket:\n    url: ws://127.0.0.1:1/\n    steps:\n    - expect: '(' # here",
         "spec.probes[0].websocket.steps[0].expect",

@@ -88,7 +88,7 @@ impl Places {
             Action::Tls(action) => self.endpoint(&action.endpoint),
             Action::Grpc(action) => self.endpoint(&action.endpoint),
             Action::Http(action) => self.endpoint(&action.to.endpoint),
-            Action::Websocket(action) => self.url(&action.to.url),
+            Action::Websocket(action) => self.endpoint(&action.to.endpoint),
             Action::Postgres(action) => self.way(&action.way),
             Action::Mysql(action) => self.way(&action.way),
             Action::Sqlserver(action) => self.way(&action.way),
@@ -113,10 +113,6 @@ impl Places {
 
     fn endpoint(&mut self, endpoint: &Endpoint) {
         self.target(&endpoint.host, endpoint.port);
-    }
-
-    fn url(&mut self, url: &url::Url) {
-        self.endpoint(&Endpoint::of(url, false));
     }
 
     fn target(&mut self, host: &str, port: u16) {

@@ -208,6 +208,8 @@ impl Compiler<'_> {
         known: &[&str],
         fillings: &mut Vec<Filling>,
     ) -> Result<WebsocketProbe, Fault> {
+        // Those with values in them are not among the sample's.
+        self.no_own_headers(spec.headers.iter().map(|header| header.name.as_str()))?;
         let mut sample = spec.clone();
         sample.url = self.url_sample("websocket.url", &spec.url, known, fillings)?;
         sample.headers = self.plain_headers("websocket", &spec.headers, known, fillings)?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hyper::header::HeaderName;
 use jsonpath_rust::parser::model::{JpQuery, Segment, Selector};
 use jsonpath_rust::parser::parse_json_path;
 use url::Url;
@@ -36,10 +37,7 @@ impl Compiler<'_> {
             ));
         }
         let headers = self.headers("websocket", &spec.headers, &spec.headers_from_secret)?;
-        if let Some(name) = headers.keys().find(|name| OWN.contains(&name.as_str())) {
-            let hint = if name == "sec-websocket-protocol" { ": use subprotocols" } else { ": leave it out" };
-            return Err(invalid(self.at("websocket.headers"), format!("{name} is the handshake's own header{hint}")));
-        }
+        self.no_own_headers(headers.keys().map(HeaderName::as_str))?;
         let auth = self.only_auth("websocket", spec.auth.as_ref(), &url, &headers)?;
         let tls = self.http_tls("websocket.tls", spec.tls.as_ref(), url.scheme() == "ws")?;
         // WebSockets over HTTP/2 (RFC 8441) are not asked for.
@@ -57,6 +55,17 @@ impl Compiler<'_> {
             max_time_to_first_message: spec.max_time_to_first_message.map(Duration::from),
             max_message_bytes: spec.max_message_bytes.unwrap_or(DEFAULT_MAX_MESSAGE_BYTES) as usize,
         })))
+    }
+
+    /// Nobody else sets the headers that make the request one to upgrade.
+    pub(super) fn no_own_headers<'n>(&self, mut names: impl Iterator<Item = &'n str>) -> Result<(), Fault> {
+        match names.find_map(|name| OWN.into_iter().find(|own| own.eq_ignore_ascii_case(name))) {
+            None => Ok(()),
+            Some(name) => {
+                let hint = if name == "sec-websocket-protocol" { ": use subprotocols" } else { ": leave it out" };
+                Err(invalid(self.at("websocket.headers"), format!("{name} is the handshake's own header{hint}")))
+            }
+        }
     }
 
     fn websocket_step(&self, index: usize, spec: &Spec) -> Result<WebsocketStep, Fault> {

@@ -246,6 +246,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_host_that_is_an_address_is_told_from_a_name() {
+        for (host, address) in [
+            ("10.0.0.1", Some("10.0.0.1:5")),
+            ("2001:db8::1", Some("[2001:db8::1]:5")),
+            ("::ffff:10.0.0.1", Some("[::ffff:10.0.0.1]:5")),
+            ("10.0.0.1.", None),
+            ("10.0.0", None),
+            ("db.internal", None),
+        ] {
+            let told = Endpoint::new(host, 5, false).address().map(|address| address.to_string());
+            assert_eq!(told.as_deref(), address, "{host}");
+        }
+        let url = Url::parse("http://[2001:db8::1]/").expect("a URL");
+        assert!(Endpoint::of(&url, false).address().is_some(), "without its brackets");
+    }
+
+    #[test]
     fn plain_text_stays_on_the_own_host() {
         for (url, clear) in [
             ("https://api.example.com/", false),

@@ -21,6 +21,9 @@ pub trait Protocol {
     /// A connection that is logged in. Dropped, it is cut off.
     type Session;
 
+    /// How connections are used.
+    fn usage(&self) -> &Usage;
+
     /// Carries out the stages up to authenticate, and records what the server told in them, whatever comes of it.
     async fn open(&self, attempt: &mut Attempt<'_>) -> Result<Self::Session, Failure>;
 
@@ -68,7 +71,8 @@ pub fn doing(stage: Stage, target: &str) -> String {
 }
 
 /// Carries out the probe of a database.
-pub async fn probe<P: Protocol>(protocol: &P, usage: &Usage, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
+pub async fn probe<P: Protocol>(protocol: &P, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
+    let usage = protocol.usage();
     if usage.connections > 1 {
         return Box::pin(startup::come_up(protocol, usage, attempt)).await;
     }
@@ -117,4 +121,29 @@ async fn initialize<P: Protocol>(
     let result = attempt.stage(Stage::Initialize, doing, work).await;
     protocol.record(session, attempt);
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::pin::pin;
+    use std::time::Instant;
+
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_goodbye_is_awaited_within_bounds() {
+        let mut said = false;
+        farewell(pin!(async {
+            yield_now().await;
+            said = true;
+        }))
+        .await;
+        assert!(said, "one that takes its time");
+        let began = Instant::now();
+        farewell(pin!(pending::<()>())).await;
+        assert!(began.elapsed() >= GOODBYE, "one that never ends");
+    }
 }

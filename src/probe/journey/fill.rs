@@ -95,6 +95,7 @@ fn header(headers: &mut HeaderMap, name: &HeaderName, template: &Template, value
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::probes::HttpVersion;
 
     fn values(value: &str) -> Values {
         vec![("v".into(), value.to_owned().into())]
@@ -119,6 +120,17 @@ mod tests {
         ] {
             assert_eq!(led(text, value), None, "{text} with {value}");
         }
+    }
+
+    #[test]
+    fn a_url_that_no_request_can_hold_is_the_value_s_fault() {
+        let sample = Url::parse("wss://backend.example/x").expect("a URL");
+        let sample = Destination::of(sample, HttpVersion::Http1, false).expect("a destination");
+        let led = |value: &str| destination(&sample, &template("wss://backend.example/${v}"), &values(value));
+        assert_eq!(led("y z").expect("a destination").target, "/y%20z");
+        let failure = led(&"x".repeat(70_000)).expect_err("too long");
+        assert_eq!((failure.cause, failure.stage), (Cause::CaptureMissing, None));
+        assert!(failure.message.contains("can't be requested"), "{}", failure.message);
     }
 
     #[test]

@@ -134,7 +134,8 @@ impl<'a> Walk<'a> {
             self.tried(step, &mut attempt).await
         };
         let result = result.map_err(|failure| self.over_budget(failure, &allowed, &attempt, elapsed));
-        let mut evidence = attempt.finish(index, result).await;
+        attempt.catch_up().await;
+        let mut evidence = attempt.finish(index, result);
         self.hide(&mut evidence);
         evidence
     }

@@ -18,11 +18,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::Value;
 
 use super::Attempt;
-use super::database::{self, Protocol};
+use super::database::Protocol;
 use super::net::channel::Channel;
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure};
-use crate::plan::kinds::MysqlAction;
+use crate::plan::kinds::{MysqlAction, Usage};
 
 use self::login::log_in;
 use self::session::Session;
@@ -38,13 +38,12 @@ const PAYLOAD_ROW: u32 = 4096;
 /// A table of the digits of base 4, of which large results are made.
 const DIGITS: &str = "(SELECT 0 AS d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3)";
 
-/// Carries out a `mysql` probe.
-pub async fn probe(action: &MysqlAction, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
-    database::probe(action, &action.usage, attempt).await
-}
-
 impl Protocol for MysqlAction {
     type Session = Session;
+
+    fn usage(&self) -> &Usage {
+        &self.usage
+    }
 
     async fn open(&self, attempt: &mut Attempt<'_>) -> Result<Session, Failure> {
         let channel = Channel::open(attempt, &self.way).await?;

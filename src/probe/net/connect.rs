@@ -52,7 +52,13 @@ pub struct Stragglers {
 /// Resolves and connects. The stream is ready for the protocol's first byte.
 pub async fn connect(attempt: &mut Attempt<'_>, endpoint: &Endpoint) -> Result<TcpStream, Failure> {
     let stream = match endpoint.address() {
-        Some(address) => connect_given(attempt, address).await,
+        Some(address) => {
+            if let Some(refusal) = attempt.vantage.targets.refuses(address) {
+                attempt.address(not_allowed(address));
+                return Err(refused(attempt, &refusal.message));
+            }
+            connect_one(attempt, address).await
+        }
         // What takes room and is not always needed is boxed: a probe is moved as a whole when it starts.
         None => connect_name(attempt, endpoint).boxed().await,
     }?;
@@ -62,15 +68,6 @@ pub async fn connect(attempt: &mut Attempt<'_>, endpoint: &Endpoint) -> Result<T
         })?;
     }
     Ok(stream)
-}
-
-/// Connects to an address that the check gives.
-async fn connect_given(attempt: &mut Attempt<'_>, address: SocketAddr) -> Result<TcpStream, Failure> {
-    if let Some(refusal) = attempt.vantage.targets.refuses(address) {
-        attempt.address(not_allowed(address));
-        return Err(refused(attempt, &refusal.message));
-    }
-    connect_one(attempt, address).await
 }
 
 /// Resolves a name, and connects to what it stands for.

@@ -33,7 +33,8 @@ pub fn agreed(stream: &Secured, endpoint: &Endpoint) -> Result<(), Failure> {
     Err(Failure::new(Cause::ProtocolMismatch, Stage::Tls, message))
 }
 
-/// A stream whose first bytes must be those of HTTP/2. What is written goes out when it is flushed.
+/// A stream whose first bytes must be those of HTTP/2. What is written goes out when it is flushed, but for what can wait: see
+/// [`First::settings`].
 pub struct Prefaced<S> {
     stream: Box<BufWriter<S>>,
     head: [u8; HEAD],
@@ -50,7 +51,25 @@ pub struct First(Arc<Seen>);
 #[derive(Default)]
 struct Seen {
     settings: AtomicBool,
+    /// Whether the settings are waited for.
+    awaited: AtomicBool,
     broke: OnceLock<Break>,
+}
+
+/// The time in which the settings are awaited, however it ends.
+struct Awaited<'s>(&'s Seen);
+
+impl<'s> Awaited<'s> {
+    fn begin(seen: &'s Seen) -> Self {
+        seen.awaited.store(true, Ordering::Relaxed);
+        Awaited(seen)
+    }
+}
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        self.0.awaited.store(false, Ordering::Relaxed);
+    }
 }
 
 /// How a connection broke.
@@ -82,14 +101,21 @@ impl First {
         }))
     }
 
-    /// Waits for the peer's settings. The connection must be driven by the same task.
+    /// Waits for the peer's settings. The connection must be driven by the same task. That they have been received is told to the
+    /// peer together with what is sent next, in one packet.
     pub async fn settings(&self, stage: Stage, session: Option<&Session>) -> Result<(), Failure> {
+        let _awaited = Awaited::begin(&self.0);
         poll_fn(|_| match self.failure(stage, session) {
             Some(failure) => Poll::Ready(Err(failure)),
             None if self.0.settings.load(Ordering::Relaxed) => Poll::Ready(Ok(())),
             None => Poll::Pending,
         })
         .await
+    }
+
+    /// Whether what is written now can wait for what will be sent once the settings are known.
+    fn is_held(&self) -> bool {
+        self.0.awaited.load(Ordering::Relaxed) && self.0.settings.load(Ordering::Relaxed)
     }
 
     fn note(&self, error: io::Error) -> io::Error {
@@ -246,7 +272,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Prefaced<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().send(context, |stream, context| stream.poll_flush(context))
+        let this = self.get_mut();
+        if this.first.is_held() {
+            return Poll::Ready(Ok(()));
+        }
+        this.send(context, |stream, context| stream.poll_flush(context))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -257,6 +287,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Prefaced<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::pin::pin;
+
     use futures::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -270,6 +302,28 @@ mod tests {
         stream.write_all(&[0, 0, 0, SETTINGS, 0, 0, 0, 0, 0]).await.expect("room");
         stream.flush().await.expect("a peer");
         assert_eq!(theirs.read(&mut heard).await.expect("both"), 33);
+    }
+
+    #[tokio::test]
+    async fn the_settings_are_acknowledged_together_with_what_comes_next() {
+        let (ours, mut theirs) = tokio::io::duplex(1024);
+        let (mut stream, first) = Prefaced::new(ours);
+        let mut heard = [0; 64];
+        let mut greeted = pin!(first.settings(Stage::Handshake, None));
+        assert!(greeted.as_mut().now_or_never().is_none(), "nothing has come");
+        stream.write_all(b"hello").await.expect("room");
+        stream.flush().await.expect("a peer");
+        assert_eq!(theirs.read(&mut heard).await.expect("a greeting"), 5, "a greeting is not held");
+        theirs.write_all(&[0, 0, 0, SETTINGS, 0, 0, 0, 0, 0]).await.expect("room");
+        stream.read_exact(&mut heard[..9]).await.expect("settings");
+        stream.write_all(b"acknowledged").await.expect("room");
+        stream.flush().await.expect("a peer");
+        assert!(theirs.read(&mut heard).now_or_never().is_none(), "it is held");
+        greeted.await.expect("settings");
+        stream.write_all(b", request").await.expect("room");
+        stream.flush().await.expect("a peer");
+        let length = theirs.read(&mut heard).await.expect("both");
+        assert_eq!(&heard[..length], b"acknowledged, request");
     }
 
     #[test]

@@ -138,7 +138,7 @@ impl Targets {
             return None;
         }
         let network = match address.ip() {
-            // It holds no other.
+            // It holds no other; and the unspecified one, which leads to this machine, is link-local on neither side.
             ip @ IpAddr::V4(_) => LINK_LOCAL.iter().find(|network| network.contains(&ip)),
             ip @ IpAddr::V6(_) => leads_to(ip).find_map(|ip| LINK_LOCAL.iter().find(|network| network.contains(&ip))),
         }?;

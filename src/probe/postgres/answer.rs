@@ -9,7 +9,6 @@ use std::sync::{Arc, OnceLock};
 use tokio_postgres::Error;
 use tokio_postgres::error::DbError;
 
-use super::listen::LastWords;
 use super::wire::{Method, Seen, Violation};
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure};
@@ -31,8 +30,6 @@ pub struct Exchange {
     pub target: Arc<str>,
     /// SQLSTATE of the server's error, once there was one.
     pub sqlstate: OnceLock<Box<str>>,
-    /// What the server said before it hung up.
-    pub last_words: LastWords,
 }
 
 impl Exchange {
@@ -42,6 +39,7 @@ impl Exchange {
     }
 
     /// Puts what the server told into the evidence.
+    #[inline]
     pub fn record(&self, attempt: &mut Attempt<'_>) {
         if let Some(code) = self.sqlstate.get() {
             attempt.fact(Fact::Sqlstate, code.to_string());
@@ -55,7 +53,7 @@ impl Exchange {
             return self.refused(stage, refusal);
         }
         let io = io_error(error);
-        if let Some(last_words) = self.last_words.get().filter(|_| error.is_closed() || io.is_some()) {
+        if let Some(last_words) = self.seen.last_words.get().filter(|_| error.is_closed() || io.is_some()) {
             return self.refused(stage, last_words);
         }
         let unread = io.is_none_or(|io| io.kind() == io::ErrorKind::InvalidInput);

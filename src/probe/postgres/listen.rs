@@ -3,30 +3,28 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_postgres::error::DbError;
 use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::{AsyncMessage, Connection, Error};
+
+use super::wire::Seen;
 
 /// The class of SQLSTATE "operator intervention": the server ends the session.
 const OPERATOR_INTERVENTION: &str = "57P";
 
-/// The server's last words, once it has said them.
-pub type LastWords = Arc<OnceLock<DbError>>;
-
 /// A connection that is listened to.
 pub struct Listening<S> {
     connection: Box<Connection<S, NoTlsStream>>,
-    last_words: LastWords,
+    seen: Arc<Seen>,
 }
 
 impl<S> Listening<S> {
     /// Listens to a connection.
-    pub const fn new(connection: Box<Connection<S, NoTlsStream>>, last_words: LastWords) -> Self {
-        Listening { connection, last_words }
+    pub const fn new(connection: Box<Connection<S, NoTlsStream>>, seen: Arc<Seen>) -> Self {
+        Listening { connection, seen }
     }
 }
 
@@ -38,7 +36,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Listening<S> {
         while let Some(message) = ready!(this.connection.poll_message(context)) {
             match message? {
                 AsyncMessage::Notice(notice) if notice.code().code().starts_with(OPERATOR_INTERVENTION) => {
-                    this.last_words.get_or_init(|| notice);
+                    this.seen.last_words.get_or_init(|| notice);
                 }
                 _ => {}
             }

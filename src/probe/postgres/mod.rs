@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
-use futures::{StreamExt, TryFutureExt};
+use futures::StreamExt;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -23,7 +23,7 @@ use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::{Client, Config, Connection, Error, NoTls, SimpleColumn, SimpleQueryMessage, SimpleQueryRow};
 
 use self::answer::Exchange;
-use self::listen::{LastWords, Listening};
+use self::listen::Listening;
 use self::wire::Watched;
 use super::database::{self, Protocol};
 use super::driven::Driven;
@@ -33,7 +33,7 @@ use super::net::tls::Session;
 use super::{Attempt, MAX_ANSWER};
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure};
-use crate::plan::kinds::{DatabaseTlsPlan, PostgresAction};
+use crate::plan::kinds::{DatabaseTlsPlan, PostgresAction, Usage};
 use crate::plan::trust::TlsPlan;
 
 /// SSLRequest: a length of 8 and the code 80877103 (PostgreSQL documentation, "Message Formats").
@@ -42,11 +42,6 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 const PAYLOAD_ROW: u32 = 1024;
 /// Asked only of servers and poolers that do not report it by themselves (before PostgreSQL 14).
 const RECOVERY_QUERY: &str = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')";
-
-/// Carries out a `postgres` probe.
-pub async fn probe(action: &PostgresAction, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
-    database::probe(action, &action.usage, attempt).await
-}
 
 /// A connection that is logged in, and what is known around it.
 pub struct LoggedIn {
@@ -58,6 +53,10 @@ pub struct LoggedIn {
 
 impl Protocol for PostgresAction {
     type Session = LoggedIn;
+
+    fn usage(&self) -> &Usage {
+        &self.usage
+    }
 
     async fn open(&self, attempt: &mut Attempt<'_>) -> Result<LoggedIn, Failure> {
         let (stream, session) = match &self.tls {
@@ -71,7 +70,6 @@ impl Protocol for PostgresAction {
             has_password: self.password.is_some(),
             target: attempt.plan.target.clone(),
             sqlstate: OnceLock::new(),
-            last_words: LastWords::default(),
         };
         let result = log_in(self, attempt, stream, &exchange).await;
         if let Some(method) = exchange.seen.method() {
@@ -81,7 +79,7 @@ impl Protocol for PostgresAction {
         let (client, connection) = result?;
         let reported = Reported::of(&connection, self.writable);
         reported.record(attempt);
-        let connection = Driven::new(Listening::new(connection, exchange.last_words.clone()));
+        let connection = Driven::new(Listening::new(connection, exchange.seen.clone()));
         Ok(LoggedIn { client, connection, reported, exchange })
     }
 
@@ -90,7 +88,49 @@ impl Protocol for PostgresAction {
     }
 
     async fn query(&self, attempt: &mut Attempt<'_>, session: &mut LoggedIn) -> Result<(), Failure> {
-        ask(self, attempt, session).await
+        let target = session.exchange.target.clone();
+        let mut learnt = None;
+        let mut count = None;
+        let mut first = None;
+        let mut wanted = attempt.is_asked();
+        let work = async {
+            if session.reported.in_recovery.is_none() {
+                let told = session.driven(Stage::Query, async |client| match recovery(client).await {
+                    Err(error) if self.writable || error.is_closed() => Err(error),
+                    told => Ok(told.unwrap_or_default()),
+                });
+                learnt = told.await?;
+            }
+            let known = learnt.as_ref().unwrap_or(&session.reported);
+            if let Some(reason) = known.read_only_because().filter(|_| self.writable) {
+                return Err(session.exchange.failed(Cause::ReadOnly, Stage::Query, reason));
+            }
+            let keep = |row: &SimpleQueryRow| {
+                if std::mem::take(&mut wanted) {
+                    first = columns(row);
+                }
+            };
+            let rows = session.driven(Stage::Query, async |client| rows(client, &self.query, keep).await).await?;
+            count = Some(rows);
+            match self.expect_rows {
+                Some(expected) if u64::from(expected) != rows => {
+                    let what = format!("the query returned {rows} rows; expectRows is {expected}");
+                    Err(session.exchange.failed(Cause::UnexpectedResult, Stage::Query, &what))
+                }
+                Some(_) | None => Ok(()),
+            }
+        };
+        let result = attempt.stage(Stage::Query, || database::doing(Stage::Query, &target), work).await;
+        if let Some(learnt) = learnt {
+            learnt.record(attempt);
+        }
+        if let Some(count) = count {
+            attempt.fact(Fact::Rows, count.to_string());
+            attempt.answer("rows", || count.into());
+            attempt.answer("row", || first.unwrap_or_default());
+        }
+        session.exchange.record(attempt);
+        result
     }
 
     async fn payload(&self, session: &mut LoggedIn, bytes: u32, arrived: &AtomicU64) -> Result<(), Failure> {
@@ -186,12 +226,12 @@ async fn log_in(
 ) -> Result<(Client, Box<Connection<Watched<Secured>, NoTlsStream>>), Failure> {
     let config = config(action);
     let seen = &exchange.seen;
-    let logging_in = config.connect_raw(Watched::new(stream, seen.clone()), NoTls);
-    // Boxed, because it is handed on from one to the other.
-    let mut logging_in = pin!(logging_in.map_ok(|(client, connection)| (client, Box::new(connection))));
+    let mut logging_in = pin!(config.connect_raw(Watched::new(stream, seen.clone()), NoTls));
+    // Handed on from one to the other, which takes time for each of its bytes.
+    let boxed = |(client, connection)| (client, Box::new(connection));
     let first_answer = async {
         let early = poll_fn(|context| match logging_in.as_mut().poll(context) {
-            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Ready(result) => Poll::Ready(Some(result.map(boxed))),
             Poll::Pending if seen.answered() => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         });
@@ -204,7 +244,7 @@ async fn log_in(
     let rest = async {
         let result = match early {
             Some(result) => result,
-            None => logging_in.await,
+            None => logging_in.await.map(boxed),
         };
         result.map_err(|error| exchange.failure(Stage::Authenticate, &error))
     };
@@ -260,53 +300,6 @@ impl Reported {
             _ => None,
         }
     }
-}
-
-/// The query stage.
-async fn ask(action: &PostgresAction, attempt: &mut Attempt<'_>, session: &mut LoggedIn) -> Result<(), Failure> {
-    let target = session.exchange.target.clone();
-    let mut learnt = None;
-    let mut count = None;
-    let mut first = None;
-    let mut wanted = attempt.is_asked();
-    let work = async {
-        if session.reported.in_recovery.is_none() {
-            let told = session.driven(Stage::Query, async |client| match recovery(client).await {
-                Err(error) if action.writable || error.is_closed() => Err(error),
-                told => Ok(told.unwrap_or_default()),
-            });
-            learnt = told.await?;
-        }
-        let known = learnt.as_ref().unwrap_or(&session.reported);
-        if let Some(reason) = known.read_only_because().filter(|_| action.writable) {
-            return Err(session.exchange.failed(Cause::ReadOnly, Stage::Query, reason));
-        }
-        let keep = |row: &SimpleQueryRow| {
-            if std::mem::take(&mut wanted) {
-                first = columns(row);
-            }
-        };
-        let rows = session.driven(Stage::Query, async |client| rows(client, &action.query, keep).await).await?;
-        count = Some(rows);
-        match action.expect_rows {
-            Some(expected) if u64::from(expected) != rows => {
-                let what = format!("the query returned {rows} rows; expectRows is {expected}");
-                Err(session.exchange.failed(Cause::UnexpectedResult, Stage::Query, &what))
-            }
-            Some(_) | None => Ok(()),
-        }
-    };
-    let result = attempt.stage(Stage::Query, || database::doing(Stage::Query, &target), work).await;
-    if let Some(learnt) = learnt {
-        learnt.record(attempt);
-    }
-    if let Some(count) = count {
-        attempt.fact(Fact::Rows, count.to_string());
-        attempt.answer("rows", || count.into());
-        attempt.answer("row", || first.unwrap_or_default());
-    }
-    session.exchange.record(attempt);
-    result
 }
 
 /// Runs a query and counts the rows of its results; each is looked at, and none is kept.

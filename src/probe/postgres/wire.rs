@@ -6,11 +6,12 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_postgres::error::DbError;
 
 /// Most bytes that a login may take: the server's parameters, notices and authentication messages.
 const MOST_FOR_LOGIN: u64 = 1 << 20;
@@ -93,6 +94,8 @@ pub struct Seen {
     last: AtomicU32,
     /// Whether an error came.
     refused: AtomicU32,
+    /// What the server said before it hung up.
+    pub last_words: OnceLock<DbError>,
 }
 
 impl Seen {
@@ -187,19 +190,24 @@ impl Frames {
                 bytes = &bytes[skipped..];
                 continue;
             }
-            let wanted = self.wanted();
-            let taken = bytes.len().min(wanted - self.have);
-            self.header[self.have..self.have + taken].copy_from_slice(&bytes[..taken]);
-            self.have += taken;
-            bytes = &bytes[taken..];
+            // Most headers come as a whole.
+            if let (0, Some(whole)) = (self.have, bytes.first_chunk::<HEADER>()) {
+                self.header = *whole;
+                self.have = self.wanted();
+                bytes = &bytes[self.have..];
+            } else {
+                self.header[self.have] = bytes[0];
+                self.have += 1;
+                bytes = &bytes[1..];
+            }
             self.check()?;
         }
         Ok(())
     }
 
-    /// How much of the header must be known: the method too, for an authentication request.
+    /// How much of the header must be known, once its first byte is: the method too, for an authentication request.
     const fn wanted(&self) -> usize {
-        if self.have > 0 && self.header[0] == b'R' && !self.logged_in { HEADER } else { 5 }
+        if self.header[0] == b'R' && !self.logged_in { HEADER } else { 5 }
     }
 
     fn check(&mut self) -> Result<(), Violation> {

@@ -20,20 +20,15 @@ use secrecy::ExposeSecret;
 use self::answer::Exchange;
 use self::wire::Wire;
 use super::Attempt;
-use super::database::{self, Protocol};
+use super::database::Protocol;
 use super::net::channel::{Channel, Secured};
 use super::net::tls::Session;
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
-use crate::plan::kinds::RedisAction;
+use crate::plan::kinds::{RedisAction, Usage};
 
 /// Largest reply that is kept, in bytes.
 const LARGEST_REPLY: u64 = 1 << 20;
-
-/// Carries out a `redis` probe.
-pub async fn probe(action: &RedisAction, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
-    database::probe(action, &action.usage, attempt).await
-}
 
 /// A connection that is logged in, and what is known around it.
 pub struct LoggedIn {
@@ -43,6 +38,10 @@ pub struct LoggedIn {
 
 impl Protocol for RedisAction {
     type Session = LoggedIn;
+
+    fn usage(&self) -> &Usage {
+        &self.usage
+    }
 
     async fn open(&self, attempt: &mut Attempt<'_>) -> Result<LoggedIn, Failure> {
         let channel = Channel::open(attempt, &self.way).await?;

@@ -29,7 +29,7 @@ use super::net::channel::Channel;
 use super::net::tls::Session;
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure};
-use crate::plan::kinds::{DatabaseTlsPlan, SqlServerAction};
+use crate::plan::kinds::{DatabaseTlsPlan, SqlServerAction, Usage};
 use crate::plan::trust::TlsPlan;
 
 /// Most bytes of the answer to a login.
@@ -41,11 +41,6 @@ const PAYLOAD_ROW: u32 = 1024;
 /// Whether the database accepts writes (SQL Server documentation, DATABASEPROPERTYEX).
 const UPDATEABILITY: &str = "SELECT CAST(DATABASEPROPERTYEX(DB_NAME(), 'Updateability') AS nvarchar(128))";
 
-/// Carries out a `sqlserver` probe.
-pub async fn probe(action: &SqlServerAction, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
-    database::probe(action, &action.usage, attempt).await
-}
-
 /// A connection that is logged in, and what is known around it.
 pub struct LoggedIn {
     client: Client<Watched>,
@@ -54,6 +49,10 @@ pub struct LoggedIn {
 
 impl Protocol for SqlServerAction {
     type Session = LoggedIn;
+
+    fn usage(&self) -> &Usage {
+        &self.usage
+    }
 
     async fn open(&self, attempt: &mut Attempt<'_>) -> Result<LoggedIn, Failure> {
         let mut channel = Channel::open(attempt, &self.way).await?;
