@@ -200,7 +200,7 @@ fn of_two_files_with_the_same_check_the_first_stands() {
     let operator = folder.operator();
     folder.until("backend", "Ready", "True", "Healthy");
     first.until_accepted(1);
-    assert_eq!(second.accepted(), 0);
+    assert_eq!(second.made(), 0);
     let log = operator.whole_log();
     let told = log
         .lines()

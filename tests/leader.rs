@@ -87,13 +87,13 @@ fn a_leader_that_was_halted_neither_probes_nor_writes_when_it_wakes() {
     // Nobody else is left, so whoever probes from now on is the first; the lease is not its own for 15 s yet.
     second.stop(Signal::Kill);
     let kept = object(api, &namespace, "backend")["metadata"]["resourceVersion"].clone();
-    let counted = backend.accepted();
+    let counted = backend.made();
     first.go_on();
     until(SOON, "it notices", || match first.get("/readyz") {
         Ok((200, text)) if text.trim() == "standing by" => Ok(()),
         other => Err(format!("{other:?}")),
     });
-    assert_eq!(backend.accepted(), counted, "probed although its lease was taken; its log: {}", first.whole_log());
+    assert_eq!(backend.made(), counted, "probed although its lease was taken; its log: {}", first.whole_log());
     let now = object(api, &namespace, "backend")["metadata"]["resourceVersion"].clone();
     assert_eq!(now, kept, "written although its lease was taken");
 }

@@ -210,7 +210,7 @@ async fn a_secret_that_stays_unreadable_is_tried_again_without_disturbing_the_ch
     // The third read begins when all that came of the second is done.
     world.until_begun(3).await;
     assert!(world.controller.inbox().is_alive(Duration::from_secs(10)).await);
-    assert_eq!(backend.accepted(), 1, "probed once, as the interval of an hour says");
+    assert_eq!(backend.made(), 1, "probed once, as the interval of an hour says");
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! Prints, at the end, what every probe came to: kind, failure, state, cause, stage, how long it took and how long it might.
+//! Prints, at the end, what every probe came to: kind, failure, state, cause, stage, how long it took and how long it might;
+//! and, of each cause, what is said to the reader.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,7 +8,7 @@ use std::io::Write as _;
 use runready::api::{Cause, Kind};
 
 use crate::probe_cloudsql::{KINDS, THROUGH};
-use crate::support::probe::{Row, table};
+use crate::support::probe::{Row, messages, table};
 
 /// Causes that no single observation of a path has: they come of the check's own settings, or of us.
 const NOT_OBSERVED: [Cause; 6] = [
@@ -109,7 +110,7 @@ fn every_cause_has_been_seen_and_the_table_is_printed() {
     // Written past the test harness's capture: the table is what the tests are read by.
     let _ = writeln!(std::io::stderr(), "\n{} cases\n{}", rows.len(), table(&rows));
     let (matrix, empty) = matrix(&rows);
-    let _ = writeln!(std::io::stderr(), "{matrix}");
+    let _ = writeln!(std::io::stderr(), "{matrix}\n{}", messages(&rows));
     assert!(empty.is_empty() || real.is_empty() || crate::probe_netns::rows().is_empty(), "empty cells: {empty:?}");
     let seen: BTreeSet<Cause> = rows.iter().filter_map(Row::cause).collect();
     let unseen: Vec<&Cause> = Cause::ALL

@@ -168,8 +168,8 @@ impl<'a> Attempt<'a> {
     }
 
     fn note(&mut self, fact: Fact, mut value: Cow<'static, str>) {
-        if value.len() > MAX_TEXT {
-            value = clip(&value, MAX_TEXT).into_owned().into();
+        if let Cow::Owned(clipped) = clip(&value, MAX_TEXT) {
+            value = clipped.into();
         }
         match self.facts.iter_mut().find(|(known, _)| *known == fact) {
             Some((_, known)) => *known = value,

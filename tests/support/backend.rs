@@ -1,7 +1,8 @@
 //! Stand-in backends on loopback, in the test's own process: a listener that counts, and an HTTP server that keeps what it is sent.
 
+use std::collections::HashSet;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -16,6 +17,8 @@ pub struct Backend {
     pub port: u16,
     accepted: Arc<AtomicUsize>,
     arrivals: Arc<Mutex<Vec<Instant>>>,
+    /// Connections of its own, which do not count.
+    marks: Arc<Mutex<HashSet<SocketAddr>>>,
     ended: Arc<AtomicBool>,
 }
 
@@ -33,25 +36,47 @@ impl Backend {
     fn listen(listener: TcpListener) -> Self {
         let port = listener.local_addr().expect("an address").port();
         let (accepted, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        let arrivals = Arc::new(Mutex::new(Vec::new()));
-        let (count, end, times) = (accepted.clone(), ended.clone(), arrivals.clone());
+        let (arrivals, marks) = (Arc::new(Mutex::new(Vec::new())), Arc::<Mutex<HashSet<SocketAddr>>>::default());
+        let (count, end, times, own) = (accepted.clone(), ended.clone(), arrivals.clone(), marks.clone());
         std::thread::spawn(move || {
             let mut open: Vec<TcpStream> = Vec::new();
             for stream in listener.incoming() {
                 if end.load(Ordering::SeqCst) {
                     return;
                 }
+                let peer = stream.as_ref().ok().and_then(|stream| stream.peer_addr().ok());
+                if peer.is_some_and(|peer| own.lock().expect("the marks").remove(&peer)) {
+                    continue;
+                }
                 times.lock().expect("the arrivals").push(Instant::now());
                 count.fetch_add(1, Ordering::SeqCst);
                 open.extend(stream);
             }
         });
-        Backend { port, accepted, arrivals, ended }
+        Backend { port, accepted, arrivals, marks, ended }
     }
 
     /// How many connections it has accepted.
     pub fn accepted(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
+    }
+
+    /// How many connections have been made to it, those included that it has yet to accept: it does so in their order, and
+    /// therefore before one that is made here.
+    #[track_caller]
+    pub fn made(&self) -> usize {
+        let mark = {
+            // Held until the mark is known by its address: the listener asks for it.
+            let mut marks = self.marks.lock().expect("the marks");
+            let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
+            let mark = stream.local_addr().expect("an address");
+            marks.insert(mark);
+            mark
+        };
+        until(SOON, "the mark is accepted", || {
+            if self.marks.lock().expect("the marks").contains(&mark) { Err("not yet") } else { Ok(()) }
+        });
+        self.accepted()
     }
 
     /// When each of them came.
@@ -71,7 +96,7 @@ impl Backend {
     /// Fails if anyone connects within `time`.
     #[track_caller]
     pub fn stays_alone(&self, time: Duration, why: &str) {
-        let (counted, deadline) = (self.accepted(), Instant::now() + time);
+        let (counted, deadline) = (self.made(), Instant::now() + time);
         while Instant::now() < deadline {
             assert_eq!(self.accepted(), counted, "{why}");
             std::thread::park_timeout(Duration::from_millis(10));
@@ -112,9 +137,7 @@ impl Recorder {
         let kept = requests.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                if let Some(request) = answer(stream) {
-                    kept.lock().expect("the requests").push(request);
-                }
+                let _ = answer(stream, &kept);
             }
         });
         Recorder { port, requests }
@@ -136,17 +159,18 @@ pub fn holds(request: &[u8], text: &str) -> bool {
     request.windows(text.len().max(1)).any(|window| window == text.as_bytes())
 }
 
-fn answer(mut stream: TcpStream) -> Option<Vec<u8>> {
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+/// Keeps the request before it is answered: whoever has the answer finds it kept.
+fn answer(mut stream: TcpStream, kept: &Mutex<Vec<Vec<u8>>>) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     let (mut request, mut piece) = (Vec::new(), [0_u8; 4096]);
     while !is_whole(&request) {
-        match stream.read(&mut piece) {
-            Ok(0) | Err(_) => return None,
-            Ok(read) => request.extend_from_slice(&piece[..read]),
+        match stream.read(&mut piece)? {
+            0 => return Ok(()),
+            read => request.extend_from_slice(&piece[..read]),
         }
     }
-    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-    Some(request)
+    kept.lock().expect("the requests").push(request);
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
 }
 
 /// Whether header and body have arrived.

@@ -56,6 +56,7 @@ pub struct Row {
     state: ProbeState,
     cause: Option<Cause>,
     stage: Option<Stage>,
+    message: String,
     took: Duration,
     limit: Duration,
 }
@@ -70,6 +71,7 @@ impl Row {
             state: evidence.outcome.state(),
             cause: failed.map(|failure| failure.cause),
             stage: failed.and_then(|failure| failure.stage),
+            message: failed.map(|failure| failure.message.to_string()).unwrap_or_default(),
             took: evidence.latency,
             limit,
         }
@@ -353,6 +355,21 @@ pub fn table(rows: &[Row]) -> String {
         let Row { kind, failure, state, .. } = row;
         writeln!(text, "{kind:9} {failure:60} {state:9} {cause:32} {stage:13} {took:>5}ms {limit:>7}ms")
             .expect("a string grows");
+    }
+    text
+}
+
+/// What the first failure of each cause says, as a reader of the status has it.
+pub fn messages(rows: &[Row]) -> String {
+    let mut by_cause: BTreeMap<&str, &Row> = BTreeMap::new();
+    for row in rows {
+        if let Some(cause) = row.cause {
+            by_cause.entry(cause.as_str()).or_insert(row);
+        }
+    }
+    let mut text = String::new();
+    for (cause, Row { kind, failure, message, .. }) in by_cause {
+        writeln!(text, "{cause} ({kind}, {failure})\n    {message}").expect("a string grows");
     }
     text
 }
