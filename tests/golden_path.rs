@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::support::agent::{Agent, Broken, CHAT, PASSWORD, SESSION, TOKEN};
+use crate::support::hostile::Refusing;
 
 /// The example, with another host in it and nothing else changed.
 fn manifest(address: SocketAddr) -> String {
@@ -168,8 +169,8 @@ fn each_part_that_breaks_has_its_own_verdict_and_what_was_begun_is_cleaned_up() 
 
 #[test]
 fn a_backend_that_is_away_is_told_from_one_that_refuses() {
-    let away = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let (ready, text) = check(away, "json");
+    let away = Refusing::on("127.0.0.1");
+    let (ready, text) = check(([127, 0, 0, 1], away.port()).into(), "json");
     let status = status(&text);
     assert!(!ready);
     assert_eq!(status["verdict"]["cause"], "ConnectionRefused", "{status:#}");

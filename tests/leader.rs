@@ -30,6 +30,7 @@ fn of_two_replicas_one_probes_and_a_killed_leader_is_replaced() {
     let namespace = api.namespace("replicas");
     let args = ["--namespace", &namespace, "--leader-elect", "--lease-namespace", &namespace];
     let (first, second, backend) = leader_and_follower(api, &namespace, &args);
+    backend.until_accepted(1);
     let counted = backend.accepted();
     let since = Instant::now();
     until(SOON, "five more probes", || if backend.accepted() >= counted + 5 { Ok(()) } else { Err("no") });

@@ -62,7 +62,7 @@ fn health() -> Vec<Case> {
             .says("NOT_FOUND"),
         watched(plain("does not serve as long as it is watched", &[("", &[NotServing])]))
             .fails(Cause::NotServing, Stage::Body)
-            .stage_timeout(Stage::Body, 400)
+            .stage_timeout(Stage::Body, 1500)
             .says("NOT_SERVING after "),
         watched(plain("nothing: serves while it is watched", &[("", &[NotServing, Unknown, Serving])]))
             .fact(Fact::Serving, "SERVING")

@@ -129,7 +129,7 @@ fn statuses() -> Vec<Case> {
         begun("a service is unknown to Watch", vec![Step::Send(data(&message(&[8, 3]))), Step::Hang])
             .field("grpc", "method", json!("Watch"))
             .fails(Cause::GrpcServiceUnknown, Stage::Body)
-            .stage_timeout(Stage::Body, 300)
+            .stage_timeout(Stage::Body, 1500)
             .says("SERVICE_UNKNOWN"),
     ]
 }

@@ -91,11 +91,11 @@ fn budgets() -> Vec<Case> {
     let (slow, silent, greedy, untidy) = (Agent::start(Broken::AgentSlow), silent(), silent(), silent());
     let slow_too = Agent::start(Broken::AgentSlow);
     let mut limited_too = chat(&slow_too, "two");
-    limited_too["timeout"] = json!("300ms");
+    limited_too["timeout"] = json!("900ms");
     let mut tidying = chat(&untidy, "tidying");
     tidying["always"] = json!(true);
     let mut limited = chat(&silent, "chat");
-    limited["timeout"] = json!("300ms");
+    limited["timeout"] = json!("900ms");
     vec![
         walking("steps that are too slow together", json!([login(&slow), chat(&slow, "one"), chat(&slow, "two")]))
             .field("journey", "budget", json!("2200ms"))

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::support::hostile::Refusing;
 use crate::support::probe::{Row, plan, runtime, vantage};
+use crate::support::wait::until;
 
 /// An HTTP server that keeps connections, with a thread for each: how long it takes and what it says is up to `answer`, which
 /// gets the number of the request and the time since the first.
@@ -270,21 +271,27 @@ fn an_ordinary_run_leaves_loads_out() {
 fn nothing_else_is_late_for_a_load_and_it_ends_when_nobody_waits_for_it() {
     let peer = Peer::start(|_, _| "200 OK");
     let plan = peer.check(json!({"ratePerSecond": 1000, "window": "60s"}));
-    let late = runtime().block_on(async {
-        let vantage = vantage(None);
-        let mut loading = std::pin::pin!(probe::observe(1, &plan.probes[1], &vantage));
-        let mut late = Vec::new();
-        for _ in 0..100 {
-            let due = Instant::now() + Duration::from_millis(10);
-            tokio::select! {
-                evidence = &mut loading => panic!("it ended early: {evidence:?}"),
-                () = tokio::time::sleep_until(due.into()) => late.push(due.elapsed()),
+    let lateness = || {
+        runtime().block_on(async {
+            let vantage = vantage(None);
+            let mut loading = std::pin::pin!(probe::observe(1, &plan.probes[1], &vantage));
+            let mut late = Vec::new();
+            for _ in 0..100 {
+                let due = Instant::now() + Duration::from_millis(10);
+                tokio::select! {
+                    evidence = &mut loading => panic!("it ended early: {evidence:?}"),
+                    () = tokio::time::sleep_until(due.into()) => late.push(due.elapsed()),
+                }
             }
-        }
-        late.sort();
-        late[50]
+            late.sort();
+            late[50]
+        })
+    };
+    // What blocked the thread would do so each time; a busy machine does not.
+    until(PATIENCE, "half of the ticks to be in time", || match lateness() {
+        late if late < Duration::from_millis(8) => Ok(()),
+        late => Err(format!("{late:?}")),
     });
-    assert!(late < Duration::from_millis(8), "half of the ticks were later than {late:?}");
     let patience = Instant::now() + Duration::from_secs(20);
     loop {
         let before = peer.requests.load(Ordering::Relaxed);

@@ -102,10 +102,10 @@ fn queries() -> Result<Vec<Case>, String> {
     let server = started(Setup::plain())?;
     server.sql("CREATE TABLE app.taken (n INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO app.taken VALUES (1)")?;
     // A session that holds a lock until the server goes.
-    let holding = Arc::new(server.session("LOCK TABLE app.taken WRITE; SELECT SLEEP(60)")?);
+    let holding = Arc::new(server.session("LOCK TABLE app.taken WRITE; SELECT SLEEP(600)")?);
     until(Duration::from_secs(20), "the lock to be held", || {
         let found =
-            server.sql("SELECT COUNT(*) FROM information_schema.processlist WHERE info = 'SELECT SLEEP(60)'")?;
+            server.sql("SELECT COUNT(*) FROM information_schema.processlist WHERE info = 'SELECT SLEEP(600)'")?;
         if found == "1" { Ok(()) } else { Err("no lock".to_owned()) }
     });
     let ask =
@@ -134,7 +134,7 @@ fn queries() -> Result<Vec<Case>, String> {
         ask("a slow query", "SELECT SLEEP(30)").fails(Cause::QueryTimeout, Stage::Query).stage_timeout(Stage::Query, 400),
         ask("a slow query, cut by the whole", "SELECT SLEEP(30)")
             .fails(Cause::QueryTimeout, Stage::Query)
-            .timeout(2500),
+            .timeout(8000),
         ask("max_statement_time", "SET STATEMENT max_statement_time=0.2 FOR SELECT SLEEP(30) FROM taken")
             .field("mysql", "initQueries", json!(["SET lock_wait_timeout = 30"]))
             .fails(Cause::QueryTimeout, Stage::Query)
@@ -155,7 +155,7 @@ fn queries() -> Result<Vec<Case>, String> {
 
 fn full() -> Result<Vec<Case>, String> {
     let server = started(Setup::plain().option("--max-connections=10"))?;
-    let holders: Vec<_> = (0..20).map(|_| server.session("SELECT SLEEP(60)")).collect::<Result<_, _>>()?;
+    let holders: Vec<_> = (0..20).map(|_| server.session("SELECT SLEEP(600)")).collect::<Result<_, _>>()?;
     until(Duration::from_secs(20), "the server to be full", || match server.sql("SELECT 1") {
         Err(said) if said.contains("Too many connections") => Ok(()),
         other => Err(format!("{other:?}")),

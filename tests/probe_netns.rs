@@ -77,36 +77,38 @@ fn unreachable(lab: &Lab) -> Vec<Row> {
     rows
 }
 
-/// The path goes silent when each server has begun to answer. Each would be done within two seconds.
+/// The path goes silent when each server has begun to answer. Each would be done within some four seconds, and the
+/// path takes a moment to be cut.
 fn cut_off(lab: &Lab) -> Vec<Row> {
     let postgres = require(Setup::plain().listen(SERVER).in_netns(lab.server()).start());
-    let exchange = serve(lab, vec![Step::Await(4), Step::Trickle(b"ok".to_vec()), Step::Hang]);
-    let header = serve(lab, vec![Step::Await(4), say("HTTP/1.1 200 OK"), Step::Trickle(b"\r".to_vec()), say("\n\r\n")]);
+    let exchange = serve(lab, vec![Step::Await(4), Step::Trickle(b"okay!".to_vec()), Step::Hang]);
+    let header =
+        serve(lab, vec![Step::Await(4), say("HTTP/1.1 200 OK\r\n"), Step::Trickle(b"a: b".to_vec()), say("\r\n\r\n")]);
     let body = serve(
         lab,
-        vec![Step::Await(4), say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"), Step::Trickle(b"ok".to_vec())],
+        vec![Step::Await(4), say("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"), Step::Trickle(b"okay!".to_vec())],
     );
     let failure = "packets dropped in the middle of";
     let http = |server: &Server| json!({"http": {"url": format!("http://{SERVER}:{}/", server.port())}});
-    let tcp = json!({"tcp": {"host": SERVER, "port": exchange.port(), "send": "PING", "expect": "ok"}});
+    let tcp = json!({"tcp": {"host": SERVER, "port": exchange.port(), "send": "PING", "expect": "okay!"}});
     let mut cases = vec![
         Case::new(format!("{failure} an exchange"), tcp)
             .fails(Cause::ResponseTimeout, Stage::Exchange)
-            .stage_timeout(Stage::Exchange, 4000),
+            .stage_timeout(Stage::Exchange, 8000),
         Case::new(format!("{failure} a header"), http(&header))
             .fails(Cause::ResponseTimeout, Stage::Request)
-            .stage_timeout(Stage::Request, 4000),
+            .stage_timeout(Stage::Request, 8000),
         Case::new(format!("{failure} a body"), http(&body))
             .fails(Cause::ResponseTimeout, Stage::Body)
-            .stage_timeout(Stage::Body, 4000),
+            .stage_timeout(Stage::Body, 8000),
     ];
     if postgres.is_some() {
         let [.., (kind, mut probe)] = kinds(5432);
-        probe["query"] = json!("SELECT pg_sleep(2)");
+        probe["query"] = json!("SELECT pg_sleep(4)");
         cases.push(
             Case::new(format!("{failure} a query"), json!({kind: probe}))
                 .fails(Cause::QueryTimeout, Stage::Query)
-                .stage_timeout(Stage::Query, 4000),
+                .stage_timeout(Stage::Query, 8000),
         );
     }
     let rows = std::thread::scope(|scope| {

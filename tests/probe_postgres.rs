@@ -96,7 +96,7 @@ fn queries() -> Result<Vec<Case>, String> {
     server.psql_over_network("", "CREATE TABLE taken AS SELECT 1 AS n")?;
     // A session that holds a lock until the server goes.
     let holder = format!("host={} port={} user=app dbname={DATABASE}", server.host(), server.port());
-    let holding = server.session(&holder, "BEGIN; LOCK TABLE taken; SELECT pg_sleep(60)")?;
+    let holding = server.session(&holder, "BEGIN; LOCK TABLE taken; SELECT pg_sleep(600)")?;
     until(Duration::from_secs(20), "the lock to be held", || {
         match server.psql("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted")?.as_str() {
             "0" => Err("no lock".to_owned()),
@@ -136,7 +136,7 @@ fn queries() -> Result<Vec<Case>, String> {
             .stage_timeout(Stage::Query, 400),
         ask("a slow query, cut by the whole", "SELECT pg_sleep(30)")
             .fails(Cause::QueryTimeout, Stage::Query)
-            .timeout(2500),
+            .timeout(8000),
         ask("statement_timeout", "SET statement_timeout = '200ms'; SELECT pg_sleep(30)")
             .fails(Cause::QueryTimeout, Stage::Query)
             .fact(Fact::Sqlstate, "57014"),
@@ -281,15 +281,15 @@ fn each_refusal_of_a_real_server_has_its_cause() {
 fn interrupted(server: &Postgres, meanwhile: impl FnOnce()) -> (Cause, Stage, String) {
     let mut probe = at(server.host(), server.port());
     probe["name"] = json!("sleep");
-    probe["postgres"]["query"] = json!("SELECT pg_sleep(60)");
+    probe["postgres"]["query"] = json!("SELECT pg_sleep(600)");
     let plan = plan(json!({"interval": "1m", "timeout": "30s", "probes": [probe]}), &Default::default());
+    // A session that is leaving has a last query, too.
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep%'";
     let evidence = std::thread::scope(|scope| {
         let probing = scope.spawn(|| observe(&plan, &vantage(None)));
-        until(Duration::from_secs(20), "the query to run", || {
-            match server.psql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'")?.as_str() {
-                "0" => Err("no query".to_owned()),
-                _ => Ok(()),
-            }
+        until(Duration::from_secs(20), "the query to run", || match server.psql(running)?.as_str() {
+            "0" => Err("no query".to_owned()),
+            _ => Ok(()),
         });
         meanwhile();
         probing.join().expect("the probe")
@@ -318,7 +318,7 @@ fn a_session_that_is_ended_or_shut_down_says_so() {
 fn a_server_that_waits_for_its_last_session_is_shutting_down() {
     let Some(server) = require(Setup::plain().start()) else { return };
     let session = format!("host={} port={} user=app dbname={DATABASE}", server.host(), server.port());
-    let _session = server.session(&session, "SELECT pg_sleep(60)").expect("a session");
+    let _session = server.session(&session, "SELECT pg_sleep(600)").expect("a session");
     until(Duration::from_secs(20), "the session", || {
         match server.psql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'")?.as_str() {
             "0" => Err("no session".to_owned()),

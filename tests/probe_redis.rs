@@ -128,11 +128,10 @@ fn roles() -> Result<Vec<Case>, String> {
         let told = replica.say("INFO replication");
         if told.contains("master_link_status:up") { Ok(()) } else { Err(told) }
     });
-    let lost = started(Setup::default().line(format!("replicaof 127.0.0.1 {}", Refusing::on("127.0.0.1").port())))?;
+    let nobody = Arc::new(Refusing::on("127.0.0.1"));
+    let lost = started(Setup::default().line(format!("replicaof 127.0.0.1 {}", nobody.port())))?;
     let mute = started(
-        Setup::default()
-            .line(format!("replicaof 127.0.0.1 {}", Refusing::on("127.0.0.1").port()))
-            .line("replica-serve-stale-data no"),
+        Setup::default().line(format!("replicaof 127.0.0.1 {}", nobody.port())).line("replica-serve-stale-data no"),
     )?;
     let wanting = |case: Case, role: &str| case.field("redis", "role", json!(role));
     Ok(vec![
@@ -156,10 +155,12 @@ fn roles() -> Result<Vec<Case>, String> {
             .fails(Cause::UnexpectedResult, Stage::Query),
         real("a replica that serves without its master", &lost)
             .degraded(Cause::MasterDown, Stage::Query)
-            .says("the link to its master 127.0.0.1:"),
+            .says("the link to its master 127.0.0.1:")
+            .keep(nobody.clone()),
         real("a replica that serves nothing without its master", &mute)
             .fails(Cause::MasterDown, Stage::Handshake)
-            .fact(Fact::ErrorCode, "MASTERDOWN"),
+            .fact(Fact::ErrorCode, "MASTERDOWN")
+            .keep(nobody),
     ])
 }
 

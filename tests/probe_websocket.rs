@@ -112,13 +112,13 @@ fn conversations() -> Vec<Case> {
 
 fn expectations() -> Vec<Case> {
     vec![
-        chatting("nothing as expected comes, cut by the step", json!([question(), {"expect": "never", "within": "400ms"}]))
+        chatting("nothing as expected comes, cut by the step", json!([question(), {"expect": "never", "within": "1200ms"}]))
             .fails(Cause::ResponseTimeout, Stage::Messages)
-            .says("step 2 of 2 (expect /never/): no message that is as expected among 5 received came within 400ms (the step's own limit)")
+            .says("step 2 of 2 (expect /never/): no message that is as expected among 5 received came within 1.2s (the step's own limit)")
             .fact(Fact::MessagesReceived, "5"),
         chatting("nothing as expected comes, cut by the stage", json!([question(), {"expect": "never"}]))
             .fails(Cause::ResponseTimeout, Stage::Messages)
-            .stage_timeout(Stage::Messages, 400)
+            .stage_timeout(Stage::Messages, 1200)
             .says("step 2 of 2 (expect /never/) with ws://127.0.0.1:")
             .says("5 messages received"),
         chatting("none of the messages is as expected", json!([question(), {"expect": "never", "maxMessages": 3}]))

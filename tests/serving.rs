@@ -63,9 +63,10 @@ fn the_metrics_are_open_metrics_with_bounded_labels_and_go_with_their_check() {
     let file = folder.path().join("backend.yaml");
     std::fs::write(&file, check("default", "back\u{2d}end", &three(backend.port, free_port()))).expect("a file");
     let operator = Operator::on_folder(folder.path(), &[], &[]);
-    until(SOON, "a status is written", || {
+    until(SOON, "a status is written, and shown", || {
         let written = operator.metric("runready_status_writes_total", "written");
-        if written > 0.0 { Ok(()) } else { Err(written) }
+        let shown = operator.metric("runready_check_ready", "status=\"False\"");
+        if written > 0.0 && shown > 0.0 { Ok(()) } else { Err(format!("{written} written, {shown} shown")) }
     });
     let shown = families(&operator);
     let value = |family: &str, labels: &[(&str, &str)]| {
@@ -126,7 +127,8 @@ fn logs_for_machines_are_json_with_namespace_check_probe_and_generation() {
     let spec = three(backend.port, free_port());
     std::fs::write(folder.path().join("backend.yaml"), check("staging", "backend", &spec)).expect("a file");
     let operator = Operator::on_folder(folder.path(), &["RUST_LOG=runready=debug"], &["--log-format", "json"]);
-    backend.until_accepted(2);
+    // At the third, two runs have been taken in.
+    backend.until_accepted(3);
     let log = operator.stop_and_read(Signal::Term);
     let lines: Vec<Value> =
         log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect();

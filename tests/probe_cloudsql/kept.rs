@@ -184,7 +184,7 @@ fn an_api_that_hangs_is_given_up_and_asked_again() {
 #[test]
 fn many_instances_are_asked_for_some_at_a_time() {
     let api = StandIn::start(POSTGRES);
-    api.script(|script| script.delay = Duration::from_millis(200));
+    api.script(|script| script.delay = Duration::from_secs(2));
     let name = |number: usize| INSTANCE.replace("backend", &format!("backend-{number}"));
     let connector = api.connector();
     let runtime = runtime();

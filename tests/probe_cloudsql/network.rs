@@ -23,8 +23,8 @@ use crate::support::wait::until;
 /// Where every instance's proxy listens.
 const PORT: u16 = 3307;
 /// What a slow statement takes, and what its query is given.
-const SLOW: Duration = Duration::from_secs(2);
-const PATIENCE: u64 = 4000;
+const SLOW: Duration = Duration::from_secs(5);
+const PATIENCE: u64 = 8000;
 
 /// A database that no fault of the network touches: the proxy reaches it on the test program's own loopback.
 enum Database {
@@ -80,8 +80,8 @@ impl Database {
     /// A statement that takes its time.
     fn slow(&self) -> &'static str {
         match self {
-            Database::Postgres(_) => "SELECT pg_sleep(2)",
-            Database::Mysql(_) => "SELECT SLEEP(2)",
+            Database::Postgres(_) => "SELECT pg_sleep(5)",
+            Database::Mysql(_) => "SELECT SLEEP(5)",
             Database::SqlServer(_) => "SELECT 'slow'",
         }
     }

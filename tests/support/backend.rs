@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::process::free_port;
 use super::wait::until;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -23,9 +24,9 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// Listens on a port of the kernel's choice.
+    /// Listens on a port that nobody takes while it is stopped.
     pub fn start() -> Self {
-        Self::listen(TcpListener::bind(("127.0.0.1", 0)).expect("a port"))
+        Self::listen(TcpListener::bind(("127.0.0.1", free_port())).expect("a port"))
     }
 
     /// Listens on this port: one that has refused before, say.
@@ -116,8 +117,10 @@ impl Backend {
 
 impl Drop for Backend {
     fn drop(&mut self) {
-        self.ended.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        // Once it was stopped, whoever listens there is another.
+        if !self.ended.swap(true, Ordering::SeqCst) {
+            let _ = TcpStream::connect(("127.0.0.1", self.port));
+        }
     }
 }
 

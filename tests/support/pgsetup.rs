@@ -33,6 +33,7 @@ pub struct Setup {
     pub tls_only: bool,
     pub client_ca: Option<String>,
     pub max_connections: u32,
+    reserved: u32,
 }
 
 impl Setup {
@@ -47,6 +48,7 @@ impl Setup {
             tls_only: false,
             client_ca: None,
             max_connections: 20,
+            reserved: 1,
         }
     }
 
@@ -73,6 +75,11 @@ impl Setup {
     /// Serves at most this many connections.
     pub fn max_connections(self, max_connections: u32) -> Setup {
         Setup { max_connections, ..self }
+    }
+
+    /// No connection is kept for superusers: whoever got a place keeps it, and none is refused for the sake of a free one.
+    pub fn none_reserved(self) -> Setup {
+        Setup { reserved: 0, ..self }
     }
 
     /// In recovery and read-only, or not yet accepting connections.
@@ -116,10 +123,11 @@ impl Setup {
         let on = |condition| if condition { "on" } else { "off" };
         let mut text = format!(
             "listen_addresses = '{}'\nport = {port}\nunix_socket_directories = '{socket_dir}'\nmax_connections = {}\n\
-             superuser_reserved_connections = 1\nmax_wal_senders = 0\nfsync = off\nshared_buffers = 8MB\n\
+             superuser_reserved_connections = {}\nmax_wal_senders = 0\nfsync = off\nshared_buffers = 8MB\n\
              log_connections = on\nhot_standby = {}\nssl = {}\n",
             self.listen,
             self.max_connections,
+            self.reserved,
             on(self.phase != Phase::StartingUp),
             on(self.tls.is_some()),
         );

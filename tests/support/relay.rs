@@ -1,9 +1,9 @@
 //! Relays that stand before a real server and spoil what passes: logins that have to wait their turn, a connection whose
 //! answer stops in the middle. Takes the server's port.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
 use tokio::net::TcpStream;
@@ -11,15 +11,19 @@ use tokio::sync::Semaphore;
 
 use super::hostile::{Server, listener};
 
-/// Lets `at_once` connections come up at a time, and takes `each` for every one of them.
+/// Lets `at_once` connections come up at a time, and takes `each` for every one of them. A turn begins when the one before it
+/// was over, however late that was noticed.
 pub fn throttled(port: u16, at_once: usize, each: Duration) -> Server {
-    let turns = Arc::new(Semaphore::new(at_once));
+    let (turns, over) = (Arc::new(Semaphore::new(at_once)), Arc::new(Mutex::new(Vec::new())));
     Server::start(listener("127.0.0.1:0"), move |mut client, _| {
-        let turns = turns.clone();
+        let (turns, over) = (turns.clone(), over.clone());
         async move {
             // Whoever is served keeps a turn for that long; whoever has gone meanwhile needs none.
             let Ok(turn) = turns.acquire().await else { return };
-            tokio::time::sleep(each).await;
+            let before = over.lock().expect("the turns").pop().filter(|before: &Instant| before.elapsed() < each);
+            let end = before.unwrap_or_else(Instant::now) + each;
+            tokio::time::sleep_until(end.into()).await;
+            over.lock().expect("the turns").push(end);
             drop(turn);
             let mut server = connect(port).await;
             let _ = copy_bidirectional(&mut client, &mut server).await;
