@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tonic_health::ServingStatus;
 
 use crate::support::agent::{Agent, Broken, CHAT, PASSWORD, SESSION, TOKEN};
+use crate::support::backend::{Recorder, holds};
 use crate::support::grpc::Health;
 use crate::support::hostile::{Server, Step, say};
 use crate::support::probe::{Case, Row, try_all};
@@ -16,7 +17,7 @@ use crate::support::probe::{Case, Row, try_all};
 /// Every case, tried once per process.
 pub fn rows() -> &'static [Row] {
     static ROWS: OnceLock<Vec<Row>> = OnceLock::new();
-    ROWS.get_or_init(|| try_all([captures(), budgets(), values()].into_iter().flatten().collect()))
+    ROWS.get_or_init(|| try_all([captures(), budgets(), values(), redirects()].into_iter().flatten().collect()))
 }
 
 fn walking(failure: &str, steps: Value) -> Case {
@@ -168,6 +169,31 @@ fn values() -> Vec<Case> {
         Case::new("nothing: a value that would break out of JSON", json!({"journey": {"steps": body}}))
             .keep((quotes, listening)),
         unfit("a value that would split a header", split, "the header x-id can't carry", lines),
+    ]
+}
+
+/// A body with values in it goes to the origin that the manifest names, and to no other.
+fn redirects() -> Vec<Case> {
+    let posting = |failure: &str, status: &str, target: String, body: &str| {
+        let head = format!("HTTP/1.1 {status}\r\nlocation: {target}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        let first = Server::play(vec![Step::AwaitText("\r\n\r\n"), say(&head)]);
+        let url = format!("http://{}/", first.address());
+        let http = json!({"url": url, "method": "POST", "body": body, "followRedirects": 1});
+        walking(failure, json!([{"name": "login", "http": http}])).keep(first)
+    };
+    let (elsewhere, plain, turned) = (Recorder::start(), Recorder::start(), Recorder::start());
+    let at = |recorder: &Recorder| format!("http://127.0.0.1:{}/there", recorder.port);
+    let (to_elsewhere, to_plain, to_turned) = (at(&elsewhere), at(&plain), at(&turned));
+    let private = "{\"password\": \"${password}\"}";
+    vec![
+        posting("a body with a value, redirected to another origin", "307 Temporary Redirect", to_elsewhere, private)
+            .fails(Cause::UnexpectedResult, Stage::Request)
+            .says("the body holds values that are not shown to it")
+            .look(move |_| assert!(elsewhere.requests().is_empty(), "it is not even asked")),
+        posting("nothing: a body without values, redirected", "307 Temporary Redirect", to_plain, "plain")
+            .look(move |_| assert!(holds(&plain.requests()[0], "plain"))),
+        posting("nothing: a body with a value, left behind", "303 See Other", to_turned, private)
+            .look(move |_| assert!(turned.requests()[0].starts_with(b"GET /there"))),
     ]
 }
 

@@ -8,15 +8,17 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hyper::Version;
 use runready::api::{Cause, Kind, ProbeState, Stage};
 use runready::evidence::{Evidence, Fact};
-use runready::plan::{CheckPlan, Limits, Secrets};
+use runready::plan::{Action, CheckPlan, Limits, Secrets};
 use runready::probe;
 use serde_json::{Value, json};
 
 use crate::support::hostile::Refusing;
 use crate::support::probe::{Row, plan, runtime, vantage};
 use crate::support::wait::until;
+use crate::support::web::{Web, reply};
 
 /// An HTTP server that keeps connections, with a thread for each: how long it takes and what it says is up to `answer`, which
 /// gets the number of the request and the time since the first.
@@ -301,6 +303,54 @@ fn nothing_else_is_late_for_a_load_and_it_ends_when_nobody_waits_for_it() {
         }
         assert!(Instant::now() < patience, "the load goes on although nobody waits for it");
     }
+}
+
+#[test]
+fn cloud_runs_own_answers_are_known_under_load_too() {
+    let web = Web::plain(Version::HTTP_11, |_| reply(429, &[("server", "Google Frontend")], "Rate exceeded."));
+    let plan = check(
+        json!({"url": format!("http://127.0.0.1:{}/", web.port())}),
+        json!({"ratePerSecond": 50, "window": "1s"}),
+    );
+    let (evidence, ()) = in_time(|| (load(&plan), ()));
+    ends_in(&evidence, Cause::LoadNotSustained);
+    assert!(message(&evidence).contains("100.00% CloudRunThrottled"), "{}", message(&evidence));
+}
+
+#[test]
+fn what_each_request_opens_counts_against_the_limits() {
+    let of = |connections: u16, load: Value| {
+        let postgres =
+            json!({"host": "127.0.0.1", "port": 1, "database": "d", "user": "u", "connections": connections});
+        let mut load = load;
+        load["probe"] = json!("db");
+        load["every"] = json!("1h");
+        let probes = json!([{"name": "db", "postgres": postgres}, {"name": "sustained", "load": load}]);
+        let mut plan = plan(json!({"interval": "10s", "timeout": "5s", "probes": probes}), &Secrets::default());
+        Limits::default().hold(&mut plan);
+        plan
+    };
+    for (connections, load, field, says) in [
+        (20, json!({"concurrency": 6}), "concurrency", "6 times the 20 connections of db is more than the 100"),
+        (20, json!({"ratePerSecond": 51}), "ratePerSecond", "51 times the 20 connections of db is more than the 1000"),
+        (
+            101,
+            json!({"ratePerSecond": 1}),
+            "probe",
+            "one at a time, with the 101 connections of db each, is more than the 100",
+        ),
+    ] {
+        let plan = of(connections, load);
+        let [fault] = &*plan.faults else { panic!("{:?}", plan.faults) };
+        assert_eq!(
+            (fault.cause, fault.field.as_str()),
+            (Cause::LimitExceeded, format!("spec.probes[1].load.{field}").as_str())
+        );
+        assert!(fault.message.contains(says), "{fault}");
+    }
+    let plan = of(20, json!({"ratePerSecond": 50}));
+    let Ok(Action::Load(load)) = plan.probes[1].action.as_deref() else { panic!("{:?}", plan.faults) };
+    assert_eq!((load.most_in_flight, load.most_per_second), (5, 50), "100 connections at once, 1000 each second");
 }
 
 #[test]

@@ -84,6 +84,9 @@ fn refusals() -> Vec<Case> {
             .fails(Cause::DatabaseNotFound, Stage::Authenticate),
         refuses("it is starting up", 1047, "08S01", "WSREP has not yet prepared node for application use")
             .fails(Cause::ServerStarting, Stage::Authenticate),
+        as_user(refuses("it repeats the password", 1045, "28000", "not hunter2, please"), "app", "hunter2")
+            .fails(Cause::AuthenticationFailed, Stage::Authenticate)
+            .says("not ***, please"),
         refuses("it has no memory", 1041, "HY000", "Out of memory").fails(Cause::ServerError, Stage::Authenticate),
         refuses("an error that nobody knows", 9999, "XX000", "no").fails(Cause::ServerError, Stage::Authenticate),
         refuses("a password that has expired", 1862, "HY000", "Your password has expired")

@@ -70,6 +70,19 @@ fn logins() -> Vec<Case> {
         .stage_timeout(Stage::Authenticate, 400)
         .fact(Fact::AuthenticationMethod, "password")
         .look(|evidence| assert!(!format!("{evidence:?}").contains("hunter2"))),
+        with_password(
+            answer(
+                "refuses the password, and repeats it",
+                [
+                    vec![Step::Send(authentication_cleartext()), Step::AwaitText("hunter2")],
+                    refuses("28P01", "not hunter2"),
+                ]
+                .concat(),
+            ),
+            "hunter2",
+        )
+        .fails(Cause::AuthenticationFailed, Stage::Authenticate)
+        .says("not ***"),
         answer("hangs after the login", vec![Step::Send(authentication_ok()), Step::Hang])
             .fails(Cause::AuthenticationTimeout, Stage::Authenticate)
             .stage_timeout(Stage::Authenticate, 400),

@@ -146,6 +146,33 @@ fn frames() -> Vec<Case> {
             .fails(Cause::WebSocketClosed, Stage::Messages)
             .fact(Fact::CloseCode, "1005"),
         upgraded(
+            "closes, and repeats the token in its reason",
+            vec![
+                Step::Send(frame(CLOSE, &[&1008_u16.to_be_bytes()[..], b"invalid token hunter2"].concat())),
+                Step::Hang,
+            ],
+        )
+        .field("websocket", "auth", json!({"bearer": {"tokenSecretRef": {"name": "user", "key": "token"}}}))
+        .secret("user", &[("token", "hunter2")])
+        .fails(Cause::WebSocketClosed, Stage::Messages)
+        .fact(Fact::CloseCode, "1008")
+        .says("invalid token ***"),
+        upgraded(
+            "closes, and repeats a header of a Secret in part",
+            vec![
+                Step::Send(frame(CLOSE, &[&1008_u16.to_be_bytes()[..], b"invalid token hunter2"].concat())),
+                Step::Hang,
+            ],
+        )
+        .field(
+            "websocket",
+            "headersFromSecret",
+            json!([{"name": "X-Key", "secretRef": {"name": "user", "key": "key"}}]),
+        )
+        .secret("user", &[("key", "Key hunter2")])
+        .fails(Cause::WebSocketClosed, Stage::Messages)
+        .says("invalid token ***"),
+        upgraded(
             "nothing: a message in three fragments, with a ping between",
             vec![
                 Step::Send(

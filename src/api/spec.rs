@@ -133,7 +133,8 @@ pub struct ConnectivityCheckSpec {
         validation = Rule::new("self.size() > 0").message("must have at least one probe: an entry with a name and one of dns, tcp, tls, http, websocket, grpc, postgres, mysql, sqlserver, redis, journey or load"),
         validation = Rule::new(DEPENDS_ON_KNOWN).message("dependsOn names a probe that this check does not have: use the name of another entry of probes"),
         validation = Rule::new(DEPENDS_ON_EARLIER).message("dependsOn may only name probes listed before its own: move what is depended on up (in a cycle no order fits; break it)"),
-        validation = Rule::new(LOAD_OF_EARLIER).message("load.probe must name another probe of this check, listed before the load")
+        validation = Rule::new(LOAD_OF_EARLIER).message("load.probe must name another probe of this check, listed before the load"),
+        validation = Rule::new(NO_LOAD_OF_LOAD).message("a load can't be repeated by another, nor depended on: it runs at times of its own; name the probe that it repeats")
     )]
     pub probes: Vec<ProbeSpec>,
 }
@@ -155,6 +156,9 @@ const DEPENDS_ON_EARLIER: &str = "[self.map(q, q.name)].all(names, \
 
 const LOAD_OF_EARLIER: &str = "[self.map(q, q.name)].all(names, \
     self.all(p, !has(p.load) || (p.load.probe in names && names.indexOf(p.load.probe) < names.indexOf(p.name))))";
+
+const NO_LOAD_OF_LOAD: &str = "[self.filter(q, has(q.load)).map(q, q.name)].all(loads, \
+    self.all(p, !(has(p.load) && p.load.probe in loads) && (!has(p.dependsOn) || p.dependsOn.all(d, !(d in loads)))))";
 
 /// A Cloud Run service, named as Google Cloud names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

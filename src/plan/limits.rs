@@ -35,6 +35,11 @@ impl Default for Limits {
     }
 }
 
+/// How many sockets each request of a load may have open at once.
+fn sockets(load: &LoadAction) -> u32 {
+    u32::try_from(load.probe.sockets()).unwrap_or(u32::MAX).max(1)
+}
+
 impl Limits {
     /// Holds a plan to the limits: a load that goes beyond is not carried out.
     pub fn hold(&self, plan: &mut CheckPlan) {
@@ -53,8 +58,9 @@ impl Limits {
                 continue;
             }
             let load = Arc::make_mut(load);
-            load.most_in_flight = self.load_concurrency.max(1);
-            load.most_per_second = self.load_rate.max(1);
+            // What each of them opens counts, too.
+            load.most_in_flight = (self.load_concurrency / sockets(load)).max(1);
+            load.most_per_second = (self.load_rate / load.probe.connections()).max(1);
         }
         plan.faults = faults.into();
     }
@@ -66,12 +72,24 @@ impl Limits {
                 "{asked} is more than the {most} that whoever runs runready allows ({flag}): ask for less, or have that raised"
             )
         };
-        let (field, asked, most, flag) = match load.pace {
-            Pace::PerSecond(rate) => ("ratePerSecond", rate, self.load_rate, "--max-load-rate"),
-            Pace::AtOnce(count) => ("concurrency", count, self.load_concurrency, "--max-load-concurrency"),
+        let (field, asked, each, most, flag) = match load.pace {
+            Pace::PerSecond(rate) => {
+                ("ratePerSecond", rate, load.probe.connections(), self.load_rate, "--max-load-rate")
+            }
+            Pace::AtOnce(count) => {
+                ("concurrency", count, sockets(load), self.load_concurrency, "--max-load-concurrency")
+            }
         };
-        if asked > most {
-            return Some((field, lower(asked.to_string(), most.to_string(), flag)));
+        if asked.saturating_mul(each) > most {
+            let asked = match each {
+                1 => asked.to_string(),
+                each => format!("{asked} times the {each} connections of {}", load.probe.name),
+            };
+            return Some((field, lower(asked, most.to_string(), flag)));
+        }
+        if sockets(load) > self.load_concurrency {
+            let asked = format!("one at a time, with the {} connections of {} each,", sockets(load), load.probe.name);
+            return Some(("probe", lower(asked, self.load_concurrency.to_string(), "--max-load-concurrency")));
         }
         let (asked, most) = (Shown(load.window).to_string(), Shown(self.load_window).to_string());
         (load.window > self.load_window).then(|| ("window", lower(asked, most, "--max-load-window")))

@@ -104,6 +104,8 @@ pub struct ProbePlan {
     pub stage_limits: Box<[(Stage, Duration)]>,
     /// What must hold of the answer.
     pub assertions: Option<Arc<Assertions>>,
+    /// Values of Secrets, which the peer may repeat, but nobody may see.
+    pub hidden: Scrub,
     /// Slower than this is Degraded.
     pub max_latency: Option<Duration>,
     /// Whether it decides on Ready.
@@ -127,11 +129,7 @@ impl CheckPlan {
     pub fn sockets(&self) -> usize {
         // A load runs beside, with limits of its own.
         let of_run = |probe: &&ProbePlan| probe.kind != Kind::Load;
-        let of_probe = |probe: &ProbePlan| {
-            let usage = probe.action.as_ref().ok().and_then(|action| action.usage());
-            usage.map_or(1, |usage| usize::from(usage.connections))
-        };
-        self.probes.iter().filter(of_run).map(of_probe).sum()
+        self.probes.iter().filter(of_run).map(ProbePlan::sockets).sum()
     }
 }
 
@@ -140,11 +138,23 @@ impl CheckPlan {
 pub struct Assertions {
     /// The rules; not empty.
     pub rules: Box<[Rule]>,
-    /// What the answer may repeat, but nobody may see.
-    pub hidden: Scrub,
 }
 
 impl ProbePlan {
+    /// How many sockets it may have open at once.
+    pub fn sockets(&self) -> usize {
+        let usage = self.action.as_ref().ok().and_then(|action| action.usage());
+        usage.map_or(1, |usage| usize::from(usage.connections))
+    }
+
+    /// How many connections it makes from beginning to end, of one attempt.
+    fn connections(&self) -> u32 {
+        match self.action.as_deref() {
+            Ok(Action::Journey(journey)) => journey.steps.iter().map(|step| step.probe.connections()).sum(),
+            _ => u32::try_from(self.sockets()).unwrap_or(u32::MAX),
+        }
+    }
+
     /// The limit of a stage, as far as the spec tightens it.
     pub fn stage_limit(&self, stage: Stage) -> Option<Duration> {
         self.stage_limits.iter().find(|(limited, _)| *limited == stage).map(|(_, limit)| *limit)

@@ -27,6 +27,18 @@ impl Scrub {
         }
     }
 
+    /// Whether there is nothing to hide.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// These values and those of another.
+    pub fn and(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        other.0.iter().for_each(|value| both.hide(value.expose_secret()));
+        both
+    }
+
     /// A text without the values; where it is cut, also without the beginning of one.
     pub fn clean<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut text = Cow::Borrowed(text);

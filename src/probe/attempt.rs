@@ -199,17 +199,15 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Keeps a value out of sight that was sent to the peer, which may have answered with it. Nothing is kept unless somebody
-    /// will ask for the answer.
+    /// Keeps a value out of sight, besides those of the plan: it was sent to the peer, which may answer with it, or is of the
+    /// answer, and not for everyone.
     pub fn hide(&mut self, value: &str) {
-        if self.is_asked() {
-            self.hidden.get_or_insert_default().hide(value);
-        }
+        self.hidden.get_or_insert_default().hide(value);
     }
 
-    /// What must be kept out of sight, besides the values of Secrets.
+    /// What must be kept out of sight.
     pub fn hidden(&self) -> Scrub {
-        self.hidden.as_deref().cloned().unwrap_or_default()
+        self.hidden.as_deref().map_or_else(|| self.plan.hidden.clone(), |own| own.and(&self.plan.hidden))
     }
 
     /// What the peer has answered, as far as it was asked for.
@@ -311,7 +309,8 @@ impl<'a> Attempt<'a> {
                 }
             }
         };
-        Evidence {
+        let hidden = [Some(&self.plan.hidden), self.hidden.as_deref()];
+        let mut evidence = Evidence {
             probe,
             vantage: self.vantage.name.clone(),
             outcome,
@@ -321,7 +320,13 @@ impl<'a> Attempt<'a> {
             steps: self.steps,
             addresses: self.addresses,
             facts: self.facts,
-        }
+        };
+        hidden
+            .into_iter()
+            .flatten()
+            .filter(|hidden| !hidden.is_empty())
+            .for_each(|hidden| clean(hidden, &mut evidence));
+        evidence
     }
 
     /// Marks a stage as failed whose work passed: what came of it is not what it should be.
@@ -345,13 +350,29 @@ impl<'a> Attempt<'a> {
     }
 }
 
+/// Takes out of evidence what nobody may see: a peer may repeat whatever it was sent.
+#[cold]
+fn clean(hidden: &Scrub, evidence: &mut Evidence) {
+    for (_, value) in &mut evidence.facts {
+        if let Cow::Owned(cleaned) = hidden.clean(value) {
+            *value = cleaned.into();
+        }
+    }
+    match &mut evidence.outcome {
+        Outcome::Degraded(failure) | Outcome::Failed(failure) | Outcome::Unknown(failure) => {
+            failure.message = hidden.clean(&failure.message).into();
+        }
+        Outcome::Passed | Outcome::Skipped { .. } => {}
+    }
+}
+
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::plan::{Action, Kind, kinds};
     use serde_json::json;
 
-    fn plan() -> ProbePlan {
+    pub fn plan() -> ProbePlan {
         let endpoint = kinds::Endpoint::new("127.0.0.1", 1, false);
         let action = Action::Tcp(kinds::TcpAction { endpoint, steps: Box::default(), tls: None });
         ProbePlan {
@@ -362,13 +383,14 @@ mod tests {
             timeout: Duration::from_secs(1),
             stage_limits: Box::default(),
             assertions: None,
+            hidden: Default::default(),
             max_latency: None,
             required: true,
             depends_on: Box::default(),
         }
     }
 
-    fn vantage() -> Vantage {
+    pub fn vantage() -> Vantage {
         Vantage {
             name: "host/test".into(),
             resolver: super::super::Resolver::system(),

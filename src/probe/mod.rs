@@ -189,6 +189,7 @@ mod tests {
             timeout,
             stage_limits: Box::default(),
             assertions: None,
+            hidden: Default::default(),
             max_latency: None,
             required: true,
             depends_on: depends_on.into(),

@@ -102,6 +102,36 @@ pub const ONLY_WE_CAN_TELL: &[Bad] = &[
         "what a peer answers must not become one",
     ),
     bad(
+        "a step's instance that has no connection name",
+        "probes:\n- name: a\n  journey:\n    steps:\n    - name: s\n      postgres:\n        database: d\n        user: u\n        cloudSql:\n          instance: bogus # here",
+        "spec.probes[0].journey.steps[0].postgres.cloudSql.instance",
+        "PROJECT:REGION:INSTANCE",
+    ),
+    bad(
+        "a step's CA that is not used",
+        "probes:\n- name: a\n  journey:\n    steps:\n    - name: s\n      http:\n        url: https://127.0.0.1:1/\n        tls: {caSecretRef: {name: ca}, insecureSkipVerify: true} # here",
+        "spec.probes[0].journey.steps[0].http.tls",
+        "caSecretRef is not used with insecureSkipVerify",
+    ),
+    bad(
+        "a step's subprotocol that is not offered",
+        "probes:\n- name: a\n  journey:\n    steps:\n    - name: s\n      websocket:\n        url: ws://127.0.0.1:1/\n        expectSubprotocol: chat # here",
+        "spec.probes[0].journey.steps[0].websocket.expectSubprotocol",
+        "expectSubprotocol must be one of subprotocols",
+    ),
+    bad(
+        "a step's time to a message that is not expected",
+        "probes:\n- name: a\n  journey:\n    steps:\n    - name: s\n      websocket:\n        url: ws://127.0.0.1:1/\n        maxTimeToFirstMessage: 1s # here",
+        "spec.probes[0].journey.steps[0].websocket.maxTimeToFirstMessage",
+        "measured where a message is expected",
+    ),
+    bad(
+        "a step's credentials twice, with a value in them",
+        "probes:\n- name: a\n  journey:\n    steps:\n    - name: in\n      http: {url: 'http://127.0.0.1:1/'}\n      capture: [{name: v, header: x-v}]\n    - name: s\n      http:\n        url: http://127.0.0.1:1/\n        headers: [{name: Authorization, value: 'Bearer ${v}'}]\n        auth: {googleIdToken: {audience: 'http://127.0.0.1:1'}} # here",
+        "spec.probes[0].journey.steps[1].http.auth",
+        "leave it out of headers",
+    ),
+    bad(
         "a cookie of a WebSocket",
         "probes:\n- name: a\n  journey:\n    steps:\n    - name: s\n      websocket: {url: 'ws://127.0.0.1:1/'}\n      capture:\n      - name: c\n        cookie: sid # here",
         "spec.probes[0].journey.steps[0].capture[0].cookie",

@@ -5,6 +5,18 @@ use super::manifests::{Bad, bad};
 /// Refused by the API server and by `check`.
 pub const BAD_CONVERSATIONS: &[Bad] = &[
     bad(
+        "a load of a load",
+        "probes: # here\n- name: a\n  tcp: {host: h, port: 1}\n- name: b\n  load: {probe: a, ratePerSecond: 1, every: 1h}\n- name: c\n  load: {probe: b, ratePerSecond: 1, every: 1h}",
+        "spec.probes",
+        "a load can't be repeated by another, nor depended on",
+    ),
+    bad(
+        "what depends on a load",
+        "probes: # here\n- name: a\n  tcp: {host: h, port: 1}\n- name: b\n  load: {probe: a, ratePerSecond: 1, every: 1h}\n- name: c\n  dependsOn: [b]\n  tcp: {host: h, port: 1}",
+        "spec.probes",
+        "a load can't be repeated by another, nor depended on",
+    ),
+    bad(
         "two ways to authenticate",
         "probes:\n- name: a\n  http:\n    url: https://h\n    auth: {basic: {username: u, passwordSecretRef: {name: s, key: k}}, bearer: {tokenSecretRef: {name: s, key: k}}} # here",
         "spec.probes[0].http.auth",

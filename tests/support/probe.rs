@@ -21,6 +21,8 @@ use super::hostile::dns::Dns;
 
 /// How much later than its deadline a probe may be seen to end: the machine may be busy.
 const SLACK: Duration = Duration::from_millis(1500);
+/// A value shorter than this is not looked for: it would be found everywhere.
+const SHORTEST: usize = 4;
 /// The deadline of a probe whose case is not about time.
 const AMPLE: Duration = Duration::from_secs(15);
 
@@ -34,6 +36,8 @@ pub struct Case {
     cut: Option<Stage>,
     startup_budget: Option<Duration>,
     secrets: Secrets,
+    /// The values in them that must not show.
+    hidden: Vec<String>,
     resolver: Option<Resolver>,
     targets: Targets,
     cloud_sql: Connector,
@@ -99,6 +103,7 @@ impl Case {
             cut: None,
             startup_budget: None,
             secrets: Secrets::default(),
+            hidden: Vec::new(),
             resolver: None,
             targets: Targets::default(),
             cloud_sql: Connector::default(),
@@ -164,6 +169,8 @@ impl Case {
 
     /// A Secret of the check's namespace.
     pub fn secret(mut self, name: &str, data: &[(&str, &str)]) -> Case {
+        let long = data.iter().map(|(_, text)| (*text).to_owned()).filter(|text| text.len() >= SHORTEST);
+        self.hidden.extend(long);
         let value = |text: &str| SecretSlice::from(text.as_bytes().to_vec());
         let data: SecretData = data.iter().map(|(key, text)| ((*key).to_owned(), value(text))).collect();
         self.secrets.insert(name.to_owned(), Lookup::Found(data));
@@ -272,6 +279,10 @@ impl Case {
             if known != Some(value) {
                 return Some(format!("the fact {} must be {value:?}", fact.as_str()));
             }
+        }
+        let shown = format!("{evidence:?}");
+        if let Some(text) = self.hidden.iter().find(|text| shown.contains(&***text)) {
+            return Some(format!("a value of a Secret shows: {text}"));
         }
         against_the_rules(evidence)
     }

@@ -59,7 +59,7 @@ pub struct JourneyStep {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "websocket_step")]
     pub websocket: Option<WebsocketProbe>,
-    /// Asks a gRPC server for its health. Nothing is replaced in it.
+    /// Asks a gRPC server for its health. `${name}` is replaced in the values of `metadata`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "grpc_step")]
     pub grpc: Option<GrpcProbe>,
@@ -137,7 +137,7 @@ pub struct Capture {
     /// Name, as in `${name}`: letters, digits and `_`.
     #[schemars(schema_with = "value_name")]
     pub name: String,
-    /// JSONPath (RFC 9535) with names, indexes and `*`, of one text, number or boolean: of http in the body, of websocket in the messages (the last that has it), of postgres in the columns of the first row.
+    /// JSONPath (RFC 9535) with names, indexes and `*`, of one text, number or boolean: of http in the body, of websocket in the messages (the last that has it), of postgres, mysql and sqlserver in the columns of the first row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub json_path: Option<String>,
@@ -188,7 +188,7 @@ fn redis_step(generator: &mut SchemaGenerator) -> Schema {
 }
 
 /// The schema without its rules in CEL: the API server bounds what all rules together may cost, and those within the steps of
-/// every probe would be more. What they say, the plan checks.
+/// every probe would be more. The plan holds steps to them: see `plan::compile::rules`.
 fn without_rules(schema: Schema) -> Schema {
     fn strip(value: &mut Value) {
         match value {

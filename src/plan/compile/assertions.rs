@@ -6,13 +6,12 @@ use super::{Compiler, invalid};
 use crate::plan::{Assertions, Fault, Kind, Rule, Scrub};
 
 impl Compiler<'_> {
-    /// The rules at `path`, for a kind of probe whose settings take these values from Secrets.
+    /// The rules at `path`, for a kind of probe.
     pub(super) fn assertions(
         &self,
         path: &str,
         rules: &[String],
         kind: Kind,
-        secrets: &[(&str, &str)],
     ) -> Result<Option<Arc<Assertions>>, Fault> {
         if rules.is_empty() {
             return Ok(None);
@@ -21,14 +20,18 @@ impl Compiler<'_> {
             Rule::parse(rule, kind).map_err(|error| invalid(self.at(&format!("{path}[{index}]")), error.to_string()))
         };
         let rules = rules.iter().enumerate().map(rule).collect::<Result<_, _>>()?;
-        Ok(Some(Arc::new(Assertions { rules, hidden: self.hidden(secrets) })))
+        Ok(Some(Arc::new(Assertions { rules })))
     }
 
-    /// Values of Secrets, to be kept out of sight. One that can't be read is no secret.
+    /// Values of Secrets, to be kept out of sight, also without the name of a scheme before them. One that can't be read is no
+    /// secret.
     pub(super) fn hidden(&self, secrets: &[(&str, &str)]) -> Scrub {
         let mut hidden = Scrub::default();
         let texts = secrets.iter().filter_map(|(name, key)| self.secrets.text("", name, key).ok());
-        texts.for_each(|text| hidden.hide(text));
+        for text in texts {
+            hidden.hide(text);
+            text.split_once(' ').into_iter().for_each(|(_, word)| hidden.hide(word));
+        }
         hidden
     }
 }

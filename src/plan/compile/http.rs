@@ -47,6 +47,7 @@ impl Compiler<'_> {
             headers,
             auth,
             body: Bytes::from(spec.body.clone().unwrap_or_default()),
+            body_is_private: false,
             expect_status: spec.expect_status.iter().filter_map(|status| u16::try_from(*status).ok()).collect(),
             expect_body: spec
                 .expect_body

@@ -7,14 +7,15 @@ use hyper::header::HeaderName;
 use secrecy::SecretString;
 
 use super::grpc::BINARY;
-use super::{Compiler, http, invalid};
+use super::{Compiler, http, invalid, rules};
+use crate::api::Cause;
 use crate::api::probes::{
     Capture, GrpcProbe, HttpHeader, HttpProbe, JourneyProbe, JourneyStep as Spec, WebsocketProbe,
 };
 use crate::api::spec::KindSpec;
 use crate::plan::kinds::{Action, CapturePlan, Filling, JourneyAction, JourneyStep, Source};
 use crate::plan::template::{Form, Template, is_name};
-use crate::plan::{Fault, Kind, ProbePlan};
+use crate::plan::{Fault, Kind, ProbePlan, Scrub};
 
 /// What stands in the place of a value while a URL is parsed.
 const SAMPLE: &str = "value";
@@ -49,7 +50,6 @@ impl Compiler<'_> {
         Ok(Action::Journey(Box::new(JourneyAction {
             budget: spec.budget.map(Duration::from),
             secrets: secrets.into(),
-            hidden: self.hidden(&KindSpec::Journey(spec).secret_keys()),
             steps: steps.into(),
         })))
     }
@@ -59,23 +59,28 @@ impl Compiler<'_> {
         let mut kinds = spec.kinds();
         let (Some(only), None) = (kinds.next(), kinds.next()) else { return Err(invalid(&self.field, ONE_KIND)) };
         let mut fillings = Vec::new();
+        let broken;
         let (kind, target, action) = match only {
             KindSpec::Http(http) => {
                 let sample = self.http_sample(http, known, &mut fillings)?;
                 let (kind, _, action) = self.kind(KindSpec::Http(&sample));
+                broken = rules::broken(kind, &HttpProbe { url: sample.url, ..http.clone() });
                 (kind, shown(&http.url), action)
             }
             KindSpec::Websocket(websocket) => {
                 let sample = self.websocket_sample(websocket, known, &mut fillings)?;
                 let (kind, _, action) = self.kind(KindSpec::Websocket(&sample));
+                broken = rules::broken(kind, &WebsocketProbe { url: sample.url, ..websocket.clone() });
                 (kind, shown(&websocket.url), action)
             }
             KindSpec::Postgres(postgres) => {
                 self.no_values_in_statements(Kind::Postgres, postgres.query.as_ref(), &postgres.init_queries, known)?;
+                broken = rules::broken(Kind::Postgres, postgres);
                 self.kind(only)
             }
             KindSpec::Mysql(mysql) => {
                 self.no_values_in_statements(Kind::Mysql, mysql.query.as_ref(), &mysql.init_queries, known)?;
+                broken = rules::broken(Kind::Mysql, mysql);
                 self.kind(only)
             }
             KindSpec::Sqlserver(sqlserver) => {
@@ -85,21 +90,30 @@ impl Compiler<'_> {
                     &sqlserver.init_queries,
                     known,
                 )?;
+                broken = rules::broken(Kind::Sqlserver, sqlserver);
                 self.kind(only)
             }
             KindSpec::Redis(redis) => {
                 self.no_values_in_statements(Kind::Redis, None, &redis.init_queries, known)?;
+                broken = rules::broken(Kind::Redis, redis);
                 self.kind(only)
             }
             KindSpec::Grpc(grpc) => {
                 let sample = self.grpc_sample(grpc, known, &mut fillings)?;
+                broken = rules::broken(Kind::Grpc, grpc);
                 self.kind(KindSpec::Grpc(&sample))
             }
             KindSpec::Dns(_) | KindSpec::Tcp(_) | KindSpec::Tls(_) | KindSpec::Journey(_) | KindSpec::Load(_) => {
                 return Err(invalid(&self.field, ONE_KIND));
             }
         };
-        let rules = self.assertions("assert", &spec.assert, kind, &[])?;
+        // A rule is told before what only this cluster lacks, such as a Secret.
+        let action = match (action, broken) {
+            (Err(fault), _) if fault.cause == Cause::InvalidSpec => return Err(fault),
+            (_, Some(rules::Broken { field, message })) => return Err(invalid(self.at(&field), message)),
+            (action, None) => action?,
+        };
+        let rules = self.assertions("assert", &spec.assert, kind)?;
         let mut captures = Vec::with_capacity(spec.capture.len());
         for (index, capture) in spec.capture.iter().enumerate() {
             let path = format!("capture[{index}]");
@@ -112,10 +126,11 @@ impl Compiler<'_> {
                 name: spec.name.as_str().into(),
                 kind,
                 target: target.into(),
-                action: Ok(action?.into()),
+                action: Ok(action.into()),
                 timeout: Duration::MAX,
                 stage_limits: Box::default(),
                 assertions: None,
+                hidden: Scrub::default(),
                 max_latency: None,
                 required: true,
                 depends_on: Box::default(),

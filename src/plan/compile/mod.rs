@@ -12,6 +12,7 @@ mod load;
 mod mysql;
 mod postgres;
 mod redis;
+mod rules;
 mod sqlserver;
 mod tcp;
 mod tls;
@@ -231,14 +232,15 @@ impl Compiler<'_> {
             }
             None => action,
         };
-        let asserted = self.assertions("assert", &spec.assert, kind, &spec.secret_keys());
+        let asserted = self.assertions("assert", &spec.assert, kind);
         let (action, assertions) = match asserted {
             Ok(assertions) => (action, assertions),
             Err(fault) => (action.and(Err(fault)), None),
         };
-        let mut timeout = timeout;
+        let (mut timeout, mut hidden) = (timeout, self.hidden(&spec.secret_keys()));
         if let Ok(Action::Load(load)) = &action {
             timeout = load.window + load.probe.timeout + LAST_OF_A_LOAD;
+            hidden = load.probe.hidden.clone();
             // Under load only what works at all.
             depends_on.extend(self.position(&load.probe.name).filter(|on| !depends_on.contains(on)));
         }
@@ -254,6 +256,7 @@ impl Compiler<'_> {
             timeout,
             stage_limits: stage_limits(spec.stage_timeouts.as_ref()),
             assertions,
+            hidden,
             max_latency: spec.max_latency.map(Duration::from),
             required: spec.required,
             depends_on: depends_on.into(),

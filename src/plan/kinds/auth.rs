@@ -70,6 +70,7 @@ pub fn token_request(url: Url, mut headers: HeaderMap, body: Bytes, tls: TlsPlan
         headers,
         auth: None,
         body,
+        body_is_private: true,
         expect_status: Box::default(),
         expect_body: None,
         expect_headers: Box::default(),

@@ -24,6 +24,8 @@ pub struct HttpAction {
     pub auth: Option<AuthPlan>,
     /// Body to send.
     pub body: Bytes,
+    /// Whether the body holds values that are meant for this origin alone.
+    pub body_is_private: bool,
     /// Status codes that are fine. Empty: 200 to 299.
     pub expect_status: Box<[u16]>,
     /// What must match in the body.

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 
 use super::Usage;
 use crate::plan::template::{Form, Template};
-use crate::plan::{ProbePlan, Rule, Scrub};
+use crate::plan::{ProbePlan, Rule};
 
 /// Walk a user's way through a service.
 #[derive(Clone, Debug)]
@@ -18,8 +18,6 @@ pub struct JourneyAction {
     pub budget: Option<Duration>,
     /// Values that steps use, by name.
     pub secrets: Box<[(Box<str>, SecretString)]>,
-    /// What nobody may see, besides what is captured.
-    pub hidden: Scrub,
     /// The steps; not empty.
     pub steps: Box<[JourneyStep]>,
 }

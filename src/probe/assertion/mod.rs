@@ -36,7 +36,10 @@ const MOST_SHOWN: usize = 6;
 /// # Errors
 /// The first rule that does not hold, or that can't be evaluated.
 pub async fn hold(assertions: Arc<Assertions>, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
-    let turn = timeout(PATIENCE, TURNS.acquire()).await;
+    let now = Instant::now();
+    // What the rules themselves may take is not spent on waiting: that would look as if they did not hold.
+    let left = attempt.stage_deadline(Stage::Assert, now).saturating_duration_since(now).saturating_sub(TIME);
+    let turn = timeout(PATIENCE.min(left), TURNS.acquire()).await;
     if !matches!(turn, Ok(Ok(_))) {
         let message = "there was no time to evaluate the rules: too many others are being evaluated";
         return Err(Failure::new(Cause::ProberError, Stage::Assert, message));
@@ -51,11 +54,10 @@ pub async fn hold(assertions: Arc<Assertions>, attempt: &mut Attempt<'_>) -> Res
             .cloned()
             .collect(),
     };
-    let sent = attempt.hidden();
+    let hidden = attempt.hidden();
     let work = async {
         let judged = spawn_blocking(move || {
-            judge(&assertions.rules, &known)
-                .map_err(|message| sent.clean(&assertions.hidden.clean(&message)).into_owned())
+            judge(&assertions.rules, &known).map_err(|message| hidden.clean(&message).into_owned())
         })
         .await;
         let ours = |_| {
@@ -191,6 +193,20 @@ mod tests {
         let stages = vec![(Stage::Connect, Duration::from_millis(3)), (Stage::Connect, Duration::from_millis(2))];
         let known = Known { latency: Duration::from_millis(12), stages, answers };
         judge(&[rule], &known).err().unwrap_or_else(|| "holds".to_owned())
+    }
+
+    /// Where the turns are taken, the rules are not said to be broken.
+    #[tokio::test]
+    async fn without_a_turn_nothing_is_said_of_the_rules() {
+        let turns = TURNS.acquire_many(2).await.expect("never closed");
+        let plan = crate::probe::attempt::tests::plan();
+        let vantage = crate::probe::attempt::tests::vantage();
+        let mut attempt = Attempt::start(&plan, &vantage);
+        let rules = Box::new([Rule::parse("latency < duration('1h')", Kind::Tcp).expect("a rule")]);
+        let failure = hold(Arc::new(Assertions { rules }), &mut attempt).await.expect_err("no turn");
+        drop(turns);
+        assert_eq!(failure.cause, Cause::ProberError, "{failure:?}");
+        assert!(attempt.elapsed() < plan.timeout, "the wait ends before the probe's own time");
     }
 
     fn answer() -> Json {

@@ -208,7 +208,8 @@ fn make_room(known: &mut HashMap<Key, Entry>, newcomer: &CloudSqlInstance) {
     if known.len() < MOST_KNOWN || known.contains_key(&key(newcomer)) {
         return;
     }
-    let oldest = known.iter().min_by_key(|(_, entry)| entry.used).map(|(key, _)| key.clone());
+    // What has a certificate goes last: names are made up quickly.
+    let oldest = known.iter().min_by_key(|(_, entry)| (entry.grant.is_some(), entry.used)).map(|(key, _)| key.clone());
     oldest.into_iter().for_each(|key| drop(known.remove(&key)));
 }
 
@@ -432,6 +433,8 @@ mod tests {
             let used = now + if number == 7 { seconds(0) } else { seconds(1) };
             known.insert(key(&instance(number)), Entry { used, ..Entry::new(now) });
         }
+        // Used longer ago still, but it has what serves.
+        known.insert(key(&instance(8)), Entry { used: now - seconds(1), ..granted(now) });
         make_room(&mut known, &instance(3));
         assert_eq!(known.len(), MOST_KNOWN, "it has its place");
         make_room(&mut known, &instance(MOST_KNOWN));

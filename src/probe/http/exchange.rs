@@ -41,6 +41,8 @@ pub struct Request<'a> {
     pub method: Method,
     pub headers: Cow<'a, HeaderMap>,
     pub body: Bytes,
+    /// Whether the body is meant for this origin alone.
+    pub body_is_private: bool,
     /// Whether the answer's body is wanted whatever its status.
     pub whole: bool,
 }
@@ -53,6 +55,7 @@ impl<'a> Request<'a> {
             method: action.method.clone(),
             headers: Cow::Borrowed(&action.headers),
             body: action.body.clone(),
+            body_is_private: action.body_is_private,
             whole: false,
         }
     }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::StatusCode;
 use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, CONNECTION};
 use hyper_util::rt::TokioIo;
 
 use super::exchange::{Answer, MAX_HEADER, Request, failure, outgoing};
-use super::{authorize, connect, expect, settings};
+use super::{authorize, connect, expect, frontend, rejected, settings};
 use crate::api::probes::HttpVersion;
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
@@ -63,11 +64,18 @@ impl<'a> Kept<'a> {
 
     /// Sends the request once, and judges the answer.
     pub async fn send(&mut self, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
+        // A token may run out while the connection is kept.
+        if let Some(plan) = &self.action.auth {
+            self.template.headers_mut().insert(AUTHORIZATION, authorize(attempt, plan).await?);
+        }
         let mut line = match self.usable().await {
             Some(line) => line,
             None => self.open(attempt).await?,
         };
         let answer = self.exchange(&mut line, attempt).await?;
+        if let (Some(plan), StatusCode::UNAUTHORIZED) = (&self.action.auth, answer.status) {
+            rejected(plan);
+        }
         if !line.sender.is_closed() {
             self.line = Some(line);
         }
@@ -82,9 +90,6 @@ impl<'a> Kept<'a> {
     }
 
     async fn open(&mut self, attempt: &mut Attempt<'_>) -> Result<Line, Failure> {
-        if let Some(plan) = &self.action.auth {
-            self.template.headers_mut().insert(AUTHORIZATION, authorize(attempt, plan).await?);
-        }
         let Destination { url, endpoint, .. } = &*self.request.to;
         let secure = url.scheme() == "https";
         let session = secure
@@ -126,6 +131,11 @@ impl<'a> Kept<'a> {
                         answer.body_bytes
                     );
                     return Err(Failure::new(Cause::ResponseTooLarge, Stage::Body, message));
+                }
+                // Of an answer that stands for a failure, what tells who gave it.
+                if frontend::speaks(answer.status, &answer.headers) {
+                    let room = frontend::MOST.saturating_sub(answer.body.len());
+                    answer.body.extend_from_slice(&data[..data.len().min(room)]);
                 }
             }
             Ok(())

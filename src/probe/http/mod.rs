@@ -129,7 +129,8 @@ fn redirect(request: &Request<'_>, answer: &Answer) -> Result<Option<Url>, Failu
 
 /// Turns the request towards a redirect's target. What was meant for one origin is not shown to another.
 fn follow(request: &mut Request<'_>, target: Url, answer: &Answer) -> Result<(), Failure> {
-    if target.origin() != request.to.url.origin() {
+    let leaves = target.origin() != request.to.url.origin();
+    if leaves {
         request.headers = Cow::Owned(harmless(&request.headers));
     }
     let status = answer.status.as_u16();
@@ -139,6 +140,14 @@ fn follow(request: &mut Request<'_>, target: Url, answer: &Answer) -> Result<(),
         let headers = request.headers.to_mut();
         headers.remove(CONTENT_LENGTH);
         headers.remove(CONTENT_TYPE);
+    } else if leaves && request.body_is_private && !request.body.is_empty() {
+        let message = format!(
+            "{} redirects with status {status} to another origin, {}: the body holds values that are not shown to it; if it is \
+             yours, write it as the url",
+            shown_url(&request.to.url),
+            shown_url(&target)
+        );
+        return Err(Failure::new(Cause::UnexpectedResult, Stage::Request, message));
     }
     let from = shown_url(&request.to.url);
     request.to = request.to.leading_to(target).map_err(|problem| {

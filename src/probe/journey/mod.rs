@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{Attempt, assertion, carry_out};
 use crate::api::{Cause, ProbeState, Stage, StepState};
-use crate::evidence::{Evidence, Failure, MAX_TEXT, Outcome, Shown, StepRecord, clip};
+use crate::evidence::{Evidence, Failure, MAX_TEXT, Shown, StepRecord, clip};
 use crate::plan::kinds::{JourneyAction, JourneyStep};
 use crate::plan::{Assertions, ProbePlan, Scrub};
 
@@ -65,7 +65,7 @@ impl<'a> Walk<'a> {
             budget,
             kept: if cleans_up { (budget / 4).min(MOST_KEPT) } else { Duration::ZERO },
             values: action.secrets.iter().map(|(name, value)| (Arc::from(&**name), value.clone())).collect(),
-            hidden: action.hidden.clone(),
+            hidden: attempt.plan.hidden.clone(),
             broken: None,
         }
     }
@@ -123,8 +123,12 @@ impl<'a> Walk<'a> {
     async fn carried(&mut self, index: usize, step: &JourneyStep, outer: &Attempt<'_>) -> Evidence {
         let elapsed = outer.elapsed();
         let allowed = self.allowed(step, elapsed);
-        let plan =
-            ProbePlan { timeout: allowed.time, stage_limits: outer.plan.stage_limits.clone(), ..step.probe.clone() };
+        let plan = ProbePlan {
+            timeout: allowed.time,
+            stage_limits: outer.plan.stage_limits.clone(),
+            hidden: self.hidden.clone(),
+            ..step.probe.clone()
+        };
         let bound = if allowed.of_budget { LEFT_BOUND } else { OWN_BOUND };
         let mut attempt = Attempt::start(&plan, outer.vantage).bound_by(bound);
         let result = if allowed.time.is_zero() {
@@ -135,9 +139,7 @@ impl<'a> Walk<'a> {
         };
         let result = result.map_err(|failure| self.over_budget(failure, &allowed, &attempt, elapsed));
         attempt.catch_up().await;
-        let mut evidence = attempt.finish(index, result);
-        self.hide(&mut evidence);
-        evidence
+        attempt.finish(index, result)
     }
 
     async fn tried(&mut self, step: &JourneyStep, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
@@ -152,7 +154,7 @@ impl<'a> Walk<'a> {
         let took = entered.elapsed();
         result?;
         if !step.rules.is_empty() {
-            let assertions = Assertions { rules: step.rules.clone(), hidden: self.hidden.clone() };
+            let assertions = Assertions { rules: step.rules.clone() };
             Box::pin(assertion::hold(Arc::new(assertions), attempt)).await?;
         }
         if !step.captures.is_empty() {
@@ -168,12 +170,13 @@ impl<'a> Walk<'a> {
     }
 
     /// Takes what a step captures from its answer. Returns why the first that is missing is.
-    fn take(&mut self, step: &JourneyStep, attempt: &Attempt<'_>) -> Option<String> {
+    fn take(&mut self, step: &JourneyStep, attempt: &mut Attempt<'_>) -> Option<String> {
         let mut missing = None;
         for capture in &step.captures {
             match capture::value(&capture.source, attempt.answers()) {
                 Ok(value) => {
                     self.hidden.hide(&value);
+                    attempt.hide(&value);
                     self.values.push((capture.name.clone(), SecretString::from(value)));
                 }
                 Err(why) => {
@@ -192,18 +195,6 @@ impl<'a> Walk<'a> {
         let message =
             format!("{}; the steps before it took {} of {}", failure.message, Shown(before), Shown(self.budget));
         Failure { cause: Cause::JourneyBudgetExceeded, message: clip(&message, MAX_TEXT).into(), ..failure }
-    }
-
-    /// Takes out of evidence what nobody may see.
-    fn hide(&self, evidence: &mut Evidence) {
-        let clean = |text: &mut Box<str>| *text = self.hidden.clean(text).into();
-        evidence.facts.iter_mut().for_each(|(_, value)| *value = self.hidden.clean(value).into_owned().into());
-        match &mut evidence.outcome {
-            Outcome::Degraded(failure) | Outcome::Failed(failure) | Outcome::Unknown(failure) => {
-                clean(&mut failure.message)
-            }
-            Outcome::Passed | Outcome::Skipped { .. } => {}
-        }
     }
 }
 
@@ -232,6 +223,7 @@ mod tests {
             timeout,
             stage_limits: Box::default(),
             assertions: None,
+            hidden: Default::default(),
             max_latency: None,
             required: true,
             depends_on: Box::default(),
@@ -254,7 +246,6 @@ mod tests {
         let action = JourneyAction {
             budget: budget.map(seconds),
             secrets: Box::default(),
-            hidden: Scrub::default(),
             steps: Box::new([step(None, false), step(None, cleans_up)]),
         };
         let plan = plan(seconds(60));

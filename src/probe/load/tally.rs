@@ -254,6 +254,7 @@ mod tests {
             timeout: Duration::from_secs(1),
             stage_limits: Box::default(),
             assertions: None,
+            hidden: Default::default(),
             max_latency: None,
             required: true,
             depends_on: Box::default(),
