@@ -12,10 +12,11 @@ use hyper::Version;
 use runready::api::{Cause, Kind, ProbeState, Stage};
 use runready::evidence::{Evidence, Fact};
 use runready::plan::{Action, CheckPlan, Limits, Secrets};
-use runready::probe;
+use runready::probe::{self, Resolver};
 use serde_json::{Value, json};
 
 use crate::support::hostile::Refusing;
+use crate::support::hostile::dns::{Dns, addresses};
 use crate::support::probe::{Row, plan, runtime, vantage};
 use crate::support::wait::until;
 use crate::support::web::{Web, reply};
@@ -318,6 +319,27 @@ fn cloud_runs_own_answers_are_known_under_load_too() {
 }
 
 #[test]
+fn a_request_of_a_load_takes_the_first_address_that_answers() {
+    let peer = Peer::start(|_, _| "200 OK");
+    let port = peer.address.port();
+    let second = TcpListener::bind(("127.0.0.2", port)).expect("the same port");
+    second.set_nonblocking(true).expect("a socket");
+    let both = ["127.0.0.1", "127.0.0.2"].map(|text| text.parse().expect("an address"));
+    let dns = Dns::serve([("db.test.", addresses(&both))]);
+    let probe = json!({"name": "web", "tcp": {"host": "db.test.", "port": port}});
+    let of_it =
+        json!({"name": "sustained", "load": {"probe": "web", "ratePerSecond": 20, "window": "1s", "every": "1h"}});
+    let plan = plan(json!({"probes": [probe, of_it]}), &Secrets::default());
+    let vantage = vantage(Some(Resolver::asking(dns.address(), Duration::from_secs(5))));
+    let evidence = runtime().block_on(probe::observe(1, &plan.probes[1], &vantage));
+    assert_eq!(evidence.outcome.state(), ProbeState::Healthy, "{evidence:?}");
+    assert!(second.accept().is_err(), "somebody has come by the second address");
+    let evidence = runtime().block_on(probe::observe(0, &plan.probes[0], &vantage));
+    assert_eq!(evidence.outcome.state(), ProbeState::Healthy, "{evidence:?}");
+    assert!(second.accept().is_ok(), "the probe itself tries both");
+}
+
+#[test]
 fn what_each_request_opens_counts_against_the_limits() {
     let of = |connections: u16, load: Value| {
         let postgres =
@@ -348,6 +370,9 @@ fn what_each_request_opens_counts_against_the_limits() {
         );
         assert!(fault.message.contains(says), "{fault}");
     }
+    let mut few = of(20, json!({"concurrency": 1}));
+    Limits { load_rate: 10, ..Limits::default() }.hold(&mut few);
+    assert!(few.faults[0].message.contains("with the 20 connections of db, is more than the 10"), "{:?}", few.faults);
     let plan = of(20, json!({"ratePerSecond": 50}));
     let Ok(Action::Load(load)) = plan.probes[1].action.as_deref() else { panic!("{:?}", plan.faults) };
     assert_eq!((load.most_in_flight, load.most_per_second), (5, 50), "100 connections at once, 1000 each second");

@@ -87,6 +87,11 @@ impl Limits {
             };
             return Some((field, lower(asked, most.to_string(), flag)));
         }
+        let each = load.probe.connections();
+        if each > self.load_rate {
+            let asked = format!("one each second, with the {each} connections of {},", load.probe.name);
+            return Some(("probe", lower(asked, self.load_rate.to_string(), "--max-load-rate")));
+        }
         if sockets(load) > self.load_concurrency {
             let asked = format!("one at a time, with the {} connections of {} each,", sockets(load), load.probe.name);
             return Some(("probe", lower(asked, self.load_concurrency.to_string(), "--max-load-concurrency")));

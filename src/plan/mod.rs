@@ -106,6 +106,8 @@ pub struct ProbePlan {
     pub assertions: Option<Arc<Assertions>>,
     /// Values of Secrets, which the peer may repeat, but nobody may see.
     pub hidden: Scrub,
+    /// Whether a load repeats it: it then connects as a client does, to the first address that answers.
+    pub repeated: bool,
     /// Slower than this is Degraded.
     pub max_latency: Option<Duration>,
     /// Whether it decides on Ready.
@@ -151,6 +153,7 @@ impl ProbePlan {
     fn connections(&self) -> u32 {
         match self.action.as_deref() {
             Ok(Action::Journey(journey)) => journey.steps.iter().map(|step| step.probe.connections()).sum(),
+            Ok(Action::Http(http)) => 1 + http.follow_redirects,
             _ => u32::try_from(self.sockets()).unwrap_or(u32::MAX),
         }
     }

@@ -1,6 +1,7 @@
 //! Takes secrets out of what people see: the values themselves, and the forms in which URLs, JSON and logs write them. Pure.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -23,7 +24,7 @@ impl Scrub {
             forms.dedup();
             self.0.extend(forms.into_iter().map(SecretString::from));
             // What holds another is replaced first.
-            self.0.sort_by_key(|form| std::cmp::Reverse(form.expose_secret().len()));
+            self.0.sort_by_key(longest_first);
         }
     }
 
@@ -34,9 +35,10 @@ impl Scrub {
 
     /// These values and those of another.
     pub fn and(&self, other: &Self) -> Self {
-        let mut both = self.clone();
-        other.0.iter().for_each(|value| both.hide(value.expose_secret()));
-        both
+        let known = |form: &&SecretString| self.0.iter().all(|own| own.expose_secret() != form.expose_secret());
+        let mut both: Vec<SecretString> = self.0.iter().chain(other.0.iter().filter(known)).cloned().collect();
+        both.sort_by_key(longest_first);
+        Scrub(both)
     }
 
     /// A text without the values; where it is cut, also without the beginning of one.
@@ -72,6 +74,10 @@ impl Scrub {
     }
 }
 
+fn longest_first(form: &SecretString) -> Reverse<usize> {
+    Reverse(form.expose_secret().len())
+}
+
 /// As it stands in a path or a query (RFC 3986): everything but unreserved characters is escaped.
 pub fn percent(value: &str) -> String {
     let escape = |byte: u8| match byte {
@@ -90,6 +96,15 @@ pub fn json(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_two_lists_what_holds_another_is_replaced_first() {
+        let (mut one, mut other) = (Scrub::default(), Scrub::default());
+        one.hide("alice");
+        other.hide("alice-7f3c9e");
+        assert_eq!(other.and(&one).clean("/u/alice-7f3c9e/alice"), "/u/***/***");
+        assert_eq!(one.and(&other).clean("/u/alice-7f3c9e/alice"), "/u/***/***");
+    }
 
     #[test]
     fn a_secret_is_shown_in_none_of_its_forms_not_even_its_beginning() {

@@ -309,7 +309,7 @@ impl<'a> Attempt<'a> {
                 }
             }
         };
-        let hidden = [Some(&self.plan.hidden), self.hidden.as_deref()];
+        let hidden = self.hidden.is_some().then(|| self.hidden());
         let mut evidence = Evidence {
             probe,
             vantage: self.vantage.name.clone(),
@@ -321,11 +321,10 @@ impl<'a> Attempt<'a> {
             addresses: self.addresses,
             facts: self.facts,
         };
-        hidden
-            .into_iter()
-            .flatten()
-            .filter(|hidden| !hidden.is_empty())
-            .for_each(|hidden| clean(hidden, &mut evidence));
+        let hidden = hidden.as_ref().unwrap_or(&self.plan.hidden);
+        if !hidden.is_empty() {
+            clean(hidden, &mut evidence);
+        }
         evidence
     }
 
@@ -384,6 +383,7 @@ pub(super) mod tests {
             stage_limits: Box::default(),
             assertions: None,
             hidden: Default::default(),
+            repeated: false,
             max_latency: None,
             required: true,
             depends_on: Box::default(),

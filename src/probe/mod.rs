@@ -190,6 +190,7 @@ mod tests {
             stage_limits: Box::default(),
             assertions: None,
             hidden: Default::default(),
+            repeated: false,
             max_latency: None,
             required: true,
             depends_on: depends_on.into(),

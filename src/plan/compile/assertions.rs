@@ -24,13 +24,13 @@ impl Compiler<'_> {
     }
 
     /// Values of Secrets, to be kept out of sight, also without the name of a scheme before them. One that can't be read is no
-    /// secret.
-    pub(super) fn hidden(&self, secrets: &[(&str, &str)]) -> Scrub {
+    /// secret, nor is one that stands in what is `shown` anyway: stars in its place would tell it.
+    pub(super) fn hidden(&self, secrets: &[(&str, &str)], shown: &str) -> Scrub {
         let mut hidden = Scrub::default();
         let texts = secrets.iter().filter_map(|(name, key)| self.secrets.text("", name, key).ok());
         for text in texts {
-            hidden.hide(text);
-            text.split_once(' ').into_iter().for_each(|(_, word)| hidden.hide(word));
+            let words = [Some(text), text.split_once(' ').map(|(_, word)| word)];
+            words.into_iter().flatten().filter(|word| !shown.contains(word.trim())).for_each(|word| hidden.hide(word));
         }
         hidden
     }

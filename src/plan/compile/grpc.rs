@@ -50,7 +50,7 @@ impl Compiler<'_> {
         if auth.is_some() && metadata.contains_key(AUTHORIZATION) {
             return Err(invalid(self.at("grpc.auth"), GRPC_AUTH_TWICE));
         }
-        let mut hidden = self.hidden(&KindSpec::Grpc(spec).secret_keys());
+        let mut hidden = self.hidden(&KindSpec::Grpc(spec).secret_keys(), "");
         let secret = metadata.values().filter(|value| value.is_sensitive());
         secret.filter_map(|value| value.to_str().ok()).for_each(|value| hidden.hide(value));
         Ok(Action::Grpc(Box::new(GrpcAction {

@@ -131,6 +131,7 @@ impl Compiler<'_> {
                 stage_limits: Box::default(),
                 assertions: None,
                 hidden: Scrub::default(),
+                repeated: false,
                 max_latency: None,
                 required: true,
                 depends_on: Box::default(),

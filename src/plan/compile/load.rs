@@ -27,7 +27,7 @@ impl Compiler<'_> {
         let probe = self.repeated(&spec.probe)?;
         let window = spec.window.map_or(DEFAULT_WINDOW, Duration::from);
         Ok(Action::Load(Arc::new(LoadAction {
-            probe: Box::new(probe.clone()),
+            probe: Box::new(ProbePlan { repeated: true, ..probe.clone() }),
             pace: pace(spec).ok_or_else(|| invalid(self.at("load"), ONE_PACE_SAYS))?,
             window,
             least: match spec.success_ratio.as_deref() {

@@ -237,7 +237,7 @@ impl Compiler<'_> {
             Ok(assertions) => (action, assertions),
             Err(fault) => (action.and(Err(fault)), None),
         };
-        let (mut timeout, mut hidden) = (timeout, self.hidden(&spec.secret_keys()));
+        let (mut timeout, mut hidden) = (timeout, self.hidden(&spec.secret_keys(), &target));
         if let Ok(Action::Load(load)) = &action {
             timeout = load.window + load.probe.timeout + LAST_OF_A_LOAD;
             hidden = load.probe.hidden.clone();
@@ -257,6 +257,7 @@ impl Compiler<'_> {
             stage_limits: stage_limits(spec.stage_timeouts.as_ref()),
             assertions,
             hidden,
+            repeated: false,
             max_latency: spec.max_latency.map(Duration::from),
             required: spec.required,
             depends_on: depends_on.into(),

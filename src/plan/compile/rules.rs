@@ -30,7 +30,10 @@ pub struct Broken {
 pub fn broken(kind: Kind, settings: &impl Serialize) -> Option<Broken> {
     static SCHEMA: OnceLock<Schema> = OnceLock::new();
     let Schema { openapi, rules } = SCHEMA.get_or_init(load);
-    let probe = json!({"name": "step", kind.as_str(): serde_json::to_value(settings).unwrap_or_default()});
+    // Durations are written with the sign for micro, which CEL's duration() does not read.
+    let settings = serde_json::to_string(settings).unwrap_or_default().replace("µs", "us");
+    let settings: Value = serde_json::from_str(&settings).unwrap_or_default();
+    let probe = json!({"name": "step", kind.as_str(): settings});
     let errors = validate_compiled(rules, &apply_defaults(openapi, &probe), None).err()?;
     errors.into_iter().next().map(|error| Broken { field: error.field_path, message: error.message })
 }

@@ -139,7 +139,7 @@ impl Connector {
     pub fn find(&self, instance: &CloudSqlInstance) -> Found {
         let (now, clock) = (Instant::now(), Timestamp::now());
         let mut known = self.known();
-        make_room(&mut known, instance);
+        make_room(&mut known, instance, clock);
         let entry = known.entry(key(instance)).or_insert_with(|| Entry::new(now));
         entry.used = now;
         entry.land(now);
@@ -204,12 +204,15 @@ fn key(instance: &CloudSqlInstance) -> Key {
     (instance.name.clone(), instance.iam_login)
 }
 
-fn make_room(known: &mut HashMap<Key, Entry>, newcomer: &CloudSqlInstance) {
+fn make_room(known: &mut HashMap<Key, Entry>, newcomer: &CloudSqlInstance, clock: Timestamp) {
     if known.len() < MOST_KNOWN || known.contains_key(&key(newcomer)) {
         return;
     }
-    // What has a certificate goes last: names are made up quickly.
-    let oldest = known.iter().min_by_key(|(_, entry)| (entry.grant.is_some(), entry.used)).map(|(key, _)| key.clone());
+    // What has a certificate that serves, or waits for one, goes last: names are made up quickly.
+    let oldest = known
+        .iter()
+        .min_by_key(|(_, entry)| (entry.serving(clock).is_some() || entry.flight.is_some(), entry.used))
+        .map(|(key, _)| key.clone());
     oldest.into_iter().for_each(|key| drop(known.remove(&key)));
 }
 
@@ -435,9 +438,9 @@ mod tests {
         }
         // Used longer ago still, but it has what serves.
         known.insert(key(&instance(8)), Entry { used: now - seconds(1), ..granted(now) });
-        make_room(&mut known, &instance(3));
+        make_room(&mut known, &instance(3), clock(0));
         assert_eq!(known.len(), MOST_KNOWN, "it has its place");
-        make_room(&mut known, &instance(MOST_KNOWN));
+        make_room(&mut known, &instance(MOST_KNOWN), clock(0));
         assert!(known.len() == MOST_KNOWN - 1 && !known.contains_key(&key(&instance(7))));
     }
 

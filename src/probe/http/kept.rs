@@ -7,17 +7,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::StatusCode;
 use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, CONNECTION};
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 
 use super::exchange::{Answer, MAX_HEADER, Request, failure, outgoing};
-use super::{authorize, connect, expect, frontend, rejected, settings};
+use super::{authorize, connect, expect, frontend, settings};
 use crate::api::probes::HttpVersion;
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
-use crate::plan::kinds::{Destination, HttpAction, shown_url};
+use crate::plan::kinds::{AuthPlan, Destination, HttpAction, shown_url};
 use crate::plan::{Action, ProbePlan};
 use crate::probe::Attempt;
 use crate::probe::driven::Driven;
@@ -32,6 +32,8 @@ pub struct Kept<'a> {
     request: Request<'a>,
     template: hyper::Request<Full<Bytes>>,
     line: Option<Line>,
+    /// Whether the credentials have an end.
+    ends: bool,
 }
 
 struct Line {
@@ -59,27 +61,36 @@ impl<'a> Kept<'a> {
         if !request.headers.contains_key(CONNECTION) {
             template.headers_mut().remove(CONNECTION);
         }
-        Some(Kept { action, request, template, line: None })
+        Some(Kept { action, request, template, line: None, ends: false })
     }
 
     /// Sends the request once, and judges the answer.
     pub async fn send(&mut self, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
-        // A token may run out while the connection is kept.
-        if let Some(plan) = &self.action.auth {
-            self.template.headers_mut().insert(AUTHORIZATION, authorize(attempt, plan).await?);
-        }
+        self.authorize(attempt).await?;
         let mut line = match self.usable().await {
             Some(line) => line,
             None => self.open(attempt).await?,
         };
         let answer = self.exchange(&mut line, attempt).await?;
-        if let (Some(plan), StatusCode::UNAUTHORIZED) = (&self.action.auth, answer.status) {
-            rejected(plan);
-        }
         if !line.sender.is_closed() {
             self.line = Some(line);
         }
         expect::judge(self.action, &self.request, &answer)
+    }
+
+    /// Sets the credentials: for a new connection, and anew where those at hand had an end and have come to it. What the peer does
+    /// not accept is kept all the same: an issuer is not asked at the rate of a load.
+    async fn authorize(&mut self, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
+        let Some(plan) = &self.action.auth else { return Ok(()) };
+        let holds = || match plan {
+            AuthPlan::Known(_) => false,
+            AuthPlan::Token(plan) => plan.held(Timestamp::now()).is_some(),
+        };
+        if self.line.is_none() || (self.ends && !holds()) {
+            self.template.headers_mut().insert(AUTHORIZATION, authorize(attempt, plan).await?);
+            self.ends = holds();
+        }
+        Ok(())
     }
 
     /// The connection that is kept, if it still is one.

@@ -29,7 +29,7 @@ pub fn filled<'s>(step: &'s JourneyStep, values: &Values) -> Result<Cow<'s, Acti
             (Action::Http(http), Filling::Header(name, template)) => header(&mut http.headers, name, template, values)?,
             (Action::Http(http), Filling::Body(template, form)) => {
                 http.body = Bytes::from(template.fill(*form, |name| value(values, name)));
-                http.body_is_private = true;
+                http.body_is_private = template.names().next().is_some();
             }
             (Action::Websocket(websocket), Filling::Url(template)) => {
                 websocket.to = destination(&websocket.to, template, values)?;

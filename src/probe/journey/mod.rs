@@ -127,6 +127,7 @@ impl<'a> Walk<'a> {
             timeout: allowed.time,
             stage_limits: outer.plan.stage_limits.clone(),
             hidden: self.hidden.clone(),
+            repeated: outer.plan.repeated,
             ..step.probe.clone()
         };
         let bound = if allowed.of_budget { LEFT_BOUND } else { OWN_BOUND };
@@ -224,6 +225,7 @@ mod tests {
             stage_limits: Box::default(),
             assertions: None,
             hidden: Default::default(),
+            repeated: false,
             max_latency: None,
             required: true,
             depends_on: Box::default(),

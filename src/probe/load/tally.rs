@@ -255,6 +255,7 @@ mod tests {
             stage_limits: Box::default(),
             assertions: None,
             hidden: Default::default(),
+            repeated: false,
             max_latency: None,
             required: true,
             depends_on: Box::default(),

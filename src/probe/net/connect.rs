@@ -83,6 +83,11 @@ async fn connect_name(attempt: &mut Attempt<'_>, endpoint: &Endpoint) -> Result<
     }
 }
 
+/// Whether the first address that answers will do: then one is tried after the other.
+const fn in_turn(attempt: &Attempt<'_>, endpoint: &Endpoint) -> bool {
+    endpoint.happy_eyeballs || attempt.plan.repeated
+}
+
 /// The addresses of a name that may be connected to. The others are recorded; when none is left, the probe ends here.
 fn permitted(attempt: &mut Attempt<'_>, endpoint: &Endpoint, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, Failure> {
     let (count, mut permitted) = (addresses.len(), addresses);
@@ -100,7 +105,7 @@ fn permitted(attempt: &mut Attempt<'_>, endpoint: &Endpoint, addresses: Vec<IpAd
         return Err(refused(attempt, &format!("{host}: {}", first.message)));
     }
     // An address merely outside of what is allowed is left alone, as one of a family that the vantage lacks.
-    if let Some(denied) = refusals.iter().find(|refusal| refusal.denied).filter(|_| !endpoint.happy_eyeballs) {
+    if let Some(denied) = refusals.iter().find(|refusal| refusal.denied).filter(|_| !in_turn(attempt, endpoint)) {
         let message = format!("{host}: {} of {count} addresses were not tried: {}", refusals.len(), denied.message);
         attempt.flaw(Failure::new(Cause::TargetNotAllowed, Stage::Connect, message));
     }
@@ -136,19 +141,20 @@ async fn connect_all(
 ) -> Result<TcpStream, Failure> {
     let entered = Instant::now();
     let deadline = attempt.stage_deadline(Stage::Connect, entered);
-    let order: Vec<SocketAddr> = if endpoint.happy_eyeballs { interleave(addresses) } else { addresses }
+    let in_turn = in_turn(attempt, endpoint);
+    let order: Vec<SocketAddr> = if in_turn { interleave(addresses) } else { addresses }
         .into_iter()
         .map(|ip| SocketAddr::new(ip, endpoint.port))
         .collect();
     let mut race = Race::default();
     let mut records = Vec::new();
     let mut failures = Vec::new();
-    let work = race.run(&order, endpoint.happy_eyeballs, &mut records, &mut failures);
+    let work = race.run(&order, in_turn, &mut records, &mut failures);
     let result = attempt.stage(Stage::Connect, || format!("connecting to {}", list(&order)), work).await;
     records.into_iter().for_each(|record| attempt.address(record));
     match result {
         Ok(stream) => {
-            if !endpoint.happy_eyeballs {
+            if !in_turn {
                 attempt.leave_behind(Stragglers { race, entered, deadline });
             }
             Ok(stream)
