@@ -29,9 +29,16 @@ impl Compiler<'_> {
         let mut hidden = Scrub::default();
         let texts = secrets.iter().filter_map(|(name, key)| self.secrets.text("", name, key).ok());
         for text in texts {
-            let words = [Some(text), text.split_once(' ').map(|(_, word)| word)];
+            let words = [Some(text), credentials(text)];
             words.into_iter().flatten().filter(|word| !shown.contains(word.trim())).for_each(|word| hidden.hide(word));
         }
         hidden
     }
+}
+
+/// What follows the name of a scheme, as in a header's value (RFC 9110, section 11.4). A phrase of several words has none.
+fn credentials(text: &str) -> Option<&str> {
+    let (scheme, word) = text.trim().split_once(' ')?;
+    let named = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    (named && !word.contains(char::is_whitespace)).then_some(word)
 }
