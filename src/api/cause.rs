@@ -49,9 +49,9 @@ causes! {
     /// The Cloud SQL Admin API knows no such instance (HTTP 404).
     CloudSqlInstanceNotFound => Application, "Compare project and instance with the connection name that `gcloud sql instances describe` shows: PROJECT:REGION:INSTANCE.";
     /// The Cloud SQL Admin API refuses runready's account (HTTP 403).
-    CloudSqlPermissionDenied => Application, "Grant runready's account the role roles/cloudsql.client in the instance's project, and see that the Cloud SQL Admin API is enabled there.";
+    CloudSqlPermissionDenied => Prober, "Grant runready's account the role roles/cloudsql.client in the instance's project, and see that the Cloud SQL Admin API is enabled there. Nothing is known about the path: applications connect with accounts of their own.";
     /// The Cloud SQL Admin API has answered too many requests (HTTP 429).
-    CloudSqlThrottled => Application, "Look for what uses up the project's quota of the Cloud SQL Admin API (applications that make a connector for every connection, say), or raise the quota.";
+    CloudSqlThrottled => Prober, "Look for what uses up the project's quota of the Cloud SQL Admin API (applications that make a connector for every connection, say), or raise the quota. Nothing is known about the path until then.";
     /// The Cloud SQL Admin API can't be reached, does not answer in time, or fails (HTTP 5xx).
     CloudSqlApiFailed => Region, "Check that sqladmin.googleapis.com is reachable from the vantage (Cloud NAT or Private Google Access, firewall, DNS), and look at Google's service health.";
     /// The instance is in another region than its name says.
@@ -154,8 +154,14 @@ causes! {
     TlsRequired => Application, "Set the check's TLS mode to Require, VerifyCa or VerifyFull.";
     /// The TLS handshake did not finish in time.
     TlsTimeout => Application, "The port answers TCP but not TLS: check that it is a TLS port and that the server is not overloaded. If both are so, the server's certificate may be the first message that is larger than the path's packets: see payloadBytes and LargePacketsLost.";
-    /// The server at the instance's address has not proven to be the instance.
+    /// What answers at the instance's address shows no certificate.
+    CloudSqlServerCertificateMissing => Network, "Find out what answers at this address: an instance of Cloud SQL always shows its certificate, so another server does, by an overlapping or stale route, or a proxy. No password or query was sent.";
+    /// The certificate that is shown at the instance's address was not issued by the CA of the instance's settings.
+    CloudSqlServerCertificateUntrusted => Network, "Find out what answers at this address: an overlapping or stale route, a proxy that opens TLS, or another instance. A server CA that was rotated is asked for by runready itself, within a minute. No password or query was sent.";
+    /// The certificate that is shown at the instance's address is of the right CA, but names another server.
     CloudSqlIdentityMismatch => Network, "Find out what answers at this address: an overlapping or stale route, a proxy, or another instance. No password or query was sent.";
+    /// The instance does not accept the ephemeral certificate.
+    CloudSqlCertificateRejected => Database, "See whether the instance was made anew or restored under the same name, or its certificates were rotated (`gcloud sql operations list`): it then trusts another CA. runready asks for another certificate by itself, from half a minute on; if that one is refused, too, find out what answers at this address.";
     /// The TLS handshake failed: alert, version or cipher mismatch, or bytes that are not TLS.
     TlsProtocolError => Application, "Check that the port speaks TLS 1.2 or 1.3, and look at the server's log for the other side of the failure.";
     /// The peer's certificate has expired.
@@ -312,6 +318,8 @@ impl Cause {
         matches!(
             self,
             Cause::CredentialsFailed
+                | Cause::CloudSqlPermissionDenied
+                | Cause::CloudSqlThrottled
                 | Cause::TargetNotAllowed
                 | Cause::LimitExceeded
                 | Cause::LoadNotGenerated

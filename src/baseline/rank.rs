@@ -99,7 +99,6 @@ const fn by_cause(cause: Cause) -> Option<About> {
         Cause::AuthenticationFailed
         | Cause::AuthenticationMethodUnsupported
         | Cause::AccessDenied
-        | Cause::CloudSqlPermissionDenied
         | Cause::CloudSqlIamLoginUnsupported
         | Cause::ConnectorRequired
         | Cause::AccessNotGranted => Some(About::Identity),
@@ -124,6 +123,7 @@ const fn by_cause(cause: Cause) -> Option<About> {
         Cause::RegionImpacted => Some(About::Other),
         Cause::CredentialsFailed
         | Cause::CloudSqlInstanceNotFound
+        | Cause::CloudSqlPermissionDenied
         | Cause::CloudSqlThrottled
         | Cause::CloudSqlApiFailed
         | Cause::CloudSqlRegionMismatch
@@ -131,7 +131,10 @@ const fn by_cause(cause: Cause) -> Option<About> {
         | Cause::CloudSqlServerCaInvalid
         | Cause::CloudSqlCertificateFailed
         | Cause::CloudSqlCertificateExpired
+        | Cause::CloudSqlServerCertificateMissing
+        | Cause::CloudSqlServerCertificateUntrusted
         | Cause::CloudSqlIdentityMismatch
+        | Cause::CloudSqlCertificateRejected
         | Cause::ServiceMissing
         | Cause::ConfigurationDrift
         | Cause::ResolverFailed

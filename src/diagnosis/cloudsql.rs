@@ -28,8 +28,6 @@ pub(super) fn configuration(case: &Case<'_>) -> Vec<Finding> {
         matches!(
             cause,
             Cause::CloudSqlInstanceNotFound
-                | Cause::CloudSqlPermissionDenied
-                | Cause::CloudSqlThrottled
                 | Cause::CloudSqlRegionMismatch
                 | Cause::CloudSqlGenerationUnsupported
                 | Cause::CloudSqlAddressMissing
@@ -47,7 +45,17 @@ pub(super) fn configuration(case: &Case<'_>) -> Vec<Finding> {
 }
 
 pub(super) fn identity(case: &Case<'_>) -> Vec<Finding> {
-    case.faults(|cause| matches!(cause, Cause::CloudSqlIdentityMismatch | Cause::CloudSqlCertificateExpired))
+    let is = |cause| {
+        matches!(
+            cause,
+            Cause::CloudSqlServerCertificateMissing
+                | Cause::CloudSqlServerCertificateUntrusted
+                | Cause::CloudSqlIdentityMismatch
+                | Cause::CloudSqlCertificateRejected
+                | Cause::CloudSqlCertificateExpired
+        )
+    };
+    case.faults(is)
         .map(|(index, observation, failure)| {
             let layer = failure.cause.usual_layer();
             Finding::about(IDENTITY, index, observation, failure, layer, Confidence::High)

@@ -66,7 +66,17 @@ pub(super) fn not_allowed(case: &Case<'_>) -> Vec<Finding> {
 }
 
 pub(super) fn prober(case: &Case<'_>) -> Vec<Finding> {
-    case.faults(|cause| matches!(cause, Cause::ProberError | Cause::CredentialsFailed | Cause::LoadNotGenerated))
+    let is = |cause| {
+        matches!(
+            cause,
+            Cause::ProberError
+                | Cause::CredentialsFailed
+                | Cause::CloudSqlPermissionDenied
+                | Cause::CloudSqlThrottled
+                | Cause::LoadNotGenerated
+        )
+    };
+    case.faults(is)
         .map(|(index, observation, failure)| {
             Finding::about(PROBER, index, observation, failure, Layer::Prober, Confidence::High)
         })

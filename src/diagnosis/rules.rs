@@ -166,12 +166,12 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: cloudsql::CONFIGURATION,
-        says: "The Cloud SQL Admin API answers, and what it says keeps a connector from the instance: its name, permission, region, addresses, CA: the Application's configuration or the Database's.",
+        says: "The Cloud SQL Admin API answers, and what it says keeps a connector from the instance: its name, region, addresses, CA: the Application's configuration or the Database's.",
         look: cloudsql::configuration,
     },
     Rule {
         id: cloudsql::IDENTITY,
-        says: "The server at a Cloud SQL instance's address has not proven to be the instance (Network), or takes our certificate for expired (Prober).",
+        says: "The server at a Cloud SQL instance's address has not proven to be the instance (Network), does not take our certificate (Database), or takes it for expired (Prober).",
         look: cloudsql::identity,
     },
     Rule {

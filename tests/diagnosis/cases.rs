@@ -37,7 +37,14 @@ pub fn rows() -> Vec<Row> {
         ),
         (
             "the Admin API refuses our account",
-            vec![database(Cause::CloudSqlPermissionDenied)],
+            vec![database(Cause::CloudSqlPermissionDenied).in_state(ProbeState::Unknown)],
+            "check/prober",
+            Layer::Prober,
+            High,
+        ),
+        (
+            "the Admin API knows no such instance",
+            vec![database(Cause::CloudSqlInstanceNotFound)],
             "cloudsql/configuration",
             Layer::Application,
             High,
@@ -54,6 +61,27 @@ pub fn rows() -> Vec<Row> {
             vec![database(Cause::CloudSqlIdentityMismatch)],
             "cloudsql/identity",
             Layer::Network,
+            High,
+        ),
+        (
+            "a server of another CA answers at an instance's address",
+            vec![database(Cause::CloudSqlServerCertificateUntrusted)],
+            "cloudsql/identity",
+            Layer::Network,
+            High,
+        ),
+        (
+            "a server without a certificate answers at an instance's address",
+            vec![database(Cause::CloudSqlServerCertificateMissing)],
+            "cloudsql/identity",
+            Layer::Network,
+            High,
+        ),
+        (
+            "an instance does not take our certificate",
+            vec![database(Cause::CloudSqlCertificateRejected)],
+            "cloudsql/identity",
+            Layer::Database,
             High,
         ),
         (

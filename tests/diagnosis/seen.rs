@@ -176,7 +176,11 @@ fn stage_of(cause: Cause, kind: Kind) -> Option<Stage> {
         | Cause::CloudSqlServerCaInvalid
         | Cause::CloudSqlIamLoginUnsupported => Some(Stage::Settings),
         Cause::CloudSqlCertificateFailed => Some(Stage::Certificate),
-        Cause::CloudSqlCertificateExpired | Cause::CloudSqlIdentityMismatch => Some(Stage::Tunnel),
+        Cause::CloudSqlCertificateExpired
+        | Cause::CloudSqlServerCertificateMissing
+        | Cause::CloudSqlServerCertificateUntrusted
+        | Cause::CloudSqlIdentityMismatch
+        | Cause::CloudSqlCertificateRejected => Some(Stage::Tunnel),
         Cause::NameNotFound
         | Cause::NoAddress
         | Cause::ResolverTimeout

@@ -18,7 +18,16 @@ pub fn silences() -> Vec<(&'static str, &'static str, Vec<Seen>)> {
     vec![
         ("application/token", "the service refuses the token that was had", vec![web(Cause::StatusUnexpected)]),
         ("cloudrun/instances", "the service's own error", vec![web(Cause::StatusUnexpected)]),
-        ("cloudsql/api", "the API answers and refuses us", vec![database(Cause::CloudSqlPermissionDenied)]),
+        (
+            "cloudsql/api",
+            "the API answers, and knows no such instance",
+            vec![database(Cause::CloudSqlInstanceNotFound)],
+        ),
+        (
+            "cloudsql/configuration",
+            "the API refuses our own account",
+            vec![database(Cause::CloudSqlPermissionDenied).in_state(ProbeState::Unknown)],
+        ),
         ("cloudsql/configuration", "the API does not answer", vec![database(Cause::CloudSqlApiFailed)]),
         ("cloudsql/identity", "the server's certificate has expired", vec![database(Cause::CertificateExpired)]),
         ("egress/all-silent", "something else answers", with(timeouts(), well("other", Tcp, "10.8.0.1:1"))),

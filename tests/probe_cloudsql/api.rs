@@ -28,15 +28,15 @@ fn refusals() -> Vec<Case> {
     vec![
         refuse(401).unknown(Cause::CredentialsFailed, Stage::Settings),
         refuse(403)
-            .fails(Cause::CloudSqlPermissionDenied, Stage::Settings)
+            .unknown(Cause::CloudSqlPermissionDenied, Stage::Settings)
             .says("HTTP 403: the stand-in refuses the settings")
             .fact(Fact::HttpStatus, "403"),
         refuse(404).fails(Cause::CloudSqlInstanceNotFound, Stage::Settings),
-        refuse(429).fails(Cause::CloudSqlThrottled, Stage::Settings),
+        refuse(429).unknown(Cause::CloudSqlThrottled, Stage::Settings),
         refuse(500).fails(Cause::CloudSqlApiFailed, Stage::Settings),
         refuse(503).fails(Cause::CloudSqlApiFailed, Stage::Settings).fact(Fact::HttpStatus, "503"),
-        withhold(403).fails(Cause::CloudSqlPermissionDenied, Stage::Certificate),
-        withhold(429).fails(Cause::CloudSqlThrottled, Stage::Certificate),
+        withhold(403).unknown(Cause::CloudSqlPermissionDenied, Stage::Certificate),
+        withhold(429).unknown(Cause::CloudSqlThrottled, Stage::Certificate),
         withhold(409).fails(Cause::CloudSqlCertificateFailed, Stage::Certificate),
         withhold(503).fails(Cause::CloudSqlCertificateFailed, Stage::Certificate),
         Case::new("an instance that is not there", probe(&unknown_name))
@@ -80,7 +80,7 @@ fn answers() -> Vec<Case> {
             "the API is not enabled in the project",
             Server::play(vec![asked.clone(), say(&format!("HTTP/1.1 403 Forbidden\r\n{}", disabled()))]),
         )
-        .fails(Cause::CloudSqlPermissionDenied, Stage::Settings)
+        .unknown(Cause::CloudSqlPermissionDenied, Stage::Settings)
         .says("(the API is not enabled in that project)"),
         failed("the API answers one byte a second", vec![asked, Step::Trickle(head.as_bytes().to_vec())])
             .stage_timeout(Stage::Settings, 1200),

@@ -167,9 +167,9 @@ fn to_mariadb(server: &Arc<Mariadb>) -> Vec<Case> {
         before("an instance in another region", |api| api.settings["region"] = json!("europe-west1"), &as_it_is)
             .fails(Cause::CloudSqlRegionMismatch, Stage::Settings),
         before("settings refused with 403", |api| api.refuse_settings = Some(403), &as_it_is)
-            .fails(Cause::CloudSqlPermissionDenied, Stage::Settings),
+            .unknown(Cause::CloudSqlPermissionDenied, Stage::Settings),
         before("settings refused with 429", |api| api.refuse_settings = Some(429), &as_it_is)
-            .fails(Cause::CloudSqlThrottled, Stage::Settings),
+            .unknown(Cause::CloudSqlThrottled, Stage::Settings),
         before("a proxy whose clock says that our certificate has expired", |_| (), &|api| {
             shows(api, api.certificate(), Duration::from_secs(2 * 3600))
         })
@@ -200,7 +200,12 @@ fn impostors(server: &Arc<Postgres>) -> Vec<Case> {
             .fails(Cause::CloudSqlIdentityMismatch, Stage::Tunnel)
             .says("is not netra-staging:us-central1:backend: its certificate names other.sql.goog"),
         before("a server of another CA at the address", &|api| shows(api, foreign.common_name(COMMON_NAME)))
-            .fails(Cause::CloudSqlIdentityMismatch, Stage::Tunnel),
+            .fails(Cause::CloudSqlServerCertificateUntrusted, Stage::Tunnel),
+        before("a server without a certificate at the address", &|api| {
+            Tls::without_certificate().play_on(&api.proxy_address(), vec![Step::Hang])
+        })
+        .fails(Cause::CloudSqlServerCertificateMissing, Stage::Tunnel)
+        .says("the server shows no certificate"),
         before("a shared CA, and a common name alone", &cas).fails(Cause::CloudSqlIdentityMismatch, Stage::Tunnel),
         before("an expired server certificate", &|api| {
             Tls::with(api.expired()).play_on(&api.proxy_address(), vec![Step::Hang])
@@ -209,7 +214,7 @@ fn impostors(server: &Arc<Postgres>) -> Vec<Case> {
         before("a proxy that does not know our certificate", &|api| {
             api.proxy_with(&api.certificate(), Some(&clients), Duration::ZERO, server.port())
         })
-        .fails(Cause::ClientCertificateRequired, Stage::Tunnel)
+        .fails(Cause::CloudSqlCertificateRejected, Stage::Tunnel)
         .says("does not accept the ephemeral certificate"),
         before("a proxy whose clock says that our certificate has expired", &|api| {
             api.proxy_with(&api.certificate(), None, hour, server.port())

@@ -137,7 +137,7 @@ fn what_leads_nowhere_is_asked_for_again_but_not_at_every_probe_nor_where_we_ref
         let api = StandIn::start(POSTGRES);
         let _proxy = api.proxy_with(&api.certificate(), Some(&Authority::new("other clients")), Duration::ZERO, 1);
         let watch = Watch::by(api.connector(), probe(INSTANCE));
-        assert_eq!(asked_in_40_seconds(&api, &watch, Cause::ClientCertificateRequired), (2, 2));
+        assert_eq!(asked_in_40_seconds(&api, &watch, Cause::CloudSqlCertificateRejected), (2, 2));
     };
     let not_allowed = || {
         let api = StandIn::start(POSTGRES);
@@ -232,6 +232,36 @@ fn a_token_is_sent_to_the_api_and_into_the_certificate_of_an_iam_login_and_shown
         assert_eq!(script.login_token.as_deref(), Some("ya29.keep-this-too"));
     });
     assert!(!format!("{evidence:?} {:?}", watch.vantage.cloud_sql).contains("keep-"));
+}
+
+/// The settings are asked for once, a certificate once for each way to log in, and once in all while settings are refused.
+#[test]
+fn a_password_and_a_token_share_what_is_known_of_an_instance() {
+    let Some(server) = require(Setup::plain().start()) else { return };
+    let api = StandIn::start(POSTGRES);
+    let _proxy = api.proxy(server.port());
+    let runtime = runtime();
+    let (_tokens, credentials) = runtime.block_on(async { account(&token_answer()) });
+    let connector = api.connector_as(credentials);
+    let mut login = probe(INSTANCE);
+    login["postgres"]["cloudSql"]["iamLogin"] = json!(true);
+    let by_token = Watch { runtime, ..Watch::by(connector.clone(), login) };
+    let by_password = Watch::by(connector, probe(INSTANCE));
+    api.script(|script| script.refuse_settings = Some(403));
+    for evidence in [by_password.observe(), by_token.observe()] {
+        ends_in(&evidence, Some(Cause::CloudSqlPermissionDenied));
+    }
+    let refused = api.asked();
+    assert_eq!(refused.0, 1, "a refusal is one for both");
+    api.script(|script| script.refuse_settings = None);
+    for watch in [&by_token, &by_password] {
+        until(Duration::from_secs(30), "the API to be asked again", || {
+            let evidence = watch.observe();
+            if evidence.outcome.state() == ProbeState::Healthy { Ok(()) } else { Err(format!("{evidence:?}")) }
+        });
+    }
+    assert_eq!(api.asked().0, refused.0 + 1, "settings are the same for both");
+    api.script(|script| assert_eq!(script.login_token, None, "the last certificate is the password's"));
 }
 
 #[test]

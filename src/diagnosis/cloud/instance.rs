@@ -212,6 +212,8 @@ pub(in crate::diagnosis) fn address_changed(case: &Case<'_>) -> Vec<Finding> {
                 | Cause::HostUnreachable
                 | Cause::ConnectionRefused
                 | Cause::NetworkUnreachable
+                | Cause::CloudSqlServerCertificateMissing
+                | Cause::CloudSqlServerCertificateUntrusted
                 | Cause::CloudSqlIdentityMismatch
         )
     };

@@ -83,12 +83,16 @@ fn failure(session: &Session, error: &io::Error) -> Failure {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
     let cause = match (tls, told.cause) {
         (Some(TlsError::AlertReceived(AlertDescription::CertificateExpired)), _) => Cause::CloudSqlCertificateExpired,
-        (_, Cause::CertificateUntrusted | Cause::CertificateNameMismatch) => Cause::CloudSqlIdentityMismatch,
+        (Some(TlsError::NoCertificatesPresented), _) => Cause::CloudSqlServerCertificateMissing,
+        (_, Cause::CertificateUntrusted) => Cause::CloudSqlServerCertificateUntrusted,
+        (_, Cause::CertificateNameMismatch) => Cause::CloudSqlIdentityMismatch,
+        (_, Cause::ClientCertificateRequired) => Cause::CloudSqlCertificateRejected,
         (_, cause) => cause,
     };
     let message = match cause {
         Cause::CloudSqlCertificateExpired => "the instance says that the ephemeral certificate has expired".into(),
-        Cause::ClientCertificateRequired => {
+        Cause::CloudSqlServerCertificateMissing => "the server shows no certificate".into(),
+        Cause::CloudSqlCertificateRejected => {
             format!("the instance does not accept the ephemeral certificate: {}", told.message).into()
         }
         _ => told.message,

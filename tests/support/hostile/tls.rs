@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio_rustls::TlsAcceptor;
 
@@ -29,6 +30,12 @@ impl Tls {
     /// Shows this certificate, and speaks TLS 1.2 and 1.3.
     pub fn with(certificate: Issued) -> Tls {
         Tls { certificate, versions: BOTH, clients: None, alpn: Vec::new() }
+    }
+
+    /// Shows none: its list of certificates is empty (RFC 8446, 4.4.2: that a server must not do).
+    pub fn without_certificate() -> Tls {
+        let issued = Authority::new("nobody's").server(&["localhost"]);
+        Tls::with(Issued { cert: String::new(), ..issued })
     }
 
     /// Speaks TLS 1.2 alone.
@@ -101,6 +108,7 @@ impl Tls {
         let chain = chain.collect::<Result<Vec<_>, _>>().expect("our own certificate");
         let key = PrivateKeyDer::from_pem_slice(self.certificate.key.as_bytes()).expect("our own key");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let key = provider.key_provider.load_private_key(key).expect("our own key");
         let builder = ServerConfig::builder_with_provider(provider.clone());
         let builder = builder.with_protocol_versions(self.versions).expect("known versions");
         let builder = match &self.clients {
@@ -113,7 +121,9 @@ impl Tls {
                 builder.with_client_cert_verifier(verifier.expect("a verifier"))
             }
         };
-        let mut config = builder.with_single_cert(chain, key).expect("a key that fits");
+        // Not asked whether the two fit: the chain may be empty.
+        let shown = SingleCertAndKey::from(CertifiedKey::new(chain, key));
+        let mut config = builder.with_cert_resolver(Arc::new(shown));
         config.alpn_protocols = self.alpn;
         TlsAcceptor::from(Arc::new(config))
     }
