@@ -1,4 +1,4 @@
-//! Reaches instances by what is [known](super::known) of them. Asks the Admin API, through [`super::admin`], for the rest: at most once
+//! Reaches instances by what is [known] of them. Asks the Admin API, through [`super::admin`], for the rest: at most once
 //! for each instance and period, however many probes need the answer.
 
 use std::fmt;
@@ -18,6 +18,7 @@ use crate::plan::kinds::CloudSqlInstance;
 
 /// Most instances that are asked for at once.
 const AT_ONCE: usize = 16;
+
 /// Reaches Cloud SQL instances. Clones share what they know.
 #[derive(Clone, Default)]
 pub struct Connector(Arc<Shared>);
@@ -185,7 +186,6 @@ impl<T> Awaited<T> {
     }
 
     /// The answer, if it is there or will never be.
-    /// The answer, if it is there.
     pub fn peek(&self) -> Option<Answer<T>> {
         let gone = self.answer.has_changed().is_err();
         let answer = self.answer.borrow().clone();
