@@ -11,7 +11,7 @@ use crate::probe_postgres::{at, with_password};
 use crate::support::cert::Authority;
 use crate::support::hostile::postgres::{
     announced_2_gib, authentication, authentication_cleartext, authentication_ok, data_row, let_in, let_in_silently,
-    message, ready, report, row_description,
+    let_in_with, message, ready, report, row_description,
 };
 use crate::support::hostile::tls::Tls;
 use crate::support::hostile::{Server, Step, say};
@@ -120,9 +120,14 @@ fn results() -> Vec<Case> {
         let messages = [row_description(), data_row(b"1"), message(b'C', b"SELECT 1\0"), ready()];
         vec![Step::Send(messages.concat()), Step::Hang]
     };
+    let half = [row_description(), data_row(b"f"), message(b'C', b"SELECT 1\0"), ready()].concat();
     vec![
         answer("nothing: the row that was asked for", one_row()),
         play("nothing: a server that reports nothing", [let_in_silently(), vec![query.clone()], one_row()].concat()),
+        play(
+            "nothing: a server that leaves out a column of its recovery",
+            [let_in_with(half), vec![query.clone()], one_row()].concat(),
+        ),
         play("whether it accepts writes can't be told", [let_in_silently(), vec![Step::Hang]].concat())
             .field("postgres", "writable", json!(true))
             .fails(Cause::QueryFailed, Stage::Query),

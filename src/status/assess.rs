@@ -364,12 +364,12 @@ fn startup(view: &View<'_>) -> Option<Judged> {
         return Some(Judged { kind, status: ConditionStatus::Unknown, reason: Reason::Suspended, message });
     }
     let standings = standings(view, |probe| probe.kind != Kind::Load);
-    let exceeded = |(_, standing): &(&ProbePlan, Standing<'_>)| {
-        matches!(standing, Standing::Failing(Cause::StartupBudgetExceeded))
+    let exceeded = |(probe, track): &(&ProbePlan, &Track)| {
+        probe.kind != Kind::Load
+            && matches!(standing(view, probe, track), Standing::Failing(Cause::StartupBudgetExceeded))
     };
-    if let Some(index) = standings.iter().position(exceeded) {
-        let (probe, why) =
-            (&view.plan.probes[index], view.tracks[index].failure().map_or("", |failure| &failure.message));
+    if let Some((probe, track)) = view.plan.probes.iter().zip(view.tracks).find(exceeded) {
+        let why = track.failure().map_or("", |failure| &failure.message);
         let message = format!("{} ({}): {why}", probe.name, probe.target);
         let reason = Reason::Because(Cause::StartupBudgetExceeded);
         return Some(Judged { kind, status: ConditionStatus::False, reason, message });

@@ -71,6 +71,22 @@ fn a_start_up_that_exceeds_its_budget_shows_the_arithmetic() {
 }
 
 #[test]
+fn the_probe_that_exceeds_the_budget_is_named_although_a_load_stands_before_it() {
+    let spec = "{interval: 1m, timeout: 40s, failureThreshold: 1, startupBudget: 35s, probes: [\
+        {name: port, tcp: {host: 10.0.0.1, port: 5432}}, \
+        {name: sustained, load: {probe: port, ratePerSecond: 5, window: 5s, every: 1h}}, \
+        {name: pool, postgres: {host: 10.0.0.1, database: app, user: app, connections: 40}}]}";
+    let mut world = World::start(plan(1, spec), None);
+    let run = *world.runs.last().expect("a run");
+    let failure = Failure::new(Cause::StartupBudgetExceeded, Stage::Handshake, "20 of 40 connections were usable");
+    let evidence = vec![super::evidence(0, Outcome::Passed), super::evidence(2, Outcome::Failed(failure))];
+    world.step(Event::Observed { run, evidence });
+    let judged = condition(&world).expect("the check has a budget");
+    assert_eq!((judged.status, &*judged.reason), (ConditionStatus::False, "StartupBudgetExceeded"));
+    assert_eq!(judged.message, "pool (postgres://app@10.0.0.1:5432/app): 20 of 40 connections were usable");
+}
+
+#[test]
 fn a_path_that_does_not_work_does_not_start_either_and_says_why() {
     let mut world = World::start(plan(1, POOL), None);
     let failure = Failure::new(Cause::TooManyConnections, Stage::Authenticate, "connection 6 of 40: too many clients");

@@ -135,7 +135,8 @@ impl Protocol for PostgresAction {
 
     async fn payload(&self, session: &mut LoggedIn, bytes: u32, arrived: &AtomicU64) -> Result<(), Failure> {
         let count = |row: &SimpleQueryRow| {
-            arrived.fetch_add(row.get(0).map_or(0, str::len) as u64, Ordering::Relaxed);
+            let bytes = row.try_get(0).ok().flatten().map_or(0, str::len);
+            arrived.fetch_add(bytes as u64, Ordering::Relaxed);
         };
         let statement = payload_query(bytes);
         session.driven(Stage::Payload, async |client| rows(client, &statement, count).await.map(drop)).await
@@ -325,13 +326,13 @@ fn columns(row: &SimpleQueryRow) -> Option<Value> {
 
 /// What a server that does not report its recovery says when asked.
 async fn recovery(client: &Client) -> Result<Option<Reported>, Error> {
+    // What answers may leave columns out.
+    let told = |row: &SimpleQueryRow, column: usize, yes| row.try_get(column).ok().flatten().map(|value| value == yes);
     let messages = client.simple_query(RECOVERY_QUERY).await?;
     Ok(messages.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(Reported {
-            version: None,
-            in_recovery: row.get(0).map(|value| value == "t"),
-            read_only: row.get(1).map(|value| value == "on"),
-        }),
+        SimpleQueryMessage::Row(row) => {
+            Some(Reported { version: None, in_recovery: told(row, 0, "t"), read_only: told(row, 1, "on") })
+        }
         _ => None,
     }))
 }

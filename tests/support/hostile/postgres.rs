@@ -62,11 +62,15 @@ pub fn let_in() -> Vec<Step> {
 
 /// [`let_in`] by a server that reports nothing about itself, and does not know its recovery when it is asked.
 pub fn let_in_silently() -> Vec<Step> {
-    let unknown = [report(b'E', "ERROR", "42883", "there is no such function"), ready()].concat();
+    let_in_with([report(b'E', "ERROR", "42883", "there is no such function"), ready()].concat())
+}
+
+/// [`let_in`] by a server that reports nothing about itself, and answers that when it is asked for its recovery.
+pub fn let_in_with(recovery: Vec<u8>) -> Vec<Step> {
     vec![
         Step::Await(8),
         Step::Send([authentication_ok(), ready()].concat()),
         Step::AwaitText("pg_is_in_recovery"),
-        Step::Send(unknown),
+        Step::Send(recovery),
     ]
 }
