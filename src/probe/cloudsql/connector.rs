@@ -10,10 +10,11 @@ use tokio::sync::{Semaphore, watch};
 
 use super::access::Access;
 use super::admin::{self, Admin};
-use super::known::{self, Entry, Instance, Known, Question};
+use super::known::{self, Known};
 use super::pass::{Certificate, Settings};
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
+use crate::plan::Kind;
 use crate::plan::kinds::CloudSqlInstance;
 
 /// Most instances that are asked for at once.
@@ -99,21 +100,16 @@ impl Connector {
     }
 
     /// What is known of an instance. If that is nothing, or old, the API is asked, in the background.
-    pub fn find(&self, instance: &CloudSqlInstance) -> Found {
+    pub fn find(&self, instance: &CloudSqlInstance, kind: Kind) -> Found {
         let (now, clock) = (Instant::now(), Timestamp::now());
         let mut known = self.known();
         known::make_room(&mut known, &instance.name, clock);
-        let Instance { question, logins } = known.entry(instance.name.clone()).or_default();
-        logins.iter_mut().flatten().for_each(|entry| entry.land(now));
-        let refused = logins.iter().flatten().any(|entry| entry.flight.is_some() || entry.is_resting(now));
-        let entry = logins[usize::from(instance.iam_login)].get_or_insert_with(|| Entry::new(now));
-        entry.used = now;
-        if entry.is_due(now, clock) {
-            question.take_if(|question| !question.serves(entry.settings_put, refused, now));
-            let flight = self.ask(instance, question.as_ref().map(|question| question.answer.clone()));
-            let question = question.get_or_insert_with(|| Question { put: now, answer: flight.settings.clone() });
-            (entry.asked, entry.settings_put, entry.flight) = (now, Some(question.put), Some(flight));
+        let of_instance = known.entry(instance.name.clone()).or_default();
+        if let Some(shared) = of_instance.due(instance.iam_login, (instance.ip_type, kind), now, clock) {
+            let flight = self.ask(instance, shared.as_ref().map(|question| question.answer.clone()));
+            of_instance.asked(instance.iam_login, shared, flight, now);
         }
+        let Some(entry) = known::login(&mut known, instance) else { return Found::Refused(lost(Stage::Settings)) };
         let serves = entry.serving(clock).cloned();
         let refusal = entry.refusal.as_ref().map(|remembered| remembered.refusal.clone());
         match (serves, &entry.flight, refusal) {
@@ -124,17 +120,17 @@ impl Connector {
         }
     }
 
-    /// The database has answered through a tunnel: what is known is right.
-    pub fn trust(&self, instance: &CloudSqlInstance) {
+    /// The database has answered a probe of that kind through a tunnel: what is known is right.
+    pub fn trust(&self, instance: &CloudSqlInstance, kind: Kind) {
         if let Some(entry) = known::login(&mut self.known(), instance) {
-            (entry.doubts, entry.doubted) = (0, false);
+            entry.trust((instance.ip_type, kind));
         }
     }
 
-    /// What is known did not lead to a tunnel, or to one that was refused: it may be out of date.
-    pub fn doubt(&self, instance: &CloudSqlInstance) {
+    /// What is known did not lead a probe of that kind to a tunnel, or to one that was refused: it may be out of date.
+    pub fn doubt(&self, instance: &CloudSqlInstance, kind: Kind) {
         if let Some(entry) = known::login(&mut self.known(), instance) {
-            entry.doubted = true;
+            entry.doubt((instance.ip_type, kind), Instant::now());
         }
     }
 

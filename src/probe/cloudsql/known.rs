@@ -7,6 +7,9 @@ use jiff::Timestamp;
 
 use super::connector::{Awaited, Flight, Grant, Refusal};
 use super::pass::Settings;
+use crate::api::Stage;
+use crate::api::probes::CloudSqlIpType;
+use crate::plan::Kind;
 use crate::plan::kinds::CloudSqlInstance;
 
 /// Most instances that are remembered; the one that was used longest ago gives way.
@@ -58,10 +61,7 @@ pub struct Entry {
     pub refusal: Option<Remembered>,
     /// Refusals in a row.
     strikes: usize,
-    /// Doubts in a row.
-    pub doubts: u32,
-    /// Whether what is known did not lead to a tunnel.
-    pub doubted: bool,
+    doubts: Vec<(Asker, Doubt)>,
     /// When the API was asked.
     pub asked: Instant,
     /// When a probe needed it.
@@ -70,7 +70,20 @@ pub struct Entry {
     pub settings_put: Option<Instant>,
 }
 
+/// Who needs the way. What leads one nowhere may well serve another: it wants another address, or speaks with another engine.
+pub type Asker = (CloudSqlIpType, Kind);
+
+/// That what is known led an asker nowhere.
+#[derive(Clone, Copy)]
+struct Doubt {
+    /// When that was found, if nobody was asked since.
+    since: Option<Instant>,
+    /// How often in a row the API was asked for it.
+    times: u32,
+}
+
 /// A refusal.
+#[derive(Clone)]
 pub struct Remembered {
     /// Why.
     pub refusal: Refusal,
@@ -100,16 +113,52 @@ pub fn make_room(known: &mut Known, newcomer: &str, clock: Timestamp) {
     oldest.into_iter().for_each(|name| drop(known.remove(&name)));
 }
 
+impl Instance {
+    /// Takes up what has arrived. If the API is to be asked for that login: the question for settings whose answer it can share.
+    pub fn due(&mut self, iam_login: bool, asker: Asker, now: Instant, clock: Timestamp) -> Option<Option<Question>> {
+        self.logins.iter_mut().flatten().for_each(|entry| entry.land(now));
+        let other = self.logins[usize::from(!iam_login)].as_ref();
+        let answers_for_other = other.is_some_and(|other| other.flight.is_some());
+        let is_refused = self.question.as_ref().is_some_and(|last| matches!(last.answer.peek(), Some(Err(_))));
+        let refused_to_other = other.filter(|_| is_refused).and_then(|other| other.rest_of_settings(now)).cloned();
+        let entry = self.logins[usize::from(iam_login)].get_or_insert_with(|| Entry::new(now));
+        entry.used = now;
+        let newer =
+            self.question.as_ref().filter(|question| question.serves(entry.outdated(asker), answers_for_other, now));
+        if newer.is_some() && entry.rest_of_settings(now).is_some() {
+            // The API has answered the other login since.
+            entry.refusal = None;
+        }
+        if !entry.is_due(asker, now, clock) {
+            return None;
+        }
+        if let Some(rest) = refused_to_other.filter(|_| newer.is_none()) {
+            entry.refusal = Some(rest);
+            return None;
+        }
+        Some(newer.cloned())
+    }
+
+    /// Takes in what was asked for that login, of its own or with a question that it shares.
+    pub fn asked(&mut self, iam_login: bool, shared: Option<Question>, flight: Flight, now: Instant) {
+        let question = shared.unwrap_or_else(|| Question { put: now, answer: flight.settings.clone() });
+        if let Some(entry) = &mut self.logins[usize::from(iam_login)] {
+            (entry.asked, entry.settings_put, entry.flight) = (now, Some(question.put), Some(flight));
+        }
+        self.question = Some(question);
+    }
+}
+
 impl Question {
-    /// Whether its answer, which may be on its way, serves a login that has settings from an earlier question: it is newer than
-    /// those, and neither old nor a refusal that nobody minds any more.
-    pub fn serves(&self, had: Option<Instant>, refusals_count: bool, now: Instant) -> bool {
+    /// Whether its answer, which may be on its way, serves who needs one to a question put after that: it is not old either, nor a
+    /// refusal, unless the login that has it still waits for its certificate.
+    fn serves(&self, after: Option<Instant>, refusals_count: bool, now: Instant) -> bool {
         let fresh = match self.answer.peek() {
             None => true,
             Some(Ok(_)) => now.saturating_duration_since(self.put) < SHARED_FOR,
             Some(Err(_)) => refusals_count,
         };
-        fresh && had < Some(self.put)
+        fresh && after < Some(self.put)
     }
 }
 
@@ -121,8 +170,7 @@ impl Entry {
             flight: None,
             refusal: None,
             strikes: 0,
-            doubts: 0,
-            doubted: false,
+            doubts: Vec::new(),
             asked: now,
             used: now,
             settings_put: None,
@@ -153,29 +201,54 @@ impl Entry {
         self.grant.as_ref().filter(|grant| !grant.certificate.expired(clock))
     }
 
-    /// Whether the last answer was a refusal whose pause is not over.
-    pub fn is_resting(&self, now: Instant) -> bool {
-        self.refusal.as_ref().is_some_and(|refusal| refusal.until > now)
+    /// The last answer, if it was a refusal whose pause is not over.
+    fn rest(&self, now: Instant) -> Option<&Remembered> {
+        self.refusal.as_ref().filter(|refusal| refusal.until > now)
+    }
+
+    /// [`Entry::rest`], if it is settings that are refused.
+    fn rest_of_settings(&self, now: Instant) -> Option<&Remembered> {
+        self.rest(now).filter(|rest| rest.refusal.failure.stage == Some(Stage::Settings))
+    }
+
+    /// The newest moment of which settings are no use to that asker: it has such, or they led it nowhere since.
+    fn outdated(&self, asker: Asker) -> Option<Instant> {
+        let doubted = self.doubts.iter().find(|(who, _)| *who == asker).and_then(|(_, doubt)| doubt.since);
+        self.settings_put.max(doubted)
+    }
+
+    /// The database has answered that asker through a tunnel: what is known is right.
+    pub fn trust(&mut self, asker: Asker) {
+        self.doubts.retain(|(who, _)| *who != asker);
+    }
+
+    /// What is known did not lead that asker to a tunnel, or to one that was refused: it may be out of date.
+    pub fn doubt(&mut self, asker: Asker, now: Instant) {
+        match self.doubts.iter_mut().find(|(who, _)| *who == asker) {
+            Some((_, doubt)) => _ = doubt.since.get_or_insert(now),
+            None => self.doubts.push((asker, Doubt { since: Some(now), times: 0 })),
+        }
     }
 
     /// Whether the API should be asked now: nothing serves, or not for long, or the last answer was a refusal whose pause is over
     /// (else it would stand beside a grant that serves until that ages), or what is known is doubtful.
-    pub fn is_due(&mut self, now: Instant, clock: Timestamp) -> bool {
-        if self.is_resting(now) || self.flight.is_some() {
+    fn is_due(&mut self, asker: Asker, now: Instant, clock: Timestamp) -> bool {
+        if self.rest(now).is_some() || self.flight.is_some() {
             return false;
         }
         let old = self.serving(clock).is_none_or(|grant| grant.certificate.aging(clock));
-        old || self.refusal.is_some() || self.is_doubtful(now)
+        old || self.refusal.is_some() || self.is_doubtful(asker, now)
     }
 
-    /// Whether what is known should be asked for again because it did not lead to a tunnel. Counts the doubt if so.
-    fn is_doubtful(&mut self, now: Instant) -> bool {
-        let rest = DOUBT * 2_u32.pow(self.doubts.min(MOST_DOUBLED));
-        let doubtful = self.doubted && now.saturating_duration_since(self.asked) >= rest;
-        if doubtful {
-            (self.doubts, self.doubted) = (self.doubts + 1, false);
-        }
-        doubtful
+    /// Whether what is known should be asked for again because it did not lead that asker to a tunnel. Counts the doubt if so.
+    fn is_doubtful(&mut self, asker: Asker, now: Instant) -> bool {
+        let asked = self.asked;
+        let doubt = self.doubts.iter_mut().find(|(who, doubt)| *who == asker && doubt.since.is_some());
+        let due = doubt.filter(|(_, doubt)| {
+            let rest = DOUBT * 2_u32.pow(doubt.times.min(MOST_DOUBLED));
+            now.saturating_duration_since(asked) >= rest
+        });
+        due.map(|(_, doubt)| *doubt = Doubt { since: None, times: doubt.times + 1 }).is_some()
     }
 }
 
@@ -190,8 +263,11 @@ mod tests {
     use super::super::pass::Certificate;
     use super::super::pass::tests::lasting;
     use super::*;
-    use crate::api::{Cause, Stage};
+    use crate::api::Cause;
     use crate::evidence::Failure;
+
+    const ASKER: Asker = (CloudSqlIpType::Private, Kind::Postgres);
+    const OTHER: Asker = (CloudSqlIpType::Public, Kind::Postgres);
 
     const fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -233,10 +309,10 @@ mod tests {
     #[test]
     fn the_api_is_left_alone_while_a_certificate_serves_and_is_fresh() {
         let now = Instant::now();
-        assert!(!granted(now).is_due(now + seconds(3300), clock(3300)));
-        assert!(granted(now).is_due(now + seconds(3400), clock(3400)), "it ages");
-        assert!(granted(now).is_due(now + seconds(4000), clock(4000)), "it has expired");
-        assert!(Entry::new(now).is_due(now, clock(0)), "there is none");
+        assert!(!granted(now).is_due(ASKER, now + seconds(3300), clock(3300)));
+        assert!(granted(now).is_due(ASKER, now + seconds(3400), clock(3400)), "it ages");
+        assert!(granted(now).is_due(ASKER, now + seconds(4000), clock(4000)), "it has expired");
+        assert!(Entry::new(now).is_due(ASKER, now, clock(0)), "there is none");
         assert!(granted(now).serving(clock(3599)).is_some() && granted(now).serving(clock(3600)).is_none());
     }
 
@@ -247,26 +323,28 @@ mod tests {
         let (_certificate, certificate) = awaited(Stage::Certificate, None);
         let mut asking = Entry { flight: Some(Flight { settings, certificate }), ..Entry::new(now) };
         asking.land(now);
-        assert!(!asking.is_due(now, clock(0)), "answers are on their way");
+        assert!(!asking.is_due(ASKER, now, clock(0)), "answers are on their way");
         let remembered = Remembered { refusal: refused(None), until: now + seconds(5) };
         let mut resting = Entry { refusal: Some(remembered), ..Entry::new(now) };
-        assert!(!resting.is_due(now + seconds(4), clock(4)) && resting.is_due(now + seconds(5), clock(5)));
+        assert!(
+            !resting.is_due(ASKER, now + seconds(4), clock(4)) && resting.is_due(ASKER, now + seconds(5), clock(5))
+        );
     }
 
     #[test]
     fn a_refusal_beside_a_fresh_certificate_does_not_stand_until_that_ages() {
         let now = Instant::now();
         let mut entry = granted(now);
-        entry.doubted = true;
-        assert!(entry.is_due(now + seconds(30), clock(30)), "the path is cut off");
+        entry.doubt(ASKER, now);
+        assert!(entry.is_due(ASKER, now + seconds(30), clock(30)), "the path is cut off");
         entry.flight = Some(landed(Err(refused(None)), Err(refused(None))));
         entry.land(now + seconds(31));
-        (entry.doubts, entry.doubted) = (0, false);
-        assert!(!entry.is_due(now + seconds(35), clock(35)));
-        assert!(entry.is_due(now + seconds(36), clock(36)), "the path is back, and the API may be, too");
+        entry.trust(ASKER);
+        assert!(!entry.is_due(ASKER, now + seconds(35), clock(35)));
+        assert!(entry.is_due(ASKER, now + seconds(36), clock(36)), "the path is back, and the API may be, too");
         entry.flight = Some(landed(Ok(Arc::new(settings())), Ok(Arc::new(lasting(3600)))));
         entry.land(now + seconds(36));
-        assert!(entry.refusal.is_none() && !entry.is_due(now + seconds(40), clock(40)));
+        assert!(entry.refusal.is_none() && !entry.is_due(ASKER, now + seconds(40), clock(40)));
     }
 
     #[test]
@@ -274,11 +352,11 @@ mod tests {
         let mut now = Instant::now();
         let mut entry = granted(now);
         for rest in [30, 60, 120, 240, 480, 480] {
-            assert!(!entry.is_due(now + seconds(rest), clock(0)), "nobody doubts");
-            entry.doubted = true;
-            assert!(!entry.is_due(now + seconds(rest - 1), clock(0)), "{rest}");
+            assert!(!entry.is_due(ASKER, now + seconds(rest), clock(0)), "nobody doubts");
+            entry.doubt(ASKER, now);
+            assert!(!entry.is_due(ASKER, now + seconds(rest - 1), clock(0)), "{rest}");
             now += seconds(rest);
-            assert!(entry.is_due(now, clock(0)), "{rest}");
+            assert!(entry.is_due(ASKER, now, clock(0)), "{rest}");
             entry.asked = now;
         }
     }
@@ -358,5 +436,66 @@ mod tests {
         assert!(told.serves(Some(now - seconds(1)), false, now), "it is newer");
         assert!(!told.serves(Some(now), false, now) && !open.serves(Some(now), false, now), "it is what the login has");
         assert!(declined.serves(None, true, now) && !declined.serves(None, false, now), "the pause is over");
+    }
+
+    #[test]
+    fn who_finds_the_way_does_not_shorten_the_pauses_of_who_does_not() {
+        let mut now = Instant::now();
+        let mut entry = granted(now);
+        for rest in [30, 60, 120] {
+            entry.doubt(OTHER, now);
+            assert!(!entry.is_due(ASKER, now + seconds(rest), clock(0)), "it has no doubt");
+            entry.trust(ASKER);
+            assert!(!entry.is_due(OTHER, now + seconds(rest - 1), clock(0)), "{rest}");
+            now += seconds(rest);
+            assert!(entry.is_due(OTHER, now, clock(0)), "{rest}");
+            entry.asked = now;
+        }
+    }
+
+    /// An instance, both of whose logins have been asked for at `now` with those answers.
+    fn shared(now: Instant, settings: Answer<Settings>) -> Instance {
+        let mut instance = Instance::default();
+        for iam_login in [false, true] {
+            let question = instance.due(iam_login, ASKER, now, clock(0)).expect("nothing is known");
+            assert_eq!(question.is_some(), iam_login, "the second one shares the first one's question");
+            instance.asked(iam_login, question, landed(settings.clone(), Ok(Arc::new(lasting(3600)))), now);
+        }
+        instance
+    }
+
+    #[test]
+    fn a_doubt_is_answered_by_a_question_that_was_put_after_it() {
+        let now = Instant::now();
+        let later = |after| now + seconds(after);
+        let mut instance = shared(now, Ok(Arc::new(settings())));
+        instance.logins[0].as_mut().expect("a login").doubt(ASKER, later(80));
+        let own = instance.due(false, ASKER, later(90), clock(90)).expect("it doubts");
+        assert!(own.is_none(), "what both have is older than the doubt");
+        instance.asked(false, own, landed(Ok(Arc::new(settings())), Ok(Arc::new(lasting(3600)))), later(90));
+        instance.logins[1].as_mut().expect("a login").doubt(ASKER, later(3000));
+        let own = instance.due(true, ASKER, later(3000), clock(3000)).expect("it doubts");
+        assert!(own.is_none(), "those of the other login are newer than its own, and older than the failure");
+    }
+
+    #[test]
+    fn a_refusal_of_settings_holds_for_both_logins_until_the_same_moment_or_a_newer_answer() {
+        let now = Instant::now();
+        let mut instance = Instance::default();
+        let first = instance.due(false, ASKER, now, clock(0)).expect("nothing is known");
+        let throttled = refused(Some(seconds(600)));
+        instance.asked(false, first, landed(Err(throttled.clone()), Err(throttled)), now);
+        assert!(instance.due(true, ASKER, now + seconds(599), clock(0)).is_none(), "nothing at all is asked");
+        let until = |instance: &Instance, login: usize| {
+            instance.logins[login].as_ref().and_then(|entry| entry.refusal.as_ref()).map(|rest| rest.until)
+        };
+        // Taken up when it was looked at.
+        let end = until(&instance, 0).expect("a pause");
+        assert_eq!(until(&instance, 1), Some(end));
+        let again = instance.due(false, ASKER, end, clock(0)).expect("the pause is over");
+        assert!(again.is_none(), "nobody has asked since");
+        instance.asked(false, again, landed(Ok(Arc::new(settings())), Ok(Arc::new(lasting(3600)))), end);
+        let lent = instance.due(true, ASKER, end, clock(0)).expect("there is a newer answer");
+        assert_eq!(lent.map(|question| question.put), Some(end));
     }
 }

@@ -37,7 +37,7 @@ pub(super) async fn open(attempt: &mut Attempt<'_>, instance: &CloudSqlInstance)
         && failure.cause != Cause::TargetNotAllowed
     {
         // Settings change before their time is up: an address, a CA. They are asked for again, in the background.
-        connector.doubt(instance);
+        connector.doubt(instance, attempt.plan.kind);
     }
     result
 }
@@ -48,7 +48,7 @@ async fn grant(
     connector: &Connector,
     instance: &CloudSqlInstance,
 ) -> Result<Grant, Failure> {
-    let (grant, cached) = match connector.find(instance) {
+    let (grant, cached) = match connector.find(instance, attempt.plan.kind) {
         Found::Known(grant, renewal) => {
             if let Some(refusal) = renewal {
                 attempt.flaw(overdue(refusal, &grant));
@@ -125,7 +125,7 @@ fn judged(
     settings: &Settings,
 ) -> Result<(), Failure> {
     let Err((cause, message)) = settings.host(instance, attempt.plan.kind.as_str()) else { return Ok(()) };
-    connector.doubt(instance);
+    connector.doubt(instance, attempt.plan.kind);
     let failure = Failure::new(cause, Stage::Settings, message);
     // A stage that has passed is taken back at the end.
     let recorded = attempt.stage_times().any(|(stage, _)| stage == Stage::Settings);

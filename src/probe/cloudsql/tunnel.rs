@@ -18,6 +18,7 @@ use super::connector::{Connector, Grant};
 use super::pass::{CaMode, Settings};
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
+use crate::plan::Kind;
 use crate::plan::kinds::CloudSqlInstance;
 use crate::plan::trust::{self, TlsPlan, Verification};
 use crate::probe::Attempt;
@@ -33,6 +34,7 @@ pub struct Tunnel {
     refused: Refused,
     connector: Connector,
     instance: CloudSqlInstance,
+    kind: Kind,
     /// Whether anything has come through.
     heard: bool,
 }
@@ -74,7 +76,15 @@ pub async fn tunnel(
     let stream = result?;
     attempt.may_be_refused(refused.clone());
     let connector = attempt.vantage.cloud_sql.clone();
-    Ok(Tunnel { stream, session, refused, connector, instance: instance.clone(), heard: false })
+    Ok(Tunnel {
+        stream,
+        session,
+        refused,
+        connector,
+        instance: instance.clone(),
+        kind: attempt.plan.kind,
+        heard: false,
+    })
 }
 
 /// What an error of the tunnel stands for.
@@ -129,7 +139,7 @@ impl Tunnel {
             && error.get_ref().is_some_and(|inner| inner.is::<TlsError>())
         {
             let _ = self.refused.set(failure(&self.session, error));
-            self.connector.doubt(&self.instance);
+            self.connector.doubt(&self.instance, self.kind);
         }
         poll
     }
@@ -142,7 +152,7 @@ impl AsyncRead for Tunnel {
         let poll = Pin::new(&mut this.stream).poll_read(context, buffer);
         if !this.heard && buffer.filled().len() > before {
             this.heard = true;
-            this.connector.trust(&this.instance);
+            this.connector.trust(&this.instance, this.kind);
         }
         this.watch(poll)
     }
