@@ -6,6 +6,7 @@
 mod access;
 mod admin;
 mod connector;
+mod entry;
 mod known;
 mod pass;
 mod tunnel;
