@@ -66,17 +66,7 @@ pub(super) fn not_allowed(case: &Case<'_>) -> Vec<Finding> {
 }
 
 pub(super) fn prober(case: &Case<'_>) -> Vec<Finding> {
-    let is = |cause| {
-        matches!(
-            cause,
-            Cause::ProberError
-                | Cause::CredentialsFailed
-                | Cause::CloudSqlPermissionDenied
-                | Cause::CloudSqlThrottled
-                | Cause::LoadNotGenerated
-        )
-    };
-    case.faults(is)
+    case.faults(|cause| cause.is_unknown() && !cause.is_of_the_spec())
         .map(|(index, observation, failure)| {
             Finding::about(PROBER, index, observation, failure, Layer::Prober, Confidence::High)
         })

@@ -8,7 +8,7 @@ use runready::evidence::{Evidence, Fact};
 use runready::probe::cloudsql::Credentials;
 use runready::probe::net::targets::{Rules, network};
 use runready::probe::{Targets, observe_check};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{POSTGRES, Watch, cached, cause, probe, stages};
 use crate::support::cert::Authority;
@@ -210,6 +210,19 @@ fn account(answer: &str) -> (Server, Credentials) {
     (server, Credentials::Given(credentials.expect("credentials")))
 }
 
+/// A probe by such an account, whose token endpoint answers that.
+fn with_account(api: &StandIn, answer: &str, probe: Value) -> (Server, Watch) {
+    let runtime = runtime();
+    let (tokens, credentials) = runtime.block_on(async { account(answer) });
+    (tokens, Watch { runtime, ..Watch::by(api.connector_as(credentials), probe) })
+}
+
+fn login_by_token() -> Value {
+    let mut login = probe(INSTANCE);
+    login["postgres"]["cloudSql"]["iamLogin"] = json!(true);
+    login
+}
+
 fn token_answer() -> String {
     let body = json!({"access_token": "ya29.keep-this-too", "expires_in": 3600, "token_type": "Bearer"}).to_string();
     format!("200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
@@ -220,11 +233,7 @@ fn a_token_is_sent_to_the_api_and_into_the_certificate_of_an_iam_login_and_shown
     let Some(server) = require(Setup::plain().start()) else { return };
     let api = StandIn::start(POSTGRES);
     let _proxy = api.proxy(server.port());
-    let runtime = runtime();
-    let (_tokens, credentials) = runtime.block_on(async { account(&token_answer()) });
-    let mut login = probe(INSTANCE);
-    login["postgres"]["cloudSql"]["iamLogin"] = json!(true);
-    let watch = Watch { runtime, ..Watch::by(api.connector_as(credentials), login) };
+    let (_tokens, watch) = with_account(&api, &token_answer(), login_by_token());
     let evidence = watch.observe();
     assert_eq!(evidence.outcome.state(), ProbeState::Healthy, "{evidence:?}");
     api.script(|script| {
@@ -240,13 +249,8 @@ fn a_password_and_a_token_share_what_is_known_of_an_instance() {
     let Some(server) = require(Setup::plain().start()) else { return };
     let api = StandIn::start(POSTGRES);
     let _proxy = api.proxy(server.port());
-    let runtime = runtime();
-    let (_tokens, credentials) = runtime.block_on(async { account(&token_answer()) });
-    let connector = api.connector_as(credentials);
-    let mut login = probe(INSTANCE);
-    login["postgres"]["cloudSql"]["iamLogin"] = json!(true);
-    let by_token = Watch { runtime, ..Watch::by(connector.clone(), login) };
-    let by_password = Watch::by(connector, probe(INSTANCE));
+    let (_tokens, by_token) = with_account(&api, &token_answer(), login_by_token());
+    let by_password = Watch::by(by_token.vantage.cloud_sql.clone(), probe(INSTANCE));
     api.script(|script| script.refuse_settings = Some(403));
     for evidence in [by_password.observe(), by_token.observe()] {
         ends_in(&evidence, Some(Cause::CloudSqlPermissionDenied));
@@ -267,10 +271,8 @@ fn a_password_and_a_token_share_what_is_known_of_an_instance() {
 #[test]
 fn without_a_token_nothing_is_known() {
     let api = StandIn::start(POSTGRES);
-    let runtime = runtime();
     let refusal = "400 Bad Request\r\ncontent-length: 25\r\n\r\n{\"error\":\"invalid_grant\"}";
-    let (_tokens, credentials) = runtime.block_on(async { account(refusal) });
-    let watch = Watch { runtime, ..Watch::by(api.connector_as(credentials), probe(INSTANCE)) };
+    let (_tokens, watch) = with_account(&api, refusal, probe(INSTANCE));
     let evidence = watch.observe();
     assert_eq!((evidence.outcome.state(), cause(&evidence)), (ProbeState::Unknown, Some(Cause::CredentialsFailed)));
     assert!(!format!("{evidence:?}").contains("keep-"), "{evidence:?}");

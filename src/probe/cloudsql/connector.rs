@@ -109,7 +109,7 @@ impl Connector {
             let flight = self.ask(instance, shared.as_ref().map(|question| question.answer.clone()));
             of_instance.asked(instance.iam_login, shared, flight, now);
         }
-        let Some(entry) = known::login(&mut known, instance) else { return Found::Refused(lost(Stage::Settings)) };
+        let entry = of_instance.login(instance.iam_login, now);
         let serves = entry.serving(clock).cloned();
         let refusal = entry.refusal.as_ref().map(|remembered| remembered.refusal.clone());
         match (serves, &entry.flight, refusal) {

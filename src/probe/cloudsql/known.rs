@@ -14,6 +14,7 @@ use crate::plan::kinds::CloudSqlInstance;
 const MOST_KNOWN: usize = 1024;
 /// How long settings that were asked for by one login serve the other: as long as a certificate lives.
 const SHARED_FOR: Duration = Duration::from_secs(3600);
+
 /// Instances by their names.
 pub type Known = HashMap<Box<str>, Instance>;
 
@@ -21,16 +22,16 @@ pub type Known = HashMap<Box<str>, Instance>;
 #[derive(Default)]
 pub struct Instance {
     /// The last question for its settings.
-    pub question: Option<Question>,
+    question: Option<Question>,
     /// With a password, and with a token in place of one (IAM login), which is in the certificate.
-    pub logins: [Option<Entry>; 2],
+    logins: [Option<Entry>; 2],
 }
 
 /// The last question for an instance's settings, whichever login put it.
 #[derive(Clone)]
 pub struct Question {
     /// When.
-    pub put: Instant,
+    put: Instant,
     /// Its answer, which may be on its way.
     pub answer: Awaited<Settings>,
 }
@@ -58,37 +59,44 @@ pub fn make_room(known: &mut Known, newcomer: &str, clock: Timestamp) {
 }
 
 impl Instance {
+    /// What is known for that login.
+    pub fn login(&mut self, iam_login: bool, now: Instant) -> &mut Entry {
+        self.logins[usize::from(iam_login)].get_or_insert_with(|| Entry::new(now))
+    }
+
     /// Takes up what has arrived. If the API is to be asked for that login: the question for settings whose answer it can share.
     pub fn due(&mut self, iam_login: bool, asker: Asker, now: Instant, clock: Timestamp) -> Option<Option<Question>> {
         self.logins.iter_mut().flatten().for_each(|entry| entry.land(now));
-        let other = self.logins[usize::from(!iam_login)].as_ref();
-        let answers_for_other = other.is_some_and(|other| other.flight.is_some());
-        let is_refused = self.question.as_ref().is_some_and(|last| matches!(last.answer.peek(), Some(Err(_))));
-        let refused_to_other = other.filter(|_| is_refused).and_then(|other| other.rest_of_settings(now)).cloned();
-        let entry = self.logins[usize::from(iam_login)].get_or_insert_with(|| Entry::new(now));
+        let Instance { question, logins: [by_password, by_token] } = self;
+        let (own, other) = if iam_login { (by_token, by_password) } else { (by_password, by_token) };
+        let entry = own.get_or_insert_with(|| Entry::new(now));
         entry.used = now;
-        let newer =
-            self.question.as_ref().filter(|question| question.serves(entry.outdated(asker), answers_for_other, now));
-        if newer.is_some() && entry.rest_of_settings(now).is_some() {
+        let after = entry.outdated(asker);
+        let other_waits = other.as_ref().is_some_and(|other| other.flight.is_some());
+        let newer = || question.as_ref().filter(|question| question.serves(after, other_waits, now));
+        if entry.rest_of_settings(now).is_some() && newer().is_some() {
             // The API has answered the other login since.
             entry.refusal = None;
         }
         if !entry.is_due(asker, now, clock) {
             return None;
         }
-        if let Some(rest) = refused_to_other.filter(|_| newer.is_none()) {
-            entry.refusal = Some(rest);
-            return None;
+        if let Some(question) = newer() {
+            return Some(Some(question.clone()));
         }
-        Some(newer.cloned())
+        let refused = question.as_ref().is_some_and(|last| matches!(last.answer.peek(), Some(Err(_))));
+        let Some(rest) = other.as_ref().filter(|_| refused).and_then(|other| other.rest_of_settings(now)) else {
+            return Some(None);
+        };
+        entry.refusal = Some(rest.clone());
+        None
     }
 
     /// Takes in what was asked for that login, of its own or with a question that it shares.
     pub fn asked(&mut self, iam_login: bool, shared: Option<Question>, flight: Flight, now: Instant) {
         let question = shared.unwrap_or_else(|| Question { put: now, answer: flight.settings.clone() });
-        if let Some(entry) = &mut self.logins[usize::from(iam_login)] {
-            (entry.asked, entry.settings_put, entry.flight) = (now, Some(question.put), Some(flight));
-        }
+        let entry = self.login(iam_login, now);
+        (entry.asked, entry.settings_put, entry.flight) = (now, Some(question.put), Some(flight));
         self.question = Some(question);
     }
 }
