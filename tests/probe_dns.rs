@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::rdata::{MX, SRV, TXT};
+use hickory_resolver::proto::rr::rdata::{MX, PTR, SRV, TXT};
 use hickory_resolver::proto::rr::{Name, RData};
 use runready::api::{Cause, Stage};
 use runready::evidence::Fact;
@@ -42,6 +42,8 @@ fn answers() -> Vec<Case> {
         ("mail.test.", Answer::Records(vec![RData::MX(MX::new(10, name("mx.test.")))])),
         ("_pg._tcp.test.", Answer::Records(vec![RData::SRV(SRV::new(1, 2, 5432, name("db.test.")))])),
         ("text.test.", Answer::Records(vec![RData::TXT(TXT::new(vec!["v=one two".to_owned()]))])),
+        ("my_db.test.", addresses(&[ip("10.0.0.4")])),
+        ("3.0.0.10.in-addr.arpa.", Answer::Records(vec![RData::PTR(PTR(name("db.test.")))])),
         ("large.test.", Answer::Truncated(vec![RData::A(std::net::Ipv4Addr::new(10, 0, 0, 7).into())])),
     ]);
     let with = |mut probe: Value, expect: &[&str]| {
@@ -57,6 +59,8 @@ fn answers() -> Vec<Case> {
         Case::new("nothing: MX", with(ask(&dns, "MX", "mail.test"), &["10 mx.test."])),
         Case::new("nothing: SRV", with(ask(&dns, "SRV", "_pg._tcp.test"), &["1 2 5432 db.test"])),
         Case::new("nothing: TXT", with(ask(&dns, "TXT", "text.test"), &["v=one two"])),
+        Case::new("nothing: a name with an underscore", ask(&dns, "A", "my_db.test")).fact(Fact::Records, "10.0.0.4"),
+        Case::new("nothing: the name of an address", with(ask(&dns, "PTR", "10.0.0.3"), &["db.test"])),
         Case::new("truncated over UDP, whole over TCP", ask(&dns, "A", "large.test")).fact(Fact::Records, "10.0.0.7"),
         Case::new("another address than expected", with(ask(&dns, "A", "db.test"), &["10.0.0.1", "10.9.9.9"]))
             .fails(Cause::UnexpectedResult, Stage::Resolve)

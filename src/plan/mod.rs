@@ -10,6 +10,7 @@ mod compile;
 pub mod inspections;
 pub mod kinds;
 pub mod limits;
+pub mod names;
 pub mod rule;
 pub mod scrub;
 pub mod secrets;

@@ -29,7 +29,7 @@ pub async fn probe(action: &DnsAction, attempt: &mut Attempt<'_>) -> Result<(), 
         None => attempt.vantage.resolver.clone(),
     };
     let wanted = wire_type(action.record_type);
-    let work = resolver.records(&action.name, wanted);
+    let work = resolver.records(action.query.clone(), wanted);
     let doing = || format!("asking {} for {:?} of {}", asked(action), action.record_type, action.name);
     let answer = attempt.stage(Stage::Resolve, doing, work).await?;
     let lookup = answer.map_err(|error| {

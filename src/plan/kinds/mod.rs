@@ -14,6 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hickory_proto::rr::Name;
 use url::{Host, Url};
 
 pub use crate::api::Kind;
@@ -198,8 +199,10 @@ impl From<SocketAddr> for NameServer {
 /// Ask a DNS server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsAction {
-    /// Name to ask for.
+    /// Name to ask for, as the check has it.
     pub name: Box<str>,
+    /// The name as it is asked for.
+    pub query: Name,
     /// Record type to ask for.
     pub record_type: RecordType,
     /// Server to ask. None: the vantage's resolvers.

@@ -15,13 +15,14 @@ use hickory_resolver::lookup::Lookup;
 use hickory_resolver::lookup_ip::LookupIp;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::RecordType;
+use hickory_resolver::proto::rr::{Name, RecordType};
 use hickory_resolver::{ResolverBuilder, system_conf};
 
 use super::io_cause;
 use super::once::Once;
 use crate::api::{Cause, Stage};
 use crate::evidence::{Fact, Failure};
+use crate::plan::names;
 use crate::probe::Attempt;
 
 type Asking = hickory_resolver::Resolver<Once>;
@@ -94,13 +95,14 @@ impl Resolver {
 
     /// Every address of a host.
     pub(in crate::probe) async fn addresses(&self, host: &str) -> Result<LookupIp, Failure> {
-        self.get()?.lookup_ip(host).await.map_err(|error| failure(host, &error))
+        let name = names::query(host).map_err(|why| Failure::new(Cause::InvalidSpec, Stage::Resolve, why))?;
+        self.get()?.lookup_ip(name).await.map_err(|error| failure(host, &error))
     }
 
     /// The answer to one question; its failure is for [`failure`] to read.
     pub(in crate::probe) async fn records(
         &self,
-        name: &str,
+        name: Name,
         record_type: RecordType,
     ) -> Result<Result<Lookup, NetError>, Failure> {
         Ok(self.get()?.lookup(name, record_type).await)
