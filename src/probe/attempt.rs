@@ -295,6 +295,7 @@ impl<'a> Attempt<'a> {
         let refused = self.tunnels.iter().find_map(|tunnel| tunnel.get().cloned());
         let outcome = match result.map_err(|failure| refused.unwrap_or(failure)) {
             Err(failure) => {
+                let failure = self.explained(failure);
                 // Of a step, its own attempt has seen to that.
                 if failure.step.is_none() {
                     self.take_back(failure.stage);
@@ -326,6 +327,20 @@ impl<'a> Attempt<'a> {
             clean(hidden, &mut evidence);
         }
         evidence
+    }
+
+    /// A login that is refused by what could not be renewed before it: that may be why.
+    fn explained(&self, failure: Failure) -> Failure {
+        match &self.flaw {
+            Some(flaw)
+                if matches!(failure.cause, Cause::AuthenticationFailed | Cause::AccessDenied)
+                    && matches!(flaw.stage, Some(Stage::Settings | Stage::Certificate)) =>
+            {
+                let message = format!("{}; {}", failure.message, flaw.message);
+                Failure { message: message.into(), ..failure }
+            }
+            _ => failure,
+        }
     }
 
     /// Marks a stage as failed whose work passed: what came of it is not what it should be.

@@ -60,6 +60,22 @@ fn many_checks_of_a_refused_instance_ask_the_api_once_and_recover() {
 }
 
 #[test]
+fn a_certificate_that_is_refused_hides_nothing_that_the_settings_say_of_a_check() {
+    let api = StandIn::start(POSTGRES);
+    api.script(|script| script.refuse_certificates = Some(409));
+    let mut elsewhere = probe(INSTANCE);
+    elsewhere["postgres"]["cloudSql"]["ipType"] = json!("Psc");
+    let watch = Watch::by(api.connector(), elsewhere);
+    ends_in(&watch.observe(), Some(Cause::CloudSqlAddressMissing));
+    let other = Watch::by(watch.vantage.cloud_sql.clone(), probe(INSTANCE));
+    until(Duration::from_secs(10), "the refusal", || match cause(&other.observe()) {
+        Some(Cause::CloudSqlCertificateFailed) => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    ends_in(&watch.observe(), Some(Cause::CloudSqlAddressMissing));
+}
+
+#[test]
 fn a_certificate_is_renewed_while_the_old_one_serves_and_a_refused_renewal_degrades() {
     let Some(server) = require(Setup::plain().start()) else { return };
     let api = StandIn::start(POSTGRES);
@@ -80,6 +96,12 @@ fn a_certificate_is_renewed_while_the_old_one_serves_and_a_refused_renewal_degra
             other => panic!("the certificate at hand serves: {other} {evidence:?}"),
         }
     });
+    let mut login = probe(INSTANCE);
+    login["postgres"]["user"] = json!("nobody");
+    let stranger = Watch::by(watch.vantage.cloud_sql.clone(), login).observe();
+    assert_eq!(cause(&stranger), Some(Cause::AccessDenied), "{stranger:?}");
+    let message = &stranger.outcome.failure().expect("a failure").message;
+    assert!(message.contains("nobody") && message.contains("can't be renewed: asking the Cloud SQL"), "{message}");
     let refused = api.asked();
     api.script(|script| {
         script.refuse_certificates = None;

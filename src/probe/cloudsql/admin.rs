@@ -150,6 +150,7 @@ pub async fn settings(admin: &Admin, instance: &CloudSqlInstance) -> Result<Sett
 pub async fn certificate(admin: &Admin, instance: &CloudSqlInstance) -> Result<Certificate, Refusal> {
     let client = admin.client(Stage::Certificate).await?;
     let key = admin.key().await?;
+    let began = Timestamp::now();
     let mut call = client
         .service
         .generate_ephemeral_cert()
@@ -176,7 +177,7 @@ pub async fn certificate(admin: &Admin, instance: &CloudSqlInstance) -> Result<C
         let why = format!("expired at {} already: is the clock here right?", certificate.not_after);
         return Err(unusable(Cause::CloudSqlCertificateExpired, &why));
     }
-    Ok(certificate)
+    Ok(if instance.iam_login { certificate.with_token(began) } else { certificate })
 }
 
 async fn token(credentials: &AccessTokenCredentials, stage: Stage) -> Result<String, Refusal> {

@@ -89,8 +89,8 @@ pub enum Found {
     Known(Grant, Option<Refusal>),
     /// Answers to wait for.
     Asked(Flight),
-    /// A refusal that is too fresh to ask again.
-    Refused(Refusal),
+    /// A refusal that is too fresh to ask again, and the settings that came beside it.
+    Refused(Refusal, Option<Arc<Settings>>),
 }
 
 impl Connector {
@@ -111,12 +111,12 @@ impl Connector {
         }
         let entry = of_instance.login(instance.iam_login, now);
         let serves = entry.serving(clock).cloned();
-        let refusal = entry.refusal.as_ref().map(|remembered| remembered.refusal.clone());
+        let refusal = entry.refusal.clone();
         match (serves, &entry.flight, refusal) {
-            (Some(grant), _, refusal) => Found::Known(grant, refusal),
+            (Some(grant), _, refusal) => Found::Known(grant, refusal.map(|last| last.refusal)),
             (None, Some(flight), _) => Found::Asked(flight.clone()),
-            (None, None, Some(refusal)) => Found::Refused(refusal),
-            (None, None, None) => Found::Refused(lost(Stage::Settings)),
+            (None, None, Some(last)) => Found::Refused(last.refusal, last.settings),
+            (None, None, None) => Found::Refused(lost(Stage::Settings), None),
         }
     }
 

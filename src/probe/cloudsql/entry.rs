@@ -1,11 +1,13 @@
 //! What is known for one login of an instance: its grant, the answers it waits for, its refusals and doubts, and when the API is asked
 //! again. Clocks in, decisions out; no I/O.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::connector::{Flight, Grant, Refusal};
+use super::pass::{Certificate, Settings};
 use crate::api::Stage;
 use crate::api::probes::CloudSqlIpType;
 use crate::plan::Kind;
@@ -62,6 +64,8 @@ pub struct Remembered {
     pub refusal: Refusal,
     /// When its pause is over.
     pub until: Instant,
+    /// Settings that came beside it: it is a certificate that was refused. They may say more of a check than that.
+    pub settings: Option<Arc<Settings>>,
 }
 
 impl Entry {
@@ -83,6 +87,7 @@ impl Entry {
     pub fn land(&mut self, now: Instant) {
         let Some(flight) = &self.flight else { return };
         let (Some(settings), Some(certificate)) = (flight.settings.peek(), flight.certificate.peek()) else { return };
+        let granted = settings.as_ref().ok().cloned();
         match (settings, certificate) {
             (Ok(settings), Ok(certificate)) => {
                 self.grant = Some(Grant { settings, certificate });
@@ -91,16 +96,19 @@ impl Entry {
             (Err(refusal), _) | (_, Err(refusal)) => {
                 let pause = PAUSES[self.strikes.min(PAUSES.len() - 1)];
                 let pause = refusal.pause.map_or(pause, |wish| wish.clamp(pause, LONGEST_PAUSE));
-                self.refusal = Some(Remembered { refusal, until: now + pause });
+                self.refusal = Some(Remembered { refusal, until: now + pause, settings: granted });
                 self.strikes += 1;
             }
         }
         self.flight = None;
     }
 
-    /// The grant, while its certificate can be used.
+    /// The grant, while its certificate can be used. One whose token may have expired serves only where it can't be renewed.
     pub fn serving(&self, clock: Timestamp) -> Option<&Grant> {
-        self.grant.as_ref().filter(|grant| !grant.certificate.expired(clock))
+        let serves = |certificate: &Certificate| {
+            !certificate.expired(clock) && (certificate.is_sure(clock) || self.refusal.is_some())
+        };
+        self.grant.as_ref().filter(|grant| serves(&grant.certificate))
     }
 
     /// The last answer, if it was a refusal whose pause is not over.
@@ -156,14 +164,11 @@ impl Entry {
 
 #[cfg(test)]
 pub mod tests {
-    use std::sync::Arc;
-
     use google_cloud_sql_v1::model::ConnectSettings;
     use tokio::sync::watch;
 
     use super::super::connector::{Answer, Awaited};
     use super::super::pass::tests::lasting;
-    use super::super::pass::{Certificate, Settings};
     use super::*;
     use crate::api::Cause;
     use crate::evidence::Failure;
@@ -219,6 +224,21 @@ pub mod tests {
     }
 
     #[test]
+    fn a_token_that_may_have_expired_serves_only_while_no_other_is_to_be_had() {
+        let now = Instant::now();
+        let with_token = || Ok(Arc::new(lasting(3600).with_token(clock(0))));
+        let mut entry = Entry::new(now);
+        entry.flight = Some(landed(Ok(Arc::new(settings())), with_token()));
+        entry.land(now);
+        assert!(entry.serving(clock(239)).is_some() && entry.serving(clock(240)).is_none());
+        assert!(entry.is_due(ASKER, now, clock(120)), "it is renewed before");
+        entry.flight = Some(landed(Err(refused(None)), with_token()));
+        entry.land(now);
+        assert!(entry.serving(clock(240)).is_some(), "the API refuses another");
+        assert!(entry.serving(clock(3600)).is_none(), "the certificate itself has expired");
+    }
+
+    #[test]
     fn nobody_asks_twice_at_once_nor_during_the_pause_after_a_refusal() {
         let now = Instant::now();
         let (_settings, settings) = awaited(Stage::Settings, None);
@@ -226,7 +246,7 @@ pub mod tests {
         let mut asking = Entry { flight: Some(Flight { settings, certificate }), ..Entry::new(now) };
         asking.land(now);
         assert!(!asking.is_due(ASKER, now, clock(0)), "answers are on their way");
-        let remembered = Remembered { refusal: refused(None), until: now + seconds(5) };
+        let remembered = Remembered { refusal: refused(None), until: now + seconds(5), settings: None };
         let mut resting = Entry { refusal: Some(remembered), ..Entry::new(now) };
         assert!(
             !resting.is_due(ASKER, now + seconds(4), clock(4)) && resting.is_due(ASKER, now + seconds(5), clock(5))

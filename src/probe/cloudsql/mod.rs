@@ -58,7 +58,11 @@ async fn grant(
             judged(attempt, connector, instance, &grant.settings)?;
             (grant, true)
         }
-        Found::Refused(refusal) => {
+        Found::Refused(refusal, settings) => {
+            if let Some(settings) = settings {
+                told(attempt, &settings);
+                judged(attempt, connector, instance, &settings)?;
+            }
             answered(attempt, refusal.status);
             return Err(refused(attempt, refusal.failure));
         }
@@ -103,7 +107,8 @@ async fn unwrapped<T>(awaited: &mut Awaited<T>, status: &mut Option<u16>) -> Res
 /// Why the probe is Degraded although it has a grant.
 fn overdue(refusal: Refusal, grant: &Grant) -> Failure {
     let (why, expires) = (&refusal.failure.message, grant.certificate.not_after);
-    let message = format!("the certificate at hand serves until {expires}, and can't be renewed: {why}");
+    let token = if grant.certificate.has_token() { " (unless the token in it expires before)" } else { "" };
+    let message = format!("the certificate at hand serves until {expires}{token}, and can't be renewed: {why}");
     Failure { message: message.into(), ..refusal.failure }
 }
 

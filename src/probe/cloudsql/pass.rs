@@ -21,6 +21,10 @@ use crate::plan::trust;
 
 /// A certificate is renewed so long before it expires, or at half of its life if that is later.
 const MARGIN: Duration = Duration::from_secs(4 * 60);
+/// How long a token surely lasts from the moment that it was got. Where it comes from does not tell: the metadata server hands out
+/// a token until that has 5 minutes left ("Authenticate workloads using service accounts", Compute Engine), google-cloud-auth
+/// until it has 4.
+const TOKEN_LIFE: Duration = Duration::from_secs(4 * 60);
 
 /// The settings of an instance.
 #[derive(Debug)]
@@ -147,6 +151,8 @@ pub struct Certificate {
     /// When it expires.
     pub not_after: Timestamp,
     not_before: Timestamp,
+    /// Until when it surely lets in: its own end, or that of a token in it, which it outlives.
+    sure_until: Timestamp,
 }
 
 impl Certificate {
@@ -160,7 +166,13 @@ impl Certificate {
             (at(parsed.validity().not_before.timestamp())?, at(parsed.validity().not_after.timestamp())?);
         let presented = CertifiedKey::from_der(vec![der], key, &trust::provider())
             .map_err(|error| format!("does not fit the key that was sent: {error}"))?;
-        Ok(Certificate { presented: Arc::new(presented), not_after, not_before })
+        Ok(Certificate { presented: Arc::new(presented), not_after, not_before, sure_until: not_after })
+    }
+
+    /// The certificate, with a token in it that was got then.
+    pub fn with_token(self, got: Timestamp) -> Certificate {
+        let sure_until = got.saturating_add(TOKEN_LIFE).unwrap_or(self.not_after).min(self.not_after);
+        Certificate { not_before: got, sure_until, ..self }
     }
 
     /// Whether it can't be used any more.
@@ -168,11 +180,21 @@ impl Certificate {
         now >= self.not_after
     }
 
+    /// Whether it lets in, if what it was issued for is still so: the token in it may have expired before it.
+    pub fn is_sure(&self, now: Timestamp) -> bool {
+        now < self.sure_until
+    }
+
+    /// Whether there is a token in it, which may expire before it.
+    pub fn has_token(&self) -> bool {
+        self.sure_until < self.not_after
+    }
+
     /// Whether it should be renewed.
     pub fn aging(&self, now: Timestamp) -> bool {
-        let life = Duration::try_from(self.not_after.duration_since(self.not_before)).unwrap_or_default();
+        let life = Duration::try_from(self.sure_until.duration_since(self.not_before)).unwrap_or_default();
         let margin = MARGIN.min(life / 2);
-        self.not_after.checked_sub(margin).is_ok_and(|renewal| now >= renewal)
+        self.sure_until.checked_sub(margin).is_ok_and(|renewal| now >= renewal)
     }
 }
 
@@ -186,7 +208,8 @@ pub(super) mod tests {
         let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).expect("a key");
         let certificate = Certificate::read(&issued.cert.pem(), key).expect("a certificate");
         let begin = Timestamp::from_second(1_000_000).expect("a time");
-        Certificate { not_before: begin, not_after: begin + Duration::from_secs(seconds), ..certificate }
+        let end = begin + Duration::from_secs(seconds);
+        Certificate { not_before: begin, not_after: end, sure_until: end, ..certificate }
     }
 
     fn instance(ip_type: CloudSqlIpType) -> CloudSqlInstance {
@@ -243,6 +266,16 @@ pub(super) mod tests {
         assert!(!hour.aging(at(3359)) && hour.aging(at(3360)) && !hour.expired(at(3599)) && hour.expired(at(3600)));
         let short = lasting(60);
         assert!(!short.aging(at(29)) && short.aging(at(30)) && !short.expired(at(59)) && short.expired(at(60)));
+    }
+
+    #[test]
+    fn one_with_a_token_is_sure_for_as_long_as_a_token_surely_lasts_and_renewed_at_half_of_that() {
+        let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).expect("a time");
+        let login = lasting(3600).with_token(at(10));
+        assert!(login.is_sure(at(249)) && !login.is_sure(at(250)) && !login.expired(at(3599)));
+        assert!(!login.aging(at(129)) && login.aging(at(130)));
+        assert!(!lasting(60).with_token(at(10)).is_sure(at(60)), "it does not outlive its certificate");
+        assert!(lasting(3600).is_sure(at(3599)), "without a token");
     }
 
     #[test]
