@@ -159,7 +159,7 @@ fn requests_for_tls() -> Vec<Case> {
     vec![
         asked("N to SSLRequest", "Require", vec![say("N"), Step::Hang]).fails(Cause::TlsNotOffered, Stage::Tls),
         asked("hangs on SSLRequest", "Prefer", vec![Step::Hang])
-            .fails(Cause::TlsTimeout, Stage::Tls)
+            .fails(Cause::HandshakeTimeout, Stage::Tls)
             .stage_timeout(Stage::Tls, 300),
         asked("hangs after S", "Prefer", vec![say("S"), Step::Hang])
             .fails(Cause::TlsTimeout, Stage::Tls)

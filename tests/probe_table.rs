@@ -49,9 +49,48 @@ const THROUGH_CLOUD_SQL: [&str; 9] = [
     "the Admin API unreachable, and the certificate has expired",
 ];
 
+/// What can be done to a kind that is reached in another way, or by way of others.
+const OF_ITS_OWN: [(Kind, &[&str]); 3] = [
+    (
+        Kind::Dns,
+        &[
+            "silence",
+            "no DNS server at this port",
+            "garbage",
+            "SERVFAIL",
+            "REFUSED",
+            "no such name (NXDOMAIN)",
+            "no record of this type (NODATA)",
+            "another address than expected",
+            "truncated over UDP, silent over TCP",
+            "packets dropped by a router",
+            "rejected: host unreachable",
+            "rejected: network unreachable",
+            "rejected: port unreachable",
+            "rejected: prohibited",
+            "rejected: TCP reset",
+            "no route",
+        ],
+    ),
+    (
+        Kind::Journey,
+        &[
+            "a login without a token",
+            "a step after one that failed, which needs nothing of it",
+            "a rule that does not hold for a captured value",
+            "steps that are too slow together",
+            "a step that is slower than its own limit",
+            "a value that would climb in a path",
+            "a value that would split a header",
+            "a body with a value, redirected to another origin",
+        ],
+    ),
+    (Kind::Load, &["one answer of four is a 503", "slower than allowed", "refused"]),
+];
+
 /// The kinds by the failures, with the cause in each cell. What is empty is named.
 fn matrix(rows: &[Row]) -> (String, Vec<String>) {
-    let over_tcp = |kind: &&Kind| !matches!(kind, Kind::Dns | Kind::Journey | Kind::Load);
+    let over_tcp = |kind: &&Kind| OF_ITS_OWN.iter().all(|(other, _)| other != *kind);
     let kinds: Vec<&str> = Kind::ALL.iter().filter(over_tcp).map(|kind| kind.as_str()).collect();
     let through: Vec<String> =
         OVER_TCP.iter().chain(&THROUGH_CLOUD_SQL).map(|failure| format!("{THROUGH}{failure}")).collect();
@@ -59,9 +98,17 @@ fn matrix(rows: &[Row]) -> (String, Vec<String>) {
     let sound = format!("{THROUGH}nothing: a sound path");
     let has_path = |kind: &&str| rows.iter().any(|row| row.cell() == (*kind, &sound));
     let tunnelled: Vec<&str> = KINDS.into_iter().filter(has_path).collect();
-    let sections = OVER_TCP.iter().map(|failure| (*failure, &kinds[..]));
+    let own: Vec<(&str, Vec<&str>)> = OF_ITS_OWN
+        .iter()
+        .flat_map(|(kind, failures)| failures.iter().map(|failure| (*failure, vec![kind.as_str()])))
+        .collect();
+    let sections = OVER_TCP
+        .iter()
+        .map(|failure| (*failure, &kinds[..]))
+        .chain(through.iter().map(|failure| (&**failure, &tunnelled[..])))
+        .chain(own.iter().map(|(failure, kinds)| (*failure, &kinds[..])));
     let (mut text, mut empty) = (String::new(), Vec::new());
-    for (failure, kinds) in sections.chain(through.iter().map(|failure| (&**failure, &tunnelled[..]))) {
+    for (failure, kinds) in sections {
         writeln!(text, "{failure}").expect("a string grows");
         for kind in kinds {
             match rows.iter().find(|row| row.cell() == (*kind, failure)).and_then(Row::cause) {

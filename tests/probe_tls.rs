@@ -74,6 +74,13 @@ fn certificates(authority: &Authority) -> Vec<Case> {
         case("a certificate by another authority", authority, Tls::with(other.server(&["localhost"])).play(hang()))
             .fails(Cause::CertificateUntrusted, Stage::Tls)
             .fact(Fact::CertificateIssuer, "CN=another authority"),
+        case(
+            "a CA's certificate for a server",
+            authority,
+            Tls::with(authority.server_as_ca(&["localhost"])).play(hang()),
+        )
+        .fails(Cause::CertificateUntrusted, Stage::Tls)
+        .says("it is a CA's own (CA:TRUE), which can't stand for a server"),
         case("a certificate for another name", authority, Tls::with(authority.server(&["db.test"])).play(hang()))
             .fails(Cause::CertificateNameMismatch, Stage::Tls)
             .fact(Fact::CertificateNames, "db.test"),

@@ -161,7 +161,7 @@ causes! {
     /// The certificate that is shown at the instance's address is of the right CA, but names another server.
     CloudSqlIdentityMismatch => Network, "Find out what answers at this address: an overlapping or stale route, a proxy, or another instance. No password or query was sent.";
     /// The instance does not accept the ephemeral certificate.
-    CloudSqlCertificateRejected => Database, "See whether the instance was made anew or restored under the same name, or its certificates were rotated (`gcloud sql operations list`): it then trusts another CA. runready asks for another certificate by itself, from half a minute on; if that one is refused, too, find out what answers at this address.";
+    CloudSqlCertificateRejected => Database, "runready asks for another certificate by itself, from half a minute on. If that one is refused, too: compare the clock here with the instance's, see what has changed at the instance (`gcloud sql operations list`), and whether a policy or a proxy on the way asks for other client certificates.";
     /// The TLS handshake failed: alert, version or cipher mismatch, or bytes that are not TLS.
     TlsProtocolError => Application, "Check that the port speaks TLS 1.2 or 1.3, and look at the server's log for the other side of the failure.";
     /// The peer's certificate has expired.
@@ -224,8 +224,8 @@ causes! {
     CloudRunThrottled => CloudRun, "Raise the service's max instances or concurrency, or find what takes the instances up: slow requests, a slow dependency, a surge.";
     /// The HTTP status is not among those expected.
     StatusUnexpected => Application, "Look at the service's log for this request; a 5xx may be the symptom of a failing dependency.";
-    /// The response's header did not arrive in time.
-    ResponseTimeout => Application, "The service accepts connections but does not answer: look at its load, and at what it waits for.";
+    /// What was waited for did not arrive in time: a response's header or body, an expected text or message.
+    ResponseTimeout => Application, "The service accepts connections but does not answer as it should within the time: look at its load, and at what it waits for.";
     /// The response's body does not match.
     BodyMismatch => Application, "Compare the body with expectBody: the service answers, but not what the check expects.";
     /// The answer is larger than allowed.

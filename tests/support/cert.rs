@@ -43,6 +43,13 @@ impl Authority {
         self.issuer.pem()
     }
 
+    /// A certificate of this authority's own kind (CA:TRUE) for a server, as hasty tools make them.
+    pub fn server_as_ca(&self, names: &[&str]) -> Issued {
+        let mut params = server(names);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        self.issue(params)
+    }
+
     /// A valid server certificate for these names and addresses.
     pub fn server(&self, names: &[&str]) -> Issued {
         self.issue(server(names))

@@ -84,7 +84,12 @@ impl Session {
         };
         let (cause, message) = match tls {
             TlsError::InvalidCertificate(bad) => {
-                (certificate_cause(bad), format!("the peer's certificate is not accepted: {tls}"))
+                let why = if is_ca_as_leaf(bad) {
+                    "it is a CA's own (CA:TRUE), which can't stand for a server".to_owned()
+                } else {
+                    tls.to_string()
+                };
+                (certificate_cause(bad), format!("the peer's certificate is not accepted: {why}"))
             }
             TlsError::AlertReceived(alert) if self.wants_client_certificate(*alert) => {
                 let had = if self.witness.plan.client_cert.is_some() {
@@ -171,6 +176,11 @@ where
     let result = attempt.stage(Stage::Tls, || format!("TLS handshake with {host}"), session.handshake(stream)).await;
     session.record(attempt, result.as_deref().ok());
     result
+}
+
+/// Whether a certificate of a CA is shown as a server's: often self-signed, by a tool that makes such.
+fn is_ca_as_leaf(error: &CertificateError) -> bool {
+    matches!(error, CertificateError::Other(other) if other.to_string() == "CaUsedAsEndEntity")
 }
 
 fn certificate_cause(error: &CertificateError) -> Cause {

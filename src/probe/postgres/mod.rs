@@ -10,7 +10,7 @@ mod wire;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
@@ -187,8 +187,11 @@ async fn secured(
     let mut stream = Channel::open(attempt, &action.way).await?;
     let host = action.way.host();
     let session = Session::new(plan, host, &[])?;
+    let answered = AtomicBool::new(false);
     let work = async {
-        match ask_for_tls(&mut stream).await? {
+        let answer = ask_for_tls(&mut stream).await?;
+        answered.store(true, Ordering::Relaxed);
+        match answer {
             b'S' => session.handshake(stream).await.map(Ok),
             b'N' if !required => Ok(Err(stream)),
             b'N' => {
@@ -203,7 +206,12 @@ async fn secured(
     };
     let result = attempt.stage(Stage::Tls, || format!("asking {host} for TLS"), work).await;
     session.record(attempt, result.as_ref().ok().and_then(|offered| offered.as_deref().ok()));
-    Ok(match result? {
+    // SSLRequest is PostgreSQL's own: a server that does not answer it is silent in its own protocol, not in TLS.
+    let silent = |failure: Failure| match failure.cause {
+        Cause::TlsTimeout if !answered.load(Ordering::Relaxed) => Failure { cause: Cause::HandshakeTimeout, ..failure },
+        _ => failure,
+    };
+    Ok(match result.map_err(silent)? {
         Ok(stream) => (stream.into(), Some(session)),
         Err(stream) => (stream.into(), None),
     })
