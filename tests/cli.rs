@@ -293,3 +293,43 @@ fn a_folder_on_a_full_disk_is_probed_all_the_same_and_written_when_there_is_room
     assert!(status.contains("reason: Healthy"), "{status}");
     running.stop(Signal::Term);
 }
+
+#[test]
+fn what_does_not_exist_is_said_before_anything_is_probed_and_secrets_in_words_of_no_cluster() {
+    let directory = scratch::dir("cli-nowhere");
+    let (_listener, port) = listener();
+    let good = file(directory.path(), "good.yaml", &tcp_check("good", port, ""));
+    for (args, says) in [
+        (["--secrets-dir", "/no/such/place"], "--secrets-dir /no/such/place: there is no such directory"),
+        (["--namespace", "A b"], "\"A b\" must be the name of a namespace"),
+    ] {
+        let ran = runready(&[&["check", "-f", &good], &args[..]].concat());
+        assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{ran:?}");
+        assert!(ran.err.contains(says), "{ran:?}");
+    }
+    let spec = "apiVersion: runready.dev/v1alpha1\nkind: ConnectivityCheck\nmetadata: {name: db}\nspec:\n  probes:\n  - name: a\n    \
+                postgres: {host: 127.0.0.1, database: d, user: u, passwordSecretRef: {name: staging-db, key: password}}\n";
+    let ran = runready(&["check", "-o", "describe", "-n", "staging", "-f", &file(directory.path(), "db.yaml", spec)]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let said = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    for says in ["no Secret manifest of namespace staging declares it", "RUNREADY_SECRET_STAGING_DB_PASSWORD"] {
+        assert!(said.contains(says), "{says}: {said}");
+    }
+}
+
+#[test]
+fn a_terminal_obeys_nothing_that_a_manifest_or_an_argument_holds_and_sees_no_password() {
+    let directory = scratch::dir("cli-controls");
+    let (_listener, port) = listener();
+    let good = file(directory.path(), "good.yaml", &tcp_check("good", port, ""));
+    for format in ["table", "wide", "describe", "json", "yaml", "junit"] {
+        let ran = runready(&["check", "--vantage", "here\u{1b}[31m", "-o", format, "-f", &good]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(!ran.out.contains('\u{1b}') && !ran.err.contains('\u{1b}'), "{format}: {ran:?}");
+    }
+    let spec = tcp_check("bad", port, "")
+        .replace("tcp: {host: 127.0.0.1, port: ", "http: {url: 'http://me:hidden@127.0.0.1/', x: ");
+    let ran = runready(&["check", "-f", &file(directory.path(), "bad.yaml", &spec)]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("http://***@127.0.0.1/") && !ran.err.contains("hidden"), "{ran:?}");
+}

@@ -227,7 +227,7 @@ fn secrets_come_from_manifests_files_and_the_environment() {
     let variables = ["RUNREADY_SECRET_DB_LOGIN_PASS_WORD=from-the-environment"];
     let operator = Operator::on_folder(folder.0.path(), &variables, &["--secrets-dir", &directory]);
     let missing = folder.until("backend", "Stalled", "True", "SecretNotFound");
-    assert!(missing["status"].to_string().contains("\\\"one\\\" does not exist"), "{missing}");
+    assert!(missing["status"].to_string().contains("no Secret manifest of namespace default declares it"), "{missing}");
     let secret =
         |value: &str| format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: one}}\nstringData: {{a: {value}}}\n");
     folder.write("secret.yaml", &secret("from-a-manifest"));

@@ -64,3 +64,13 @@ fn mend_format(node: &mut Map<String, Value>) {
         }
     }
 }
+/// An object as kube's evaluation of the schema's rules can read it: duration() of CEL there does not know the sign for micro, which
+/// the API server's does (Go's time.ParseDuration).
+pub fn for_rules(object: Value) -> Value {
+    match object {
+        Value::String(text) if text.contains("µs") => Value::String(text.replace("µs", "us")),
+        Value::Array(items) => items.into_iter().map(for_rules).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, for_rules(value))).collect(),
+        other => other,
+    }
+}

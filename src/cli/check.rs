@@ -6,7 +6,7 @@ mod progress;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::ValueHint;
 use futures::stream::{self, StreamExt};
 use jiff::{RoundMode, TimestampRound, Unit};
@@ -56,7 +56,7 @@ pub struct Args {
     #[arg(short, long)]
     watch: bool,
     /// The namespace of objects that name none
-    #[arg(short, long, default_value = DEFAULT_NAMESPACE)]
+    #[arg(short, long, default_value = DEFAULT_NAMESPACE, value_parser = input::namespace)]
     namespace: String,
     /// Secrets as files: DIR/NAMESPACE/NAME/KEY or DIR/NAME/KEY
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -84,6 +84,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         !(args.watch && args.output == Format::Junit),
         "a JUnit report has one end, so it can't go with --watch: leave one of the two out"
     );
+    if let Some(missing) = args.secrets_dir.as_deref().filter(|directory| !directory.is_dir()) {
+        bail!("--secrets-dir {}: there is no such directory", missing.display());
+    }
     let limits = args.loads.limits();
     let planned = match input::plans(&args.filename, &args.namespace, args.secrets_dir.clone(), &limits) {
         Ok(planned) => planned,

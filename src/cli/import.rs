@@ -9,7 +9,6 @@ use super::google::GoogleArgs;
 use super::output;
 use crate::import::remote::{self, Name};
 use crate::import::{self, Said};
-use crate::manifest::validate::is_namespace;
 
 /// Arguments of `runready import`.
 #[derive(Debug, clap::Args)]
@@ -44,7 +43,7 @@ pub struct Args {
     #[arg(long, value_parser = part)]
     region: Option<String>,
     /// The namespace to put the check in; otherwise it names none
-    #[arg(short, long, value_parser = namespace)]
+    #[arg(short, long, value_parser = super::input::namespace)]
     namespace: Option<String>,
     #[command(flatten)]
     google: GoogleArgs,
@@ -90,15 +89,5 @@ fn part(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err(format!("{text:?} must be a name of lower-case letters, digits and '-', at most 63 characters"))
-    }
-}
-
-fn namespace(text: &str) -> Result<String, String> {
-    if is_namespace(text) {
-        Ok(text.to_owned())
-    } else {
-        Err(format!(
-            "{text:?} must be the name of a namespace: lower-case letters, digits and '-', at most 63 characters"
-        ))
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::api::Cause;
+use crate::manifest::validate::is_namespace;
 use crate::manifest::{Contents, DeclaredCheck, Fault, declared_twice, manifests_in, read};
 use crate::plan::{self, CheckPlan, Limits, Secrets};
 use crate::resolve::secret_names;
@@ -15,6 +16,20 @@ pub struct Planned {
     pub check: DeclaredCheck,
     /// What to do.
     pub plan: CheckPlan,
+}
+
+/// The name of a namespace, as an argument.
+///
+/// # Errors
+/// What it must be.
+pub fn namespace(text: &str) -> Result<String, String> {
+    if is_namespace(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "{text:?} must be the name of a namespace: lower-case letters, digits and '-', at most 63 characters"
+        ))
+    }
 }
 
 /// Reads files, directories or standard input (`-`). Objects without a namespace go to `namespace`.

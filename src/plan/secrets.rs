@@ -15,8 +15,10 @@ pub type SecretData = BTreeMap<String, SecretSlice<u8>>;
 pub enum Lookup {
     /// It exists.
     Found(SecretData),
-    /// It does not exist.
+    /// It does not exist in the check's namespace.
     Missing,
+    /// It was not found, and where it was looked for: there is no cluster.
+    NotFound(String),
     /// It could not be read, and why.
     Unreadable(String),
 }
@@ -38,6 +40,10 @@ impl Secrets {
             None | Some(Lookup::Missing) => Err(fault(
                 Cause::SecretNotFound,
                 format!("Secret {name:?} does not exist in this namespace; create it with the key {key:?}"),
+            )),
+            Some(Lookup::NotFound(sought)) => Err(fault(
+                Cause::SecretNotFound,
+                format!("Secret {name:?} with the key {key:?} was not found: {sought}"),
             )),
             Some(Lookup::Unreadable(reason)) => {
                 Err(fault(Cause::ProberError, format!("Secret {name:?} could not be read: {reason}")))

@@ -78,6 +78,36 @@ pub const ONLY_WE_CAN_TELL: &[Bad] = &[
         "is not an address: write 10.0.0.2, 10.0.0.2:53 or [fd00::53]:53",
     ),
     bad(
+        "a name to ask for that is none",
+        "probes:\n- name: a\n  dns:\n    name: db..internal # here",
+        "spec.probes[0].dns.name",
+        "\"db..internal\" is not a DNS name",
+    ),
+    bad(
+        "a name that no DNS server is asked for",
+        "probes:\n- name: a\n  dns:\n    name: db.localhost # here",
+        "spec.probes[0].dns.name",
+        "resolvers answer it themselves",
+    ),
+    bad(
+        "an address to ask for",
+        "probes:\n- name: a\n  dns:\n    name: 10.0.0.3 # here",
+        "spec.probes[0].dns.name",
+        "10.0.0.3 is an address: only its recordType PTR can be asked for",
+    ),
+    bad(
+        "a header that says where a request ends",
+        "probes:\n- name: a\n  http:\n    url: http://127.0.0.1:1\n    headers:\n    - name: Content-Length # here\n      value: '3'",
+        "spec.probes[0].http.headers[0].name",
+        "content-length says where the body ends, and is set by runready",
+    ),
+    bad(
+        "a header that says where a request ends, with a value in it",
+        "probes:\n- name: a\n  journey:\n    steps:\n    - name: in\n      http: {url: 'http://127.0.0.1:1/'}\n      capture: [{name: v, header: x-v}]\n    - name: out\n      http:\n        url: http://127.0.0.1:1/\n        headers:\n        - name: Transfer-Encoding # here\n          value: '${v}'",
+        "spec.probes[0].journey.steps[1].http.headers[0].name",
+        "transfer-encoding says where the body ends",
+    ),
+    bad(
         "a URL whose port is none",
         "probes:\n- name: a\n  http:\n    url: http://h:seventy/ # here",
         "spec.probes[0].http.url",
@@ -156,6 +186,14 @@ pub const GOOD: &[(&str, &str)] = &[
         "probes:\n- name: a\n  journey:\n    budget: 10s\n    secrets: [{name: password, secretRef: {name: s, key: k}}]\n    steps:\n    - name: login\n      http: {url: 'https://h/login', method: POST, headers: [{name: Content-Type, value: application/json}], body: '{\"password\": \"${password}\"}'}\n      capture: [{name: token, jsonPath: $.token}, {name: id, header: x-id}, {name: sid, cookie: sid}, {name: nr, regex: 'nr=([0-9]+)'}]\n      assert: ['status == 200']\n      timeout: 2s\n    - name: chat\n      websocket: {url: 'wss://h/chats/${id}?n=${nr}', headers: [{name: Authorization, value: 'Bearer ${token}'}], steps: [{send: '{\"id\": \"${id}\"}'}, {expect: x}]}\n      capture: [{name: last, message: true}]\n    - name: row\n      postgres: {host: h, database: d, user: u}\n    - name: logout\n      always: true\n      http: {url: 'https://h/logout', headers: [{name: Cookie, value: 'sid=${sid}'}], body: '${last}'}",
     ),
     ("fractions and compound durations", "interval: 1.5s\ntimeout: 1s250ms"),
+    (
+        "microseconds",
+        "probes:\n- name: a\n  tcp: {host: h, port: 1}\n  maxLatency: 1500µs\n- name: b\n  tcp: {host: h, port: 1}\n  maxLatency: 1500us",
+    ),
+    (
+        "names to ask for",
+        "probes:\n- name: a\n  dns: {name: 10.0.0.3, recordType: PTR}\n- name: b\n  dns: {name: my_db.internal.}\n- name: c\n  dns: {name: _pg._tcp.internal, recordType: SRV}",
+    ),
     (
         "everything of mysql",
         "probes:\n- name: a\n  mysql:\n    host: h\n    port: 3307\n    database: d\n    user: u\n    passwordSecretRef: {name: s, key: k}\n    tls: {mode: VerifyFull, serverName: db.internal, caSecretRef: {name: ca}, clientCertSecretRef: {name: c}}\n    query: SELECT 2\n    expectRows: 1\n    writable: true\n    connections: 10\n    initQueries: [SET NAMES utf8mb4]\n    payloadBytes: 65536\n- name: b\n  mysql: {socket: '/cloudsql/p:r:i', user: u}",

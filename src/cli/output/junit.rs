@@ -9,7 +9,7 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 use serde_json::Value;
 
-use super::is_ready;
+use super::{is_ready, printable};
 
 /// What came of a probe, in JUnit's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,11 +195,6 @@ fn name_of(object: &Value) -> String {
 
 fn text(value: &Value, path: &str) -> String {
     value.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-/// A message may quote what a peer sent; XML 1.0 can't hold control characters.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

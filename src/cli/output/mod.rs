@@ -51,6 +51,13 @@ pub enum OutputError {
 /// # Errors
 /// When standard output can't be written to.
 pub fn print(objects: &[Value], format: Format) -> Result<(), OutputError> {
+    let on_screen;
+    let objects = if matches!(format, Format::Table | Format::Wide | Format::Describe) {
+        on_screen = objects.iter().cloned().map(shown).collect::<Vec<_>>();
+        &on_screen
+    } else {
+        objects
+    };
     let text = match format {
         Format::Table => table(objects, false, Style::of_stdout(), jiff::Timestamp::now())?,
         Format::Wide => {
@@ -63,6 +70,21 @@ pub fn print(objects: &[Value], format: Format) -> Result<(), OutputError> {
         Format::Junit => junit::report(objects)?,
     };
     write(&text)
+}
+
+/// An object for a terminal, which would obey control characters: names, patterns and messages may quote any.
+fn shown(object: Value) -> Value {
+    match object {
+        Value::String(text) => Value::String(printable(&text)),
+        Value::Array(items) => items.into_iter().map(shown).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, shown(value))).collect(),
+        other => other,
+    }
+}
+
+/// A text without control characters, which XML 1.0 can't hold either.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
 }
 
 /// Writes a text to standard output.

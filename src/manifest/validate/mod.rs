@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use kube::core::cel::{CompiledSchema, ErrorKind, apply_defaults, compile_schema, validate_compiled};
 use serde_json::{Value, json};
 
-use crate::api::crd::openapi_schema;
+use crate::api::crd::{for_rules, openapi_schema};
 
 pub use metadata::{is_namespace, is_object_name};
 
@@ -65,7 +65,7 @@ fn load() -> Result<Schema, String> {
 
 /// The CEL rules that do not hold, in the API server's words.
 fn broken_rules(schema: &Schema, object: &Value) -> Vec<Violation> {
-    let Err(errors) = validate_compiled(&schema.rules, object, None) else { return Vec::new() };
+    let Err(errors) = validate_compiled(&schema.rules, &for_rules(object.clone()), None) else { return Vec::new() };
     let violation = |error: kube::core::cel::ValidationError| {
         let detail = match error.kind {
             ErrorKind::ValidationFailure => error.message,
@@ -78,12 +78,23 @@ fn broken_rules(schema: &Schema, object: &Value) -> Vec<Violation> {
                 |_| path::schema(&schema.openapi, &error.field_path).is_some_and(|node| has_rule(node, &error.rule)),
             );
         let message = match own_value {
-            Some(value) => format!("Invalid value: {value}: {detail}"),
+            Some(value) => format!("Invalid value: {}: {detail}", without_user(value)),
             None => format!("Invalid value: {detail}"),
         };
         Violation { field: error.field_path, message }
     };
     errors.into_iter().map(violation).collect()
+}
+
+/// A value as it may be shown: of a URL without its user and password, which a log must not keep.
+fn without_user(value: &Value) -> Value {
+    let shown = |text: &str| {
+        let (scheme, rest) = text.split_once("://")?;
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let (_, host) = authority.rsplit_once('@')?;
+        Some(format!("{scheme}://***@{host}{path}"))
+    };
+    value.as_str().and_then(shown).map_or_else(|| value.clone(), Value::String)
 }
 
 fn has_rule(schema: &Value, rule: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use hyper::Method;
-use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use url::Url;
 
 use super::{Compiler, invalid};
@@ -66,6 +66,17 @@ impl Compiler<'_> {
             .map_err(|_| invalid(self.at(&format!("{path}.name")), format!("{name:?} is not a header name")))
     }
 
+    /// The name of a header of a request. Those that say where its body ends are not for the spec (RFC 9112, section 6): a wrong one
+    /// breaks the request, and the service would be blamed.
+    pub(super) fn sent_header(&self, path: &str, name: &str) -> Result<HeaderName, Fault> {
+        let name = self.header_name(path, name)?;
+        if name == CONTENT_LENGTH || name == TRANSFER_ENCODING {
+            let message = format!("{name} says where the body ends, and is set by runready: leave it out");
+            return Err(invalid(self.at(&format!("{path}.name")), message));
+        }
+        Ok(name)
+    }
+
     /// The TLS settings at `path` of a client of HTTP; `plain` if no TLS connection will be opened.
     pub(super) fn http_tls(&self, path: &str, spec: Option<&HttpTls>, plain: bool) -> Result<TlsPlan, Fault> {
         let settings = spec.cloned().unwrap_or_default();
@@ -109,7 +120,7 @@ impl Compiler<'_> {
             let value = HeaderValue::from_str(&header.value).map_err(|_| {
                 invalid(self.at(&format!("{path}.value")), "holds characters that a header can't carry")
             })?;
-            headers.append(self.header_name(&path, &header.name)?, value);
+            headers.append(self.sent_header(&path, &header.name)?, value);
         }
         for (index, header) in from_secret.iter().enumerate() {
             let path = format!("{kind}.headersFromSecret[{index}]");
@@ -118,7 +129,7 @@ impl Compiler<'_> {
             let mut value = HeaderValue::from_str(text)
                 .map_err(|_| invalid(field, "the Secret's value holds characters that a header can't carry"))?;
             value.set_sensitive(true);
-            headers.append(self.header_name(&path, &header.name)?, value);
+            headers.append(self.sent_header(&path, &header.name)?, value);
         }
         Ok(headers)
     }

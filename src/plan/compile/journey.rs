@@ -198,7 +198,7 @@ impl Compiler<'_> {
         for (index, header) in headers.iter().enumerate() {
             let path = format!("{kind}.headers[{index}]");
             match self.template(&format!("{path}.value"), &header.value, known)? {
-                Some(template) => fillings.push(Filling::Header(self.header_name(&path, &header.name)?, template)),
+                Some(template) => fillings.push(Filling::Header(self.sent_header(&path, &header.name)?, template)),
                 None => plain.push(header.clone()),
             }
         }

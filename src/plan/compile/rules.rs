@@ -7,7 +7,7 @@ use kube::core::cel::{CompiledSchema, apply_defaults, compile_schema, validate_c
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::api::crd::openapi_schema;
+use crate::api::crd::{for_rules, openapi_schema};
 use crate::plan::Kind;
 
 /// Where the schema of a probe stands in that of a check.
@@ -30,11 +30,8 @@ pub struct Broken {
 pub fn broken(kind: Kind, settings: &impl Serialize) -> Option<Broken> {
     static SCHEMA: OnceLock<Schema> = OnceLock::new();
     let Schema { openapi, rules } = SCHEMA.get_or_init(load);
-    // Durations are written with the sign for micro, which CEL's duration() does not read.
-    let settings = serde_json::to_string(settings).unwrap_or_default().replace("µs", "us");
-    let settings: Value = serde_json::from_str(&settings).unwrap_or_default();
-    let probe = json!({"name": "step", kind.as_str(): settings});
-    let errors = validate_compiled(rules, &apply_defaults(openapi, &probe), None).err()?;
+    let probe = apply_defaults(openapi, &json!({"name": "step", kind.as_str(): settings}));
+    let errors = validate_compiled(rules, &for_rules(probe), None).err()?;
     errors.into_iter().next().map(|error| Broken { field: error.field_path, message: error.message })
 }
 

@@ -75,7 +75,22 @@ impl Store {
         }
         let declared = self.manifests.get(&id);
         data.extend(declared.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
-        if data.is_empty() && declared.is_none() { Lookup::Missing } else { Lookup::Found(data) }
+        if data.is_empty() && declared.is_none() { Lookup::NotFound(self.sought(&id)) } else { Lookup::Found(data) }
+    }
+
+    /// Where a Secret was looked for that is nowhere.
+    fn sought(&self, id: &SecretId) -> String {
+        let (namespace, name) = id;
+        let files = match &self.directory {
+            Some(directory) => {
+                let (of_namespace, of_all) = (directory.join(namespace).join(name), directory.join(name));
+                format!("neither {} nor {} is a directory of files", of_namespace.display(), of_all.display())
+            }
+            None => "no --secrets-dir is given".to_owned(),
+        };
+        let unset: Vec<String> = self.asked.get(id).into_iter().flatten().map(|key| variable(name, key)).collect();
+        let unset = unset.join(" or ");
+        format!("no Secret manifest of namespace {namespace} declares it, {files}, and the environment has no {unset}")
     }
 
     /// A fingerprint of each Secret manifest's data, to tell when it changes.
@@ -110,11 +125,16 @@ impl Store {
     }
 }
 
-fn from_environment(name: &str, key: &str) -> Option<SecretSlice<u8>> {
+/// The environment variable that may hold a key.
+fn variable(name: &str, key: &str) -> String {
     let plain = |text: &str| -> String {
         text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
     };
-    let value = env::var_os(format!("RUNREADY_SECRET_{}_{}", plain(name), plain(key)))?;
+    format!("RUNREADY_SECRET_{}_{}", plain(name), plain(key))
+}
+
+fn from_environment(name: &str, key: &str) -> Option<SecretSlice<u8>> {
+    let value = env::var_os(variable(name, key))?;
     Some(SecretSlice::from(value.into_encoded_bytes()))
 }
 
