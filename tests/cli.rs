@@ -320,11 +320,11 @@ fn what_does_not_exist_is_said_before_anything_is_probed_and_secrets_in_words_of
 #[test]
 fn a_terminal_obeys_nothing_that_a_manifest_or_an_argument_holds_and_sees_no_password() {
     let directory = scratch::dir("cli-controls");
-    let (_listener, port) = listener();
-    let good = file(directory.path(), "good.yaml", &tcp_check("good", port, ""));
+    let port = free_port();
+    let refused = file(directory.path(), "refused.yaml", &tcp_check("refused", port, ""));
     for format in ["table", "wide", "describe", "json", "yaml", "junit"] {
-        let ran = runready(&["check", "--vantage", "here\u{1b}[31m", "-o", format, "-f", &good]);
-        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let ran = runready(&["check", "--vantage", "here\u{1b}[31m", "-o", format, "-f", &refused]);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
         assert!(!ran.out.contains('\u{1b}') && !ran.err.contains('\u{1b}'), "{format}: {ran:?}");
     }
     let spec = tcp_check("bad", port, "")
