@@ -128,7 +128,7 @@ fn the_example_passes_and_cleans_up_after_itself() {
     assert_eq!(states(&status), ["Passed"; 4], "{status:#}");
     let golden = condition(&status, "GoldenPathAvailable");
     assert_eq!(golden["status"], "True");
-    assert_eq!(golden["message"], "healthy: golden-path; golden-path available in 100% of the last 1 observations");
+    assert_eq!(golden["message"], "healthy: golden-path; golden-path available in 100% of its one observation");
     assert_eq!(status["probes"][0]["availability"]["observations"], "+", "{status:#}");
     let expected = [
         "POST /auth/login ".to_owned(),

@@ -78,9 +78,11 @@ impl CronSchedule {
 /// Checks a cron expression, as `spec.schedule` holds it.
 pub fn parse_cron(expression: &str) -> Result<croner::Cron, CadenceError> {
     let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-    let cron = parser
-        .parse(expression)
-        .map_err(|error| CadenceError::Cron { expression: expression.to_owned(), reason: error.to_string() })?;
+    let cron = parser.parse(expression).map_err(|error| {
+        // Some of the library's sentences have their full stop already.
+        let reason = error.to_string().trim_end_matches('.').to_owned();
+        CadenceError::Cron { expression: expression.to_owned(), reason }
+    })?;
     let probe = jiff::Zoned::new(Timestamp::UNIX_EPOCH, TimeZone::UTC);
     match cron.find_next_occurrence(&probe, false) {
         Ok(_) => Ok(cron),

@@ -344,8 +344,11 @@ fn available(view: &View<'_>) -> String {
     let journeys = view.plan.probes.iter().zip(view.tracks).filter(|(plan, _)| plan.kind == Kind::Journey);
     let said = journeys.map(|(plan, track)| match track.history().ratio() {
         Some(ratio) => {
-            let count = track.history().outcomes().count();
-            format!("{} available in {} of the last {count} observations", plan.name, percent(ratio))
+            let of = match track.history().outcomes().count() {
+                1 => "its one observation".to_owned(),
+                count => format!("the last {count} observations"),
+            };
+            format!("{} available in {} of {of}", plan.name, percent(ratio))
         }
         None => format!("{} not observed yet", plan.name),
     });

@@ -10,6 +10,12 @@ pub const ONLY_WE_CAN_TELL: &[Bad] = &[
         "spec.schedule",
         "Write five fields (minute hour day-of-month month day-of-week), such as \"*/5 * * * *\"",
     ),
+    bad(
+        "a cron expression of a minute that is none",
+        "schedule: '99 * * * *' # here",
+        "spec.schedule",
+        "Number out of bounds. Write five fields",
+    ),
     bad("a cron expression that never comes due", "schedule: 0 0 31 2 * # here", "spec.schedule", "never comes due"),
     bad(
         "a time zone that is none",
@@ -75,7 +81,7 @@ pub const ONLY_WE_CAN_TELL: &[Bad] = &[
         "a resolver that is no address",
         "probes:\n- name: a\n  dns:\n    name: h\n    resolver: dns.example # here",
         "spec.probes[0].dns.resolver",
-        "is not an address: write 10.0.0.2, 10.0.0.2:53 or [fd00::53]:53",
+        "is not an address to ask: write 10.0.0.2, 10.0.0.2:53 or [fd00::53]:53",
     ),
     bad(
         "a name to ask for that is none",
@@ -106,6 +112,18 @@ pub const ONLY_WE_CAN_TELL: &[Bad] = &[
         "probes:\n- name: a\n  journey:\n    steps:\n    - name: in\n      http: {url: 'http://127.0.0.1:1/'}\n      capture: [{name: v, header: x-v}]\n    - name: out\n      http:\n        url: http://127.0.0.1:1/\n        headers:\n        - name: Transfer-Encoding # here\n          value: '${v}'",
         "spec.probes[0].journey.steps[1].http.headers[0].name",
         "transfer-encoding says where the body ends",
+    ),
+    bad(
+        "a resolver at port 0",
+        "probes:\n- name: a\n  dns:\n    name: h\n    resolver: 10.0.0.2:0 # here",
+        "spec.probes[0].dns.resolver",
+        "is not an address to ask",
+    ),
+    bad(
+        "a URL with port 0",
+        "probes:\n- name: a\n  http:\n    url: http://h:0/ # here",
+        "spec.probes[0].http.url",
+        "has port 0, at which nothing can listen",
     ),
     bad(
         "a URL whose port is none",

@@ -1,6 +1,6 @@
 //! Compiles a `dns` probe. Pure.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use hickory_proto::rr::Name;
 
@@ -41,13 +41,12 @@ impl Compiler<'_> {
         Ok(query)
     }
 
-    fn resolver(&self, text: &str) -> Result<std::net::SocketAddr, Fault> {
+    fn resolver(&self, text: &str) -> Result<SocketAddr, Fault> {
         let bare = text.trim_start_matches('[').trim_end_matches(']');
-        text.parse().or_else(|_| bare.parse::<std::net::IpAddr>().map(|ip| (ip, 53).into())).map_err(|_| {
-            invalid(
-                self.at("dns.resolver"),
-                format!("{text:?} is not an address: write 10.0.0.2, 10.0.0.2:53 or [fd00::53]:53"),
-            )
+        let address = text.parse().or_else(|_| bare.parse::<IpAddr>().map(|ip| SocketAddr::from((ip, 53))));
+        address.ok().filter(|address| address.port() != 0).ok_or_else(|| {
+            let how = "is not an address to ask: write 10.0.0.2, 10.0.0.2:53 or [fd00::53]:53";
+            invalid(self.at("dns.resolver"), format!("{text:?} {how}"))
         })
     }
 }

@@ -64,6 +64,7 @@ impl Destination {
     /// What is wrong with it: it names no host, is too long, or holds what no request can.
     pub fn of(url: Url, version: HttpVersion, happy_eyeballs: bool) -> Result<Arc<Destination>, String> {
         let authority = match (url.host_str(), url.port()) {
+            (_, Some(0)) => return Err("has port 0, at which nothing can listen".to_owned()),
             (Some(host), Some(port)) => format!("{host}:{port}"),
             (Some(host), None) => host.to_owned(),
             (None, _) => return Err("names no host".to_owned()),
