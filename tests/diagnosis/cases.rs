@@ -82,7 +82,7 @@ pub fn rows() -> Vec<Row> {
             vec![database(Cause::CloudSqlCertificateRejected)],
             "cloudsql/identity",
             Layer::Database,
-            High,
+            Medium,
         ),
         (
             "no token can be had for one endpoint, and another fails",
