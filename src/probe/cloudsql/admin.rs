@@ -19,7 +19,7 @@ use tokio::sync::{Mutex, OnceCell};
 use tokio::time::timeout;
 
 use super::access::{self, Access};
-use super::connector::Refusal;
+use super::answer::Refusal;
 use super::pass::{Certificate, Settings};
 use crate::api::{Cause, Stage};
 use crate::cloud::Why;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::connector::{Flight, Grant, Refusal};
+use super::answer::{Flight, Grant, Refusal};
 use super::pass::{Certificate, Settings};
 use crate::api::Stage;
 use crate::api::probes::CloudSqlIpType;
@@ -167,7 +167,7 @@ pub mod tests {
     use google_cloud_sql_v1::model::ConnectSettings;
     use tokio::sync::watch;
 
-    use super::super::connector::{Answer, Awaited};
+    use super::super::answer::{Answer, Awaited};
     use super::super::pass::tests::lasting;
     use super::*;
     use crate::api::Cause;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::connector::{Awaited, Flight};
+use super::answer::{Awaited, Flight};
 use super::entry::{Asker, Entry};
 use super::pass::Settings;
 use crate::plan::kinds::CloudSqlInstance;
@@ -118,7 +118,7 @@ impl Question {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::connector::Answer;
+    use super::super::answer::Answer;
     use super::super::entry::tests::{ASKER, awaited, clock, granted, landed, refused, seconds, settings};
     use super::super::pass::tests::lasting;
     use super::*;

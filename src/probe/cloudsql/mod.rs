@@ -5,6 +5,7 @@
 
 mod access;
 mod admin;
+mod answer;
 mod connector;
 mod entry;
 mod known;
@@ -14,7 +15,8 @@ mod tunnel;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::connector::{Awaited, Flight, Found, Grant, Refusal};
+use self::answer::{Awaited, Flight, Grant, Refusal};
+use self::connector::Found;
 use self::pass::Settings;
 use super::Attempt;
 use super::net::connect;

@@ -14,7 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::connector::{Connector, Grant};
+use super::answer::Grant;
+use super::connector::Connector;
 use super::pass::{CaMode, Settings};
 use crate::api::{Cause, Stage};
 use crate::evidence::Failure;
