@@ -323,13 +323,24 @@ fn a_terminal_obeys_nothing_that_a_manifest_or_an_argument_holds_and_sees_no_pas
     let port = free_port();
     let refused = file(directory.path(), "refused.yaml", &tcp_check("refused", port, ""));
     for format in ["table", "wide", "describe", "json", "yaml", "junit"] {
-        let ran = runready(&["check", "--vantage", "here\u{1b}[31m", "-o", format, "-f", &refused]);
+        let ran = runready(&["check", "--vantage", "here\u{1b}[31m\u{9b}31m", "-o", format, "-f", &refused]);
         assert_eq!(ran.code, Some(1), "{ran:?}");
-        assert!(!ran.out.contains('\u{1b}') && !ran.err.contains('\u{1b}'), "{format}: {ran:?}");
+        assert!(!format!("{}{}", ran.out, ran.err).contains(['\u{1b}', '\u{9b}']), "{format}: {ran:?}");
     }
-    let spec = tcp_check("bad", port, "")
-        .replace("tcp: {host: 127.0.0.1, port: ", "http: {url: 'http://me:hidden@127.0.0.1/', x: ");
-    let ran = runready(&["check", "-f", &file(directory.path(), "bad.yaml", &spec)]);
-    assert_eq!(ran.code, Some(2), "{ran:?}");
-    assert!(ran.err.contains("http://***@127.0.0.1/") && !ran.err.contains("hidden"), "{ran:?}");
+    let unknown = tcp_check("bad", port, ", \"\\e[2Jx\": 1");
+    let ran = runready(&["check", "-f", &file(directory.path(), "unknown.yaml", &unknown)]);
+    assert!(ran.code == Some(2) && ran.err.contains("[2Jx") && !ran.err.contains('\u{1b}'), "{ran:?}");
+    let ran = runready(&["check", "--secrets-dir", "/no\u{1b}[31m", "-f", &refused]);
+    assert!(ran.code == Some(2) && ran.err.contains("[31m") && !ran.err.contains('\u{1b}'), "{ran:?}");
+    for (url, shown) in [
+        ("http://me:hidden@127.0.0.1/", "http://***@127.0.0.1/"),
+        ("me:hidden@127.0.0.1/", "***@127.0.0.1/"),
+        ("http://me@x:hid/hidden@127.0.0.1/", "http://***@127.0.0.1/"),
+    ] {
+        let spec =
+            tcp_check("bad", port, "").replace("tcp: {host: 127.0.0.1, port: ", &format!("http: {{url: '{url}', x: "));
+        let ran = runready(&["check", "-f", &file(directory.path(), "bad.yaml", &spec)]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.err.contains(shown) && !ran.err.contains("hidden"), "{ran:?}");
+    }
 }

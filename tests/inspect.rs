@@ -28,7 +28,7 @@ use serde_json::json;
 
 fn inspector(standin: &Standin) -> Inspector {
     let endpoint = standin.url().parse().expect("an endpoint");
-    Inspector::new(Access { endpoint: Some(endpoint), credentials: Credentials::Anonymous })
+    Inspector::new(Access { endpoint: Some(endpoint), credentials: Credentials::Anonymous, token_life: None })
 }
 
 /// No probe fails, and nothing differs.

@@ -130,6 +130,8 @@ fn names() -> Vec<Case> {
     };
     vec![
         case("its name does not exist (NXDOMAIN)", "nowhere.test", Cause::NameNotFound),
+        case("its name is reserved, so that no DNS server is asked", "db.invalid", Cause::NameNotFound)
+            .says("as it stands no DNS server is asked for it"),
         case("its name has no address (NODATA)", "nodata.test", Cause::NoAddress),
         case("the DNS server fails (SERVFAIL)", "servfail.test", Cause::ResolverFailed),
         case("the DNS server is silent", "silence.test", Cause::ResolverTimeout).timeout(400),

@@ -91,7 +91,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let planned = match input::plans(&args.filename, &args.namespace, args.secrets_dir.clone(), &limits) {
         Ok(planned) => planned,
         Err(faults) => {
-            faults.iter().for_each(|fault| eprintln!("{fault}"));
+            output::complain(&faults);
             return Ok(ExitCode::from(UNUSABLE));
         }
     };

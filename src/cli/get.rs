@@ -55,7 +55,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         let here = args.namespace.as_ref().is_none_or(|namespace| **namespace == *id.namespace);
         here && (args.names.is_empty() || args.names.iter().any(|name| **name == *id.name))
     });
-    faults.iter().for_each(|fault| eprintln!("{fault}"));
+    output::complain(&faults);
     for name in &args.names {
         ensure!(
             objects.keys().any(|id| *id.name == **name),

@@ -61,7 +61,7 @@ impl GoogleArgs {
             As::Default => Credentials::Default,
             As::Anonymous => Credentials::Anonymous,
         };
-        Access { endpoint: endpoint.cloned(), credentials }
+        Access { endpoint: endpoint.cloned(), credentials, token_life: None }
     }
 
     /// How the other APIs are asked.

@@ -100,7 +100,7 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(INTERRUPTED);
     }
     // Without standard error there is only the exit code to tell it.
-    let _ = writeln!(io::stderr(), "error: {}", reasons(error.as_ref()));
+    let _ = writeln!(io::stderr(), "error: {}", output::printable(&reasons(error.as_ref())));
     ExitCode::from(UNUSABLE)
 }
 

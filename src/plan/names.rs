@@ -1,12 +1,32 @@
 //! DNS names: what can be asked of a DNS server at all. Pure.
 
 use hickory_proto::rr::Name;
+use hickory_proto::rr::domain::Label;
 use hickory_proto::rr::domain::usage::{IN_ADDR_ARPA_127, INVALID, IP6_ARPA_1, LOCALHOST, ONION};
 
-/// A name as it is asked for, underscores and names of other scripts (RFC 5891) included, or why it can't be.
+/// A name as it is asked for, relative unless it ends with a dot, or why it can't be. Labels are any of the length that RFC 2181
+/// (section 11) gives them, of the signs that names are made of (with the slash of RFC 2317); other scripts are encoded (RFC 5891).
 pub fn query(name: &str) -> Result<Name, String> {
-    // As a host name first, which encodes other scripts; else as any name, of which RFC 2181 (section 11) asks for lengths alone.
-    Name::from_str_relaxed(name).map_err(|error| format!("{name:?} is not a DNS name: {error}"))
+    let no_name = |why: String| format!("{name:?} is not a DNS name: {why}");
+    let bare = name.strip_suffix('.').unwrap_or(name);
+    // The root is a name without labels.
+    let labels = if bare.is_empty() && !name.is_empty() { Vec::new() } else { bare.split('.').collect() };
+    let labels = labels.into_iter().map(label).collect::<Result<Vec<Label>, String>>().map_err(no_name)?;
+    let mut query = Name::from_labels(labels).map_err(|error| no_name(error.to_string()))?;
+    query.set_fqdn(name.ends_with('.'));
+    Ok(query)
+}
+
+fn label(text: &str) -> Result<Label, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_/*".contains(&byte);
+    let label = if text.is_empty() {
+        return Err("between two dots, or before the first, there is nothing".to_owned());
+    } else if text.bytes().all(plain) {
+        Label::from_raw_bytes(text.to_ascii_lowercase().as_bytes())
+    } else {
+        Label::from_utf8(text)
+    };
+    label.map_err(|error| format!("{text:?}: {error}"))
 }
 
 /// Whether a resolver answers the name itself, as RFC 6761 (sections 6.3 and 6.4) and RFC 7686 say, and asks no server.
@@ -25,11 +45,19 @@ mod tests {
             ("db.internal.", "db.internal."),
             ("my_db.internal", "my_db.internal"),
             ("_pg._tcp.internal", "_pg._tcp.internal"),
-            ("bücher.example", "xn--bcher-kva.example"),
+            ("-a", "-a"),
+            ("0/25.2.0.192.in-addr.arpa", "0/25.2.0.192.in-addr.arpa"),
+            ("my_db.bücher.example", "my_db.xn--bcher-kva.example"),
+            (".", "."),
         ] {
-            assert_eq!(query(name).map(|query| query.to_ascii()).as_deref(), Ok(asked), "{name}");
+            let query = query(name).expect(name);
+            let labels: Vec<_> = query.iter().map(String::from_utf8_lossy).collect();
+            assert_eq!(
+                (labels.join("."), query.is_fqdn()),
+                (asked.trim_end_matches('.').to_owned(), name.ends_with('.'))
+            );
         }
-        for bad in ["a..b", ".a", "-a", &"a".repeat(64), "a b", "::1"] {
+        for bad in ["a..b", ".a", "..", "", "ü..b", &"a".repeat(64), "a b", "::1"] {
             assert!(query(bad).is_err_and(|why| why.contains("is not a DNS name: ")), "{bad}");
         }
     }

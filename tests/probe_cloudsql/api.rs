@@ -50,7 +50,8 @@ fn refusals() -> Vec<Case> {
 fn answers() -> Vec<Case> {
     let at = |failure: &str, server: Server| {
         let endpoint = format!("http://{}", server.address()).parse().expect("an endpoint");
-        let connector = Connector::new(Access { endpoint: Some(endpoint), credentials: Credentials::Anonymous });
+        let connector =
+            Connector::new(Access { endpoint: Some(endpoint), credentials: Credentials::Anonymous, token_life: None });
         Case::new(failure, probe(INSTANCE)).cloud_sql(&connector).keep(server)
     };
     let failed =
@@ -61,7 +62,8 @@ fn answers() -> Vec<Case> {
     let closed = Server::play(vec![]);
     let refused = format!("http://{}", closed.address()).parse().expect("an endpoint");
     drop(closed);
-    let refused = Connector::new(Access { endpoint: Some(refused), credentials: Credentials::Anonymous });
+    let refused =
+        Connector::new(Access { endpoint: Some(refused), credentials: Credentials::Anonymous, token_life: None });
     vec![
         Case::new("the API refuses connections", probe(INSTANCE))
             .cloud_sql(&refused)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use google_cloud_auth::credentials::user_account;
 use runready::api::{Cause, ProbeState, Stage};
 use runready::evidence::{Evidence, Fact};
-use runready::probe::cloudsql::Credentials;
+use runready::probe::cloudsql::{Access, Connector, Credentials};
 use runready::probe::net::targets::{Rules, network};
 use runready::probe::{Targets, observe_check};
 use serde_json::{Value, json};
@@ -263,6 +263,42 @@ fn a_token_is_sent_to_the_api_and_into_the_certificate_of_an_iam_login_and_shown
         assert_eq!(script.login_token.as_deref(), Some("ya29.keep-this-too"));
     });
     assert!(!format!("{evidence:?} {:?}", watch.vantage.cloud_sql).contains("keep-"));
+}
+
+/// A check that runs seldom finds its certificate's token old at each run: the API is waited for, and the old one tried only where
+/// it refuses another.
+#[test]
+fn a_certificate_whose_token_may_have_expired_serves_while_the_api_refuses_another() {
+    let Some(server) = require(Setup::plain().start()) else { return };
+    let api = StandIn::start(POSTGRES);
+    let _proxy = api.proxy(server.port());
+    let runtime = runtime();
+    let (_tokens, credentials) = runtime.block_on(async { account(&token_answer()) });
+    let life = Duration::from_secs(1);
+    let endpoint = api.url().parse().expect("an endpoint");
+    let connector = Connector::new(Access { endpoint: Some(endpoint), credentials, token_life: Some(life) });
+    let watch = Watch { runtime, ..Watch::by(connector, login_by_token()) };
+    let when_old = |expected: ProbeState, cause_expected: Option<Cause>, from_cache: bool| {
+        let began = Instant::now();
+        until(life * 10, "the token to be old", || if began.elapsed() > life { Ok(()) } else { Err("young") });
+        let evidence = watch.observe();
+        assert_eq!((evidence.outcome.state(), cause(&evidence)), (expected, cause_expected), "{evidence:?}");
+        assert_eq!(cached(&evidence), from_cache, "{evidence:?}");
+        assert_eq!(stages(&evidence).last(), Some(&Stage::Query), "{evidence:?}");
+    };
+    assert_eq!(watch.observe().outcome.state(), ProbeState::Healthy);
+    when_old(ProbeState::Healthy, None, false);
+    api.script(|script| script.refuse_certificates = Some(503));
+    when_old(ProbeState::Degraded, Some(Cause::CloudSqlCertificateFailed), true);
+    api.script(|script| script.refuse_certificates = None);
+    until(Duration::from_secs(30), "another certificate", || {
+        let evidence = watch.observe();
+        match evidence.outcome.state() {
+            ProbeState::Healthy => Ok(()),
+            ProbeState::Degraded => Err("it can't be renewed yet"),
+            other => panic!("the certificate at hand serves: {other} {evidence:?}"),
+        }
+    });
 }
 
 /// The settings are asked for once, a certificate once for each way to log in, and once in all while settings are refused.

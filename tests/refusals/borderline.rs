@@ -90,6 +90,18 @@ pub const ONLY_WE_CAN_TELL: &[Bad] = &[
         "\"db..internal\" is not a DNS name",
     ),
     bad(
+        "a host whose name is none",
+        "probes:\n- name: a\n  tcp:\n    host: db..internal # here\n    port: 1",
+        "spec.probes[0].tcp.host",
+        "\"db..internal\" is not a DNS name",
+    ),
+    bad(
+        "a URL whose host is no name",
+        "probes:\n- name: a\n  http:\n    url: http://db..internal/ # here",
+        "spec.probes[0].http.url",
+        "\"db..internal\" is not a DNS name",
+    ),
+    bad(
         "a name that no DNS server is asked for",
         "probes:\n- name: a\n  dns:\n    name: db.localhost # here",
         "spec.probes[0].dns.name",

@@ -158,7 +158,7 @@ impl StandIn {
     /// A connector that asks it.
     pub fn connector_as(&self, credentials: Credentials) -> Connector {
         let endpoint = self.url().parse().expect("an endpoint");
-        Connector::new(Access { endpoint: Some(endpoint), credentials })
+        Connector::new(Access { endpoint: Some(endpoint), credentials, token_life: None })
     }
 
     /// What it issues for a public key (PEM), to those that go through the proxy without asking over HTTP.

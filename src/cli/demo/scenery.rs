@@ -69,7 +69,7 @@ impl Scenery {
     /// When their address is no URL.
     pub fn google_access(&self) -> anyhow::Result<Access> {
         let endpoint = self.google.url().parse().map_err(|error| anyhow::anyhow!("{}: {error}", self.google.url()))?;
-        Ok(Access { endpoint: Some(endpoint), credentials: Credentials::Anonymous })
+        Ok(Access { endpoint: Some(endpoint), credentials: Credentials::Anonymous, token_life: None })
     }
 
     /// Google's log takes a line of the service.

@@ -13,6 +13,8 @@ use std::os::fd::AsFd;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
+use crate::manifest::Fault;
+
 pub use table::{Style, table};
 
 /// How to print checks.
@@ -65,7 +67,7 @@ pub fn print(objects: &[Value], format: Format) -> Result<(), OutputError> {
             table(objects, true, style, jiff::Timestamp::now())? + &inspections::unread(objects)
         }
         Format::Describe => describe::describe(objects, facts::width(), Style::of_stdout()),
-        Format::Json => format!("{:#}\n", list(objects)),
+        Format::Json => escaped(&format!("{:#}\n", list(objects))),
         Format::Yaml => serde_yaml::to_string(&list(objects))?,
         Format::Junit => junit::report(objects)?,
     };
@@ -82,8 +84,20 @@ fn shown(object: Value) -> Value {
     }
 }
 
+/// JSON with the control characters escaped that it need not escape, and that some terminals obey (DEL and those from U+0080 on).
+fn escaped(json: &str) -> String {
+    let escape =
+        |c: char| if ('\u{7f}'..='\u{9f}').contains(&c) { format!("\\u{:04x}", u32::from(c)) } else { c.into() };
+    json.chars().map(escape).collect()
+}
+
+/// Says what is wrong with manifests, on standard error.
+pub fn complain(faults: &[Fault]) {
+    faults.iter().for_each(|fault| eprintln!("{}", printable(&fault.to_string())));
+}
+
 /// A text without control characters, which XML 1.0 can't hold either.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
 }
 

@@ -86,13 +86,14 @@ fn broken_rules(schema: &Schema, object: &Value) -> Vec<Violation> {
     errors.into_iter().map(violation).collect()
 }
 
-/// A value as it may be shown: of a URL without its user and password, which a log must not keep.
+/// A value as it may be shown: what may be a user and password before a host is left out, because a log keeps what is said. What
+/// was refused need not be a URL: everything up to the last @ is taken for that.
 fn without_user(value: &Value) -> Value {
     let shown = |text: &str| {
-        let (scheme, rest) = text.split_once("://")?;
-        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        let (_, host) = authority.rsplit_once('@')?;
-        Some(format!("{scheme}://***@{host}{path}"))
+        let (before, after) = text.rsplit_once('@')?;
+        let scheme = before.find("://").map_or(0, |at| at + "://".len());
+        let has_user = scheme > 0 || before.contains(':');
+        has_user.then(|| format!("{}***@{after}", &before[..scheme]))
     };
     value.as_str().and_then(shown).map_or_else(|| value.clone(), Value::String)
 }

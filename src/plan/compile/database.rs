@@ -8,7 +8,7 @@ use crate::api::probes::{
     NO_TLS_OVER_SOCKET_SAYS, ONE_WAY_SAYS, SecretKeyRef,
 };
 use crate::plan::Fault;
-use crate::plan::kinds::{CloudSqlInstance, DatabaseTlsPlan, Endpoint, SocketPath, Usage, Way};
+use crate::plan::kinds::{CloudSqlInstance, DatabaseTlsPlan, SocketPath, Usage, Way};
 use crate::plan::trust::Verification;
 
 /// How a spec says that its database is reached.
@@ -54,7 +54,7 @@ impl Compiler<'_> {
             (Some(host), None, None) => {
                 // A pool's connection takes the first address that answers; trying all of them would open more than it does.
                 let happy_eyeballs = reach.happy_eyeballs || usage.connections > 1;
-                Ok(Way::Tcp(Endpoint::new(host, reach.port, happy_eyeballs)))
+                self.endpoint(path, host, reach.port, happy_eyeballs).map(Way::Tcp)
             }
             (None, Some(socket), None) => {
                 reach.socket(socket).map(Way::Unix).map_err(|why| invalid(self.at(&format!("{path}.socket")), why))

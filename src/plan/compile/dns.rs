@@ -35,7 +35,8 @@ impl Compiler<'_> {
             Err(_) => names::query(&spec.name).map_err(|why| invalid(field(), why))?,
         };
         if names::is_never_asked(&query) {
-            let why = "is reserved (RFC 6761, RFC 7686): resolvers answer it themselves, so that no DNS server would be asked";
+            let why =
+                "is reserved (RFC 6761, RFC 7686): as it stands, resolvers answer it themselves and ask no DNS server";
             return Err(invalid(field(), format!("{} {why}", spec.name)));
         }
         Ok(query)

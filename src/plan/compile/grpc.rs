@@ -11,7 +11,7 @@ use super::{Compiler, authority, invalid};
 use crate::api::probes::{GRPC_AUTH_TWICE, GrpcMetadata, GrpcMethod, GrpcProbe};
 use crate::api::spec::KindSpec;
 use crate::plan::Fault;
-use crate::plan::kinds::{Action, Endpoint, GrpcAction};
+use crate::plan::kinds::{Action, GrpcAction};
 use crate::plan::trust::Verification;
 
 /// Binary metadata is sent without padding, and taken with or without (gRPC over HTTP/2, "Binary-Header").
@@ -54,7 +54,7 @@ impl Compiler<'_> {
         let secret = metadata.values().filter(|value| value.is_sensitive());
         secret.filter_map(|value| value.to_str().ok()).for_each(|value| hidden.hide(value));
         Ok(Action::Grpc(Box::new(GrpcAction {
-            endpoint: Endpoint::new(spec.host.as_str(), spec.port, spec.happy_eyeballs),
+            endpoint: self.endpoint("grpc", &spec.host, spec.port, spec.happy_eyeballs)?,
             tls,
             service: spec.service.as_str().into(),
             method: spec.method,

@@ -22,7 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cadence::Cadence;
-use super::kinds::{Action, Kind};
+use super::kinds::{Action, Endpoint, Kind};
+use super::names;
 use super::secrets::Secrets;
 use super::{CheckId, CheckPlan, Fault, ProbePlan};
 use crate::api::spec::{ConnectivityCheckSpec, KindSpec, ProbeSpec, StageTimeouts};
@@ -297,6 +298,15 @@ impl Compiler<'_> {
 
     fn at(&self, path: &str) -> String {
         format!("{}.{path}", self.field)
+    }
+
+    /// A port of the host of the kind at `path`.
+    fn endpoint(&self, path: &str, host: &str, port: u16, happy_eyeballs: bool) -> Result<Endpoint, Fault> {
+        let endpoint = Endpoint::new(host, port, happy_eyeballs);
+        if endpoint.address().is_none() {
+            names::query(host).map_err(|why| invalid(self.at(&format!("{path}.host")), why))?;
+        }
+        Ok(endpoint)
     }
 
     fn regex(&self, path: &str, pattern: &str) -> Result<regex::bytes::Regex, Fault> {

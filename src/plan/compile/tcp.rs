@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::{Compiler, invalid};
 use crate::api::probes::{TcpProbe, TcpStep as Spec};
 use crate::plan::Fault;
-use crate::plan::kinds::{Action, Endpoint, TcpAction, TcpStep, TcpWait};
+use crate::plan::kinds::{Action, TcpAction, TcpStep, TcpWait};
 
 impl Compiler<'_> {
     pub(super) fn tcp(&self, spec: &TcpProbe) -> Result<Action, Fault> {
@@ -27,7 +27,7 @@ impl Compiler<'_> {
             1 => Some(Box::new(self.http_tls("tcp.tls", spec.tls.as_ref(), false)?)),
             _ => return Err(invalid(self.at("tcp.steps"), "at most one step may have startTls")),
         };
-        let endpoint = Endpoint::new(spec.host.as_str(), spec.port, spec.happy_eyeballs);
+        let endpoint = self.endpoint("tcp", &spec.host, spec.port, spec.happy_eyeballs)?;
         Ok(Action::Tcp(TcpAction { endpoint, steps, tls }))
     }
 

@@ -6,12 +6,12 @@ use super::{Compiler, invalid};
 use crate::api::Cause;
 use crate::api::probes::{CaSecretRef, ClientCertSecretRef, TlsProbe};
 use crate::plan::Fault;
-use crate::plan::kinds::{Action, Endpoint, TlsAction};
+use crate::plan::kinds::{Action, TlsAction};
 use crate::plan::trust::{self, TlsPlan, Verification};
 
 impl Compiler<'_> {
     pub(super) fn tls(&self, spec: &TlsProbe) -> Result<Action, Fault> {
-        let endpoint = Endpoint::new(spec.host.as_str(), spec.port, spec.happy_eyeballs);
+        let endpoint = self.endpoint("tls", &spec.host, spec.port, spec.happy_eyeballs)?;
         let name = spec.server_name.as_deref().unwrap_or(&spec.host);
         let tls = self.trust(
             "tls",

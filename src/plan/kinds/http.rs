@@ -9,6 +9,7 @@ use url::Url;
 
 use super::{AuthPlan, Endpoint};
 use crate::api::probes::HttpVersion;
+use crate::plan::names;
 use crate::plan::trust::TlsPlan;
 
 /// Send an HTTP request.
@@ -69,6 +70,9 @@ impl Destination {
             (Some(host), None) => host.to_owned(),
             (None, _) => return Err("names no host".to_owned()),
         };
+        if let Some(name) = url.domain() {
+            names::query(name)?;
+        }
         let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
         let target = match version {
             HttpVersion::Http1 => path,

@@ -18,6 +18,8 @@ pub struct Access {
     pub endpoint: Option<Endpoint>,
     /// As whom.
     pub credentials: Credentials,
+    /// How long a token that was just got surely lasts. None: 4 minutes.
+    pub token_life: Option<Duration>,
 }
 
 /// As whom Google's APIs are asked.

@@ -34,6 +34,10 @@ const ADMIN_SCOPE: &str = "https://www.googleapis.com/auth/sqlservice.admin";
 const LOGIN_SCOPE: &str = "https://www.googleapis.com/auth/sqlservice.login";
 /// Longest wait for an answer of the API.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
+/// How long a token surely lasts from the moment that it was got. Where it comes from does not tell: the metadata server hands out
+/// a token until that has 5 minutes left ("Authenticate workloads using service accounts", Compute Engine), google-cloud-auth
+/// until it has 4.
+const TOKEN_LIFE: Duration = Duration::from_secs(4 * 60);
 /// The size of the key that certificates are issued for.
 const KEY_BITS: usize = 2048;
 
@@ -177,7 +181,11 @@ pub async fn certificate(admin: &Admin, instance: &CloudSqlInstance) -> Result<C
         let why = format!("expired at {} already: is the clock here right?", certificate.not_after);
         return Err(unusable(Cause::CloudSqlCertificateExpired, &why));
     }
-    Ok(if instance.iam_login { certificate.with_token(began) } else { certificate })
+    Ok(if instance.iam_login {
+        certificate.with_token(began, admin.access.token_life.unwrap_or(TOKEN_LIFE))
+    } else {
+        certificate
+    })
 }
 
 async fn token(credentials: &AccessTokenCredentials, stage: Stage) -> Result<String, Refusal> {

@@ -38,6 +38,16 @@ pub struct Flight {
     pub certificate: Awaited<Certificate>,
 }
 
+/// What there is for a probe.
+pub enum Found {
+    /// A grant that serves, and why it could not be renewed, if so.
+    Known(Grant, Option<Refusal>),
+    /// Answers to wait for, and what may still serve if they are refusals.
+    Asked(Flight, Option<Grant>),
+    /// A refusal that is too fresh to ask again, and the settings that came beside it.
+    Refused(Refusal, Option<Arc<Settings>>),
+}
+
 /// An answer that is shared, or why there is none.
 pub type Answer<T> = Result<Arc<T>, Refusal>;
 
@@ -45,6 +55,14 @@ pub type Answer<T> = Result<Arc<T>, Refusal>;
 pub struct Awaited<T> {
     stage: Stage,
     answer: watch::Receiver<Option<Answer<T>>>,
+}
+
+impl Flight {
+    /// Why what was asked for is refused, if it is.
+    pub fn refusal(&self) -> Option<Refusal> {
+        let settings = self.settings.peek().and_then(Result::err);
+        settings.or_else(|| self.certificate.peek().and_then(Result::err))
+    }
 }
 
 impl<T> Clone for Awaited<T> {

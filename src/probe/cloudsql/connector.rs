@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::access::Access;
 use super::admin::{self, Admin};
-use super::answer::{Awaited, Flight, Grant, Refusal, lost};
+use super::answer::{Awaited, Flight, Found};
 use super::known::{self, Known};
 use super::pass::Settings;
 use crate::api::Stage;
@@ -39,16 +39,6 @@ impl Default for Turns {
     }
 }
 
-/// What there is for a probe.
-pub enum Found {
-    /// A grant that serves, and why it could not be renewed, if so.
-    Known(Grant, Option<Refusal>),
-    /// Answers to wait for.
-    Asked(Flight),
-    /// A refusal that is too fresh to ask again, and the settings that came beside it.
-    Refused(Refusal, Option<Arc<Settings>>),
-}
-
 impl Connector {
     /// A connector that asks in that way. Nothing is built before it is needed.
     pub fn new(access: Access) -> Self {
@@ -65,15 +55,7 @@ impl Connector {
             let flight = self.ask(instance, shared.as_ref().map(|question| question.answer.clone()));
             of_instance.asked(instance.iam_login, shared, flight, now);
         }
-        let entry = of_instance.login(instance.iam_login, now);
-        let serves = entry.serving(clock).cloned();
-        let refusal = entry.refusal.clone();
-        match (serves, &entry.flight, refusal) {
-            (Some(grant), _, refusal) => Found::Known(grant, refusal.map(|last| last.refusal)),
-            (None, Some(flight), _) => Found::Asked(flight.clone()),
-            (None, None, Some(last)) => Found::Refused(last.refusal, last.settings),
-            (None, None, None) => Found::Refused(lost(Stage::Settings), None),
-        }
+        of_instance.login(instance.iam_login, now).found(clock)
     }
 
     /// The database has answered a probe of that kind through a tunnel: what is known is right.

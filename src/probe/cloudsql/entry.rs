@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::answer::{Flight, Grant, Refusal};
-use super::pass::{Certificate, Settings};
+use super::answer::{Flight, Found, Grant, Refusal, lost};
+use super::pass::Settings;
 use crate::api::Stage;
 use crate::api::probes::CloudSqlIpType;
 use crate::plan::Kind;
@@ -22,6 +22,8 @@ const PAUSES: [Duration; 5] = [
 ];
 /// Longest pause that a server may ask for (Retry-After).
 const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
+/// Longest wait for an answer: a token, a turn among the questions that are put at once, and the answer itself.
+const LONGEST_ANSWER: Duration = Duration::from_secs(30);
 /// How soon after they were fetched settings may be doubted, doubled with each doubt in a row.
 const DOUBT: Duration = Duration::from_secs(30);
 /// How often that is doubled: to eight minutes.
@@ -96,19 +98,30 @@ impl Entry {
             (Err(refusal), _) | (_, Err(refusal)) => {
                 let pause = PAUSES[self.strikes.min(PAUSES.len() - 1)];
                 let pause = refusal.pause.map_or(pause, |wish| wish.clamp(pause, LONGEST_PAUSE));
-                self.refusal = Some(Remembered { refusal, until: now + pause, settings: granted });
+                // It may be taken up long after it came, by a check that runs seldom.
+                let came = now.min(self.asked + LONGEST_ANSWER);
+                self.refusal = Some(Remembered { refusal, until: came + pause, settings: granted });
                 self.strikes += 1;
             }
         }
         self.flight = None;
     }
 
-    /// The grant, while its certificate can be used. One whose token may have expired serves only where it can't be renewed.
+    /// The grant, while its certificate can be used.
     pub fn serving(&self, clock: Timestamp) -> Option<&Grant> {
-        let serves = |certificate: &Certificate| {
-            !certificate.expired(clock) && (certificate.is_sure(clock) || self.refusal.is_some())
-        };
-        self.grant.as_ref().filter(|grant| serves(&grant.certificate))
+        self.grant.as_ref().filter(|grant| !grant.certificate.expired(clock))
+    }
+
+    /// What there is for a probe. A grant whose token may have expired gives way to answers that are on their way.
+    pub fn found(&self, clock: Timestamp) -> Found {
+        let sure = |grant: &Grant| grant.certificate.is_sure(clock);
+        match (self.serving(clock).cloned(), &self.flight, self.refusal.clone()) {
+            (Some(grant), Some(flight), _) if !sure(&grant) => Found::Asked(flight.clone(), Some(grant)),
+            (Some(grant), _, refusal) => Found::Known(grant, refusal.map(|last| last.refusal)),
+            (None, Some(flight), _) => Found::Asked(flight.clone(), None),
+            (None, None, Some(last)) => Found::Refused(last.refusal, last.settings),
+            (None, None, None) => Found::Refused(lost(Stage::Settings), None),
+        }
     }
 
     /// The last answer, if it was a refusal whose pause is not over.
@@ -168,6 +181,7 @@ pub mod tests {
     use tokio::sync::watch;
 
     use super::super::answer::{Answer, Awaited};
+    use super::super::pass::Certificate;
     use super::super::pass::tests::lasting;
     use super::*;
     use crate::api::Cause;
@@ -226,16 +240,27 @@ pub mod tests {
     #[test]
     fn a_token_that_may_have_expired_serves_only_while_no_other_is_to_be_had() {
         let now = Instant::now();
-        let with_token = || Ok(Arc::new(lasting(3600).with_token(clock(0))));
-        let mut entry = Entry::new(now);
-        entry.flight = Some(landed(Ok(Arc::new(settings())), with_token()));
+        let fresh = || landed(Ok(Arc::new(settings())), Ok(Arc::new(lasting(3600).with_token(clock(0), seconds(240)))));
+        let mut entry = Entry { flight: Some(fresh()), ..Entry::new(now) };
         entry.land(now);
-        assert!(entry.serving(clock(239)).is_some() && entry.serving(clock(240)).is_none());
         assert!(entry.is_due(ASKER, now, clock(120)), "it is renewed before");
-        entry.flight = Some(landed(Err(refused(None)), with_token()));
+        entry.flight = Some(fresh());
+        assert!(matches!(entry.found(clock(239)), Found::Known(_, None)), "nobody waits");
+        assert!(matches!(entry.found(clock(240)), Found::Asked(_, Some(_))), "another is on its way");
+        entry.flight = Some(landed(Err(refused(None)), Err(refused(None))));
+        assert!(entry.flight.as_ref().is_some_and(|flight| flight.refusal().is_some()));
         entry.land(now);
-        assert!(entry.serving(clock(240)).is_some(), "the API refuses another");
-        assert!(entry.serving(clock(3600)).is_none(), "the certificate itself has expired");
+        assert!(matches!(entry.found(clock(240)), Found::Known(_, Some(_))), "the API refuses another");
+        assert!(matches!(entry.found(clock(3600)), Found::Refused(..)), "the certificate itself has expired");
+    }
+
+    #[test]
+    fn the_pause_after_a_refusal_begins_when_it_came_not_when_it_is_taken_up() {
+        let now = Instant::now();
+        let mut entry = granted(now);
+        entry.flight = Some(landed(Err(refused(None)), Err(refused(None))));
+        entry.land(now + seconds(300));
+        assert!(entry.is_due(ASKER, now + seconds(300), clock(300)), "the API may be back since long");
     }
 
     #[test]
@@ -259,7 +284,7 @@ pub mod tests {
         let mut entry = granted(now);
         entry.doubt(ASKER, now);
         assert!(entry.is_due(ASKER, now + seconds(30), clock(30)), "the path is cut off");
-        entry.flight = Some(landed(Err(refused(None)), Err(refused(None))));
+        (entry.asked, entry.flight) = (now + seconds(30), Some(landed(Err(refused(None)), Err(refused(None)))));
         entry.land(now + seconds(31));
         entry.trust(ASKER);
         assert!(!entry.is_due(ASKER, now + seconds(35), clock(35)));

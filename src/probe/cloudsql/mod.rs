@@ -15,8 +15,7 @@ mod tunnel;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::answer::{Awaited, Flight, Grant, Refusal};
-use self::connector::Found;
+use self::answer::{Awaited, Flight, Found, Grant, Refusal};
 use self::pass::Settings;
 use super::Attempt;
 use super::net::connect;
@@ -68,7 +67,19 @@ async fn grant(
             answered(attempt, refusal.status);
             return Err(refused(attempt, refusal.failure));
         }
-        Found::Asked(flight) => (asked(attempt, connector, instance, flight).await?, false),
+        Found::Asked(flight, older) => match asked(attempt, connector, instance, flight.clone()).await {
+            Ok(grant) => (grant, false),
+            Err(failure) => {
+                match older.zip(flight.refusal().filter(|refusal| refusal.failure.cause == failure.cause)) {
+                    // Its token may have expired, and may not: the instance will tell.
+                    Some((grant, refusal)) => {
+                        attempt.flaw(overdue(refusal, &grant));
+                        (grant, true)
+                    }
+                    None => return Err(failure),
+                }
+            }
+        },
     };
     attempt.fact(Fact::CertificateCached, cached.to_string());
     attempt.fact(Fact::EphemeralCertificateNotAfter, grant.certificate.not_after.to_string());

@@ -21,10 +21,6 @@ use crate::plan::trust;
 
 /// A certificate is renewed so long before it expires, or at half of its life if that is later.
 const MARGIN: Duration = Duration::from_secs(4 * 60);
-/// How long a token surely lasts from the moment that it was got. Where it comes from does not tell: the metadata server hands out
-/// a token until that has 5 minutes left ("Authenticate workloads using service accounts", Compute Engine), google-cloud-auth
-/// until it has 4.
-const TOKEN_LIFE: Duration = Duration::from_secs(4 * 60);
 
 /// The settings of an instance.
 #[derive(Debug)]
@@ -169,9 +165,9 @@ impl Certificate {
         Ok(Certificate { presented: Arc::new(presented), not_after, not_before, sure_until: not_after })
     }
 
-    /// The certificate, with a token in it that was got then.
-    pub fn with_token(self, got: Timestamp) -> Certificate {
-        let sure_until = got.saturating_add(TOKEN_LIFE).unwrap_or(self.not_after).min(self.not_after);
+    /// The certificate, with a token in it that was got then and surely lasts so long.
+    pub fn with_token(self, got: Timestamp, life: Duration) -> Certificate {
+        let sure_until = got.saturating_add(life).unwrap_or(self.not_after).min(self.not_after);
         Certificate { not_before: got, sure_until, ..self }
     }
 
@@ -271,10 +267,13 @@ pub(super) mod tests {
     #[test]
     fn one_with_a_token_is_sure_for_as_long_as_a_token_surely_lasts_and_renewed_at_half_of_that() {
         let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).expect("a time");
-        let login = lasting(3600).with_token(at(10));
+        let login = lasting(3600).with_token(at(10), Duration::from_secs(240));
         assert!(login.is_sure(at(249)) && !login.is_sure(at(250)) && !login.expired(at(3599)));
         assert!(!login.aging(at(129)) && login.aging(at(130)));
-        assert!(!lasting(60).with_token(at(10)).is_sure(at(60)), "it does not outlive its certificate");
+        assert!(
+            !lasting(60).with_token(at(10), Duration::from_secs(240)).is_sure(at(60)),
+            "it does not outlive its certificate"
+        );
         assert!(lasting(3600).is_sure(at(3599)), "without a token");
     }
 

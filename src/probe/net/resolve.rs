@@ -95,7 +95,9 @@ impl Resolver {
 
     /// Every address of a host.
     pub(in crate::probe) async fn addresses(&self, host: &str) -> Result<LookupIp, Failure> {
-        let name = names::query(host).map_err(|why| Failure::new(Cause::InvalidSpec, Stage::Resolve, why))?;
+        let name = names::query(host).map_err(|why| {
+            Failure::new(Cause::ResolverFailed, Stage::Resolve, format!("{why}; no DNS server was asked"))
+        })?;
         self.get()?.lookup_ip(name).await.map_err(|error| failure(host, &error))
     }
 
@@ -158,6 +160,10 @@ pub fn failure(name: &str, error: &NetError) -> Failure {
             Err(ours) => (Cause::ProberError, format!("no DNS server could be asked for {name}: {ours}")),
         },
         NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
+            ResponseCode::NXDomain if names::query(name).is_ok_and(|name| names::is_never_asked(&name)) => {
+                let why = "it is reserved (RFC 6761, RFC 7686), and as it stands no DNS server is asked for it";
+                (Cause::NameNotFound, format!("{name} does not exist: {why}"))
+            }
             ResponseCode::NXDomain => {
                 (Cause::NameNotFound, format!("the DNS server says that {name} does not exist (NXDOMAIN)"))
             }
