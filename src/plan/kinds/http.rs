@@ -70,9 +70,6 @@ impl Destination {
             (Some(host), None) => host.to_owned(),
             (None, _) => return Err("names no host".to_owned()),
         };
-        if let Some(name) = url.domain() {
-            names::query(name)?;
-        }
         let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
         let target = match version {
             HttpVersion::Http1 => path,
@@ -81,6 +78,9 @@ impl Destination {
         let target = Uri::try_from(target).map_err(|error| format!("can't be requested: {error}"))?;
         let host =
             HeaderValue::try_from(authority).map_err(|error| format!("has a host that can't be sent: {error}"))?;
+        if let Some(name) = url.domain() {
+            names::query(name)?;
+        }
         let endpoint = Endpoint::of(&url, happy_eyeballs);
         Ok(Arc::new(Destination { url, version, endpoint, host, target }))
     }
