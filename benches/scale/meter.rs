@@ -2,8 +2,8 @@
 
 use std::fs;
 
-/// Unit of the times in /proc/PID/stat (USER_HZ): the same on every Linux that Rust runs on.
-const TICKS_PER_SECOND: f64 = 100.0;
+/// Unit of the times in /proc/stat and /proc/PID/stat (USER_HZ): the same on every Linux that Rust runs on.
+pub const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Seconds of CPU, in user and kernel mode, of all threads that the process has or had.
 pub fn cpu_seconds(process: u32) -> f64 {
