@@ -79,7 +79,7 @@ fn measure(cores: [usize; 2], seconds: u32, table: &mut Table) {
     table.less_than(PART, "sent later than due, p99", load.own_lateness, 1.0, "ms");
     table.note(PART, "from due to answered, the server's own time included, p50", load.p50, "ms");
     table.less_than(PART, "from due to answered, the server's own time included, p99", load.p99, 1.0, "ms");
-    // A core that was away answers late and sends late: what is missed beside much of this was missed by the host.
+    // A core that was away answers late and sends late: a bound that is missed beside much of this says little of the load.
     table.note(PART, "taken from the two cores by the host meanwhile", stolen * 1e3, "ms");
     let cost = load.cpu / load.succeeded as f64;
     let bare = f64::midpoint(before, after);
